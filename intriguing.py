@@ -1,0 +1,294 @@
+"""Intriguing properties of neural networks (Szegedy et al. 2014), in the paper's own order.
+
+Section 4.1: `objective` and the search D(x, l).  Section 4.2: `distortion` and `transfer`.
+Symbols are the paper's: x an image with pixels in [0, 1], r the perturbation, l (`target`) the
+wanted label, f(x) = net.predict(x) the label that the net gives, c the weight of |r|^2.
+"""
+import numpy as np
+
+from nets import lbfgs
+from nets.backend import to_device, to_host
+from nets.losses import softmax_cross_entropy
+
+# ---- Section 4.1: the search for the nearest image with another label ------------------------
+
+
+def square(r):
+    """|r|^2 of each perturbation: (N, ...) -> (N,)."""
+    return (r * r).reshape(len(r), -1).sum(1)
+
+
+def column(c, r):
+    """c (N,) with as many axes as r (N, ...), so that each image gets its own."""
+    return c.reshape(-1, *[1] * (r.ndim - 1))
+
+
+def objective(net, x, target, c, r):
+    """c |r|^2 + loss_f(x + r, l), and its gradient in r.
+
+    Section 4.1.  The paper prints c |r|; the square has a gradient at r = 0, where the search
+    starts, and sweeping c visits every perturbation that sweeping it with c |r| visits.
+    x, r: (N, ...).  target: (N,) integers.  c: (N,).
+    Returns values (N,) in nats, gradients (N, ...), and the logits (N, K) on the way.
+    """
+    logits, caches = net.forward(x + r)
+    loss, dlogits = softmax_cross_entropy(logits, target)
+    dr = net.backward(dlogits, caches)      # d(x + r)/dr = 1
+    return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
+
+
+def margin(logits, target):
+    """logit_l - the largest other logit: positive where the label is l, 0 on the boundary.
+
+    logits: (N, K).  target: (N,).  Returns the margin (N,), the largest other label (N,).
+    """
+    n = np.arange(len(target))
+    others = logits.copy()
+    others[n, target] = -np.inf
+    other = others.argmax(1)
+    return logits[n, target] - logits[n, other], other
+
+
+# Tolerances of the search.  Margins are measured against |margin(x)|, the way to the boundary,
+# so that they mean the same for every net.
+FTOL = 3e-4             # of each inner minimisation: 0.1 % of distortion; 1e-3 costs 0.3 %
+BATCH = 128             # images searched together: their solvers' memory, 10 MB, stays in cache
+CORRECTIONS = 5         # L-BFGS's memory; some ten steps from a warm start need no more
+INSIDE = 1e-4           # an image counts as found when it is this far inside its label
+CLOSE = 3e-3            # an end point inside and this near to the boundary ends the search over c
+LOG_C = 0.02            # and so does c known to 2 %
+ROUNDS = 40             # values of c: six do as a rule, a label out of reach uses up all
+BOUNDARY_STEPS = 3      # of `step_onto_boundary`
+PUSH = (1, 1 + 1e-6, 1 + 1e-4, 1 + 1e-2)    # factors on r, should rounding cost it the label
+
+
+def D(net, x, target, *, minimize=lbfgs.minimize, onto_boundary=False):
+    """x + r: for each image the nearest one found that the net labels l.
+
+    Section 4.1: minimise c |r|^2 + loss_f(x + r, l) over r with x + r in [0, 1], for the c that
+    gives the smallest r with f(x + r) = l.  The paper says "minimum c"; with c on |r|^2 that is
+    the largest c that still succeeds.  D(x, f(x)) = x (printed as f(x)).
+    net: anything with forward(x), backward(dlogits, caches) and predict(x), as nets.Net has
+    them.  It is given float64: cast it once, by net.astype("float64"), else NumPy does it often.
+    x: (N, ...) pixels in [0, 1].  target: (N,) integers, or one for all.
+    minimize: how the rows are minimised, `lbfgs.minimize` or another with its arguments.
+    onto_boundary: a last step beyond the paper, see `step_onto_boundary`.
+    Returns (N, ...) float32 in [0, 1].  Each was checked to have the label l when exactly these
+    values are evaluated in float64; where none was found, all its pixels are NaN.
+    Raises ValueError for pixels outside [0, 1], labels that the net has not, a net that gives NaN.
+    """
+    x, target = _checked(x, target)
+    found = np.empty(x.shape, np.float32)
+    for i in range(0, len(x), BATCH):
+        xs, targets = x[i:i + BATCH], target[i:i + BATCH]
+        r = _search(net, xs, targets, minimize)
+        if onto_boundary:
+            r = step_onto_boundary(net, xs, targets, r)
+        found[i:i + BATCH] = _verified(net, xs, targets, r)
+    return found
+
+
+def _search(net, x, target, minimize):
+    """The smallest r found, NaN where none was: (N, ...)."""
+    unit, log_c, rows = _start(net, x, target)      # rows: the images still searching
+    bracket = Bracket(log_c)
+    nearest = Nearest(x, rows)
+    r = np.zeros_like(nearest.r)
+
+    def fun(z, i):                                  # the solver wants rows[i] at r = z
+        i = rows[i]
+        value, dr, logits = objective(net, to_device(x[i]), to_device(target[i]),
+                                      to_device(np.exp(bracket.log_c[i])),
+                                      to_device(z.reshape(x[i].shape)))
+        nearest.note(i, z, margin(to_host(logits), target[i])[0] > INSIDE * unit[i])
+        return to_host(value), to_host(dr).reshape(z.shape)
+
+    for _ in range(ROUNDS):
+        if len(rows) == 0:
+            break
+        box = x[rows].reshape(len(rows), -1)
+        r[rows] = minimize(fun, r[rows], -box, 1 - box, corrections=CORRECTIONS, ftol=FTOL).z
+        logits = net.forward(to_device(x[rows] + r[rows].reshape(x[rows].shape)))[0]
+        bracket.narrow(rows, margin(to_host(logits), target[rows])[0] / unit[rows])
+        rows = rows[~bracket.done[rows]]
+    return nearest.r.reshape(x.shape)
+
+
+class Nearest:
+    """The smallest r seen so far that has the label: also those that the solver passes by."""
+
+    def __init__(self, x, rows):
+        """x: (N, ...).  rows: which of them have not the label at r = 0."""
+        self.r = np.zeros((len(x), x[0].size))
+        self.r[rows] = np.nan
+        self.square = np.zeros(len(x))
+        self.square[rows] = np.inf
+
+    def note(self, rows, r, inside):
+        """r (n, D) of `rows`, of which `inside` (n,) have the label."""
+        square_r = square(r)
+        better = inside & (square_r < self.square[rows])
+        self.r[rows[better]] = r[better]
+        self.square[rows[better]] = square_r[better]
+
+
+class Bracket:
+    """The line search over c: each image's log c between one that succeeds and one that fails.
+
+    The margin of the minimiser falls steadily as c grows.  Once c is bracketed, the next one is
+    where a straight line through the two margins crosses zero (regula falsi, in the Illinois
+    form, which halves the margin of an end that stays), in half the steps of halving log c.
+    """
+
+    def __init__(self, log_c):
+        self.log_c = log_c                                          # (N,), all that follow too
+        self.succeeds, self.fails = np.full_like(log_c, -np.inf), np.full_like(log_c, np.inf)
+        self.above, self.below = np.ones_like(log_c), -np.ones_like(log_c)      # their margins
+        self.side = np.zeros_like(log_c)                            # of the last c: +1 succeeded
+        self.stride = np.full_like(log_c, np.log(2))                # until it is bracketed
+        self.done = np.zeros(len(log_c), bool)
+
+    def narrow(self, rows, margins):
+        """Take in the margins (n,) that log_c gave on `rows`, and choose their next log_c."""
+        side = np.where(margins > INSIDE, 1, -1)
+        for s, end, height, other in ((1, self.succeeds, self.above, self.below),
+                                      (-1, self.fails, self.below, self.above)):
+            now = rows[side == s]
+            end[now], height[now] = self.log_c[now], margins[side == s]
+            other[now[self.side[now] == s]] /= 2                    # Illinois
+        self.side[rows] = side
+        width = self.fails[rows] - self.succeeds[rows]
+        self.done[rows] = (width < LOG_C) | (side == 1) & (margins < CLOSE)
+        open_, closed = rows[np.isinf(width)], rows[np.isfinite(width)]
+        self.log_c[open_] += self.side[open_] * self.stride[open_]
+        self.stride[open_] *= 2
+        share = self.above[closed] / (self.above[closed] - self.below[closed])
+        self.log_c[closed] = (1 - share) * self.succeeds[closed] + share * self.fails[closed]
+
+
+def _checked(x, target):
+    """The arguments of D as float64 (N, ...) and integers (N,) on the host, or ValueError."""
+    x = np.asarray(to_host(x), float)
+    target = np.broadcast_to(to_host(target), len(x))
+    if not ((x >= 0) & (x <= 1)).all():     # NaN fails this too
+        raise ValueError(f"D: pixels from {x.min()} to {x.max()}; expected all within [0, 1]")
+    return x, target
+
+
+def _start(net, x, target):
+    """|margin(x)| (N,), a first log c (N,), and which images do not have the label yet (n,).
+
+    The first c is right for two classes and a linear net: there the boundary lies where
+    |r| = |margin| / |g|, g = d margin / dx, and 2 c r = g / 2, so c = |g|^2 / (4 |margin|).
+    """
+    logits, caches = net.forward(to_device(x))
+    logits_host = to_host(logits)
+    K = logits_host.shape[1]
+    if not np.isfinite(logits_host).all():
+        raise ValueError("D: the net's logits hold NaN or infinity; are its weights finite?")
+    if target.dtype.kind not in "iu" or target.min() < 0 or target.max() >= K:
+        raise ValueError(f"D: targets from {target.min()} to {target.max()}; the net has labels "
+                         f"0 to {K - 1}")
+    m, other = margin(logits_host, target)
+    n = np.arange(len(x))
+    dlogits = np.zeros_like(logits_host)
+    dlogits[n, target] = 1
+    dlogits[n, other] -= 1
+    g = to_host(net.backward(to_device(dlogits), caches))
+    unit = np.maximum(abs(m), 1e-9)
+    log_c = np.log(np.clip(square(g) / (4 * unit), 1e-6, 1e6))
+    return unit, log_c, np.flatnonzero(net.predict(x) != target)
+
+
+def _verified(net, x, target, r):
+    """x + r as float32 in [0, 1] where it has the label in float64, NaN elsewhere: (N, ...)."""
+    found = np.full(x.shape, np.nan, np.float32)
+    for push in PUSH:
+        rows = np.flatnonzero(np.isnan(found.reshape(len(x), -1)[:, 0]) & ~np.isnan(square(r)))
+        if len(rows) == 0:
+            break
+        pushed = np.clip(x[rows] + push * r[rows], 0, 1).astype(np.float32)
+        right = net.predict(pushed.astype(float)) == target[rows]
+        found[rows[right]] = pushed[right]
+    return found
+
+
+def step_onto_boundary(net, x, target, r):
+    """A shorter r with the label l, by solving the linearised problem exactly: beyond the paper.
+
+    The cross-entropy in the paper's objective pushes every third label away too, so its r is a
+    little long, even for a linear net (slip 4 in the README).  Here the margins to each label j,
+    m_j + G_j (r' - r) with G_j = d(logit_l - logit_j)/dx, are held at 0 or above and |r'|^2 is
+    minimised in the box.  Given multipliers lam_j >= 0 its minimiser is
+    r' = clip(sum_j lam_j G_j / 2), so only the K multipliers are searched for, by L-BFGS-B on
+    the dual.  For a linear net r' is the answer; for another, the nearest point with the label
+    on the way from r to r' is taken, and the step is made again from there.
+    x, r: (N, ...).  target: (N,).  Returns r (N, ...), NaN where it was NaN.
+    """
+    r = r.copy()
+    for _ in range(BOUNDARY_STEPS):
+        rows = np.flatnonzero(square(r) > 0)        # found, and not D(x, f(x))
+        if len(rows) == 0:
+            break
+        shape = x[rows].shape
+        aim = _linearised(net, x[rows], target[rows], r[rows]).reshape(shape)
+        unit = abs(margin(to_host(net.forward(to_device(x[rows]))[0]), target[rows])[0])
+        for share in (1, 0.5, 0.25, 0.125):
+            step = r[rows] + share * (aim - r[rows])
+            logits = to_host(net.forward(to_device(x[rows] + step))[0])
+            better = (margin(logits, target[rows])[0] > INSIDE * unit) & \
+                (square(step) < square(r[rows]))
+            r[rows[better]] = step[better]
+    return r
+
+
+def _linearised(net, x, target, r):
+    """The least r' (n, D) that gives the label to the net linearised at x + r, in the box."""
+    n = np.arange(len(x))
+    logits, caches = net.forward(to_device(x + r))
+    K = logits.shape[1]
+    rows = [to_host(net.backward(to_device(np.eye(K)[[k] * len(x)]), caches)).reshape(len(x), -1)
+            for k in range(K)]
+    J = np.stack(rows, 1)                                           # (n, K, D): d logit_k / dx
+    G = J[n, target][:, None] - J                                   # (n, K, D)
+    logits = to_host(logits)
+    m = logits[n, target][:, None] - logits                         # (n, K)
+    unit = abs(margin(to_host(net.forward(to_device(x))[0]), target)[0])
+    x, r = x.reshape(len(x), -1), r.reshape(len(x), -1)
+    offset = m - 2 * INSIDE * unit[:, None] - (G @ r[:, :, None])[..., 0]       # m_j - G_j r
+
+    def primal(lam, i):
+        return np.clip((lam[:, None] @ G[i])[:, 0] / 2, -x[i], 1 - x[i])        # r' (n, D)
+
+    def dual(lam, i):
+        r = primal(lam, i)
+        slack = offset[i] + (G[i] @ r[:, :, None])[..., 0]          # of the constraints, (n, K)
+        return (lam * slack).sum(1) - square(r), slack
+
+    upper = np.full_like(m, np.inf)
+    upper[n, target] = 0                                            # l itself is no constraint
+    lam = lbfgs.minimize(dual, np.zeros_like(m), np.zeros_like(m), upper, ftol=1e-12, gtol=1e-9).z
+    return primal(lam, n)
+
+
+# ---- Section 4.2: how far, and whose ---------------------------------------------------------
+
+
+def distortion(x, x_prime):
+    """sqrt(sum (x' - x)^2 / n) over an image's n pixels, the tables' "stddev": (N, ...) -> (N,).
+
+    Section 4.2.  Root mean square in units of the pixel range [0, 1].
+    """
+    return np.sqrt(square(x_prime.astype(float) - x) / x[0].size)
+
+
+def transfer(nets, images, t):
+    """Error of each net on images made for each other one: Table 2's square, as shares.
+
+    Section 4.2.  nets: K of them.  images: K arrays (N, ...), made for the nets in turn; those
+    that are NaN, not found, are left out.  t: (N,) true labels.
+    Returns (K, K): [i, j] is the error on images[i] of nets[j].
+    """
+    there = [~np.isnan(square(x)) for x in images]
+    return np.array([[float((net.predict(x[ok].astype(float)) != t[ok]).mean()) for net in nets]
+                     for x, ok in zip(images, there, strict=True)])

@@ -1,0 +1,1 @@
+"""The paper's networks, their layers and gradients, each written by hand."""

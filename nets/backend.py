@@ -1,0 +1,40 @@
+"""NumPy or CuPy, chosen once per process: the only file that knows there are two libraries.
+
+CuPy if a GPU answers, else NumPy.  The environment variable INTRIGUING_DEVICE (auto, cpu or gpu)
+forces either.  Whoever needs a function takes it from `xp`; most lines need none, because
+operators and methods (x @ W, dy.sum(0), abs(z)) work on both kinds of array.
+"""
+import os
+
+import numpy as np
+
+
+def choose(device):
+    """The array module for `device`: "cpu", "gpu", or "auto" for a GPU where one answers."""
+    if device not in ("auto", "cpu", "gpu"):
+        raise ValueError(f"INTRIGUING_DEVICE is {device!r}; expected auto, cpu or gpu")
+    if device == "cpu":
+        return np
+    try:
+        import cupy
+        if cupy.is_available():
+            return cupy
+        why = "CuPy is installed, but no GPU answers"
+    except ImportError:
+        why = "CuPy is not installed (pip install -r requirements-gpu.txt)"
+    if device == "gpu":
+        raise RuntimeError(f"INTRIGUING_DEVICE=gpu, but {why}; set it to auto or cpu")
+    return np
+
+
+xp = choose(os.environ.get("INTRIGUING_DEVICE", "auto"))
+
+
+def to_device(a):
+    """The array, of any shape, where the networks compute."""
+    return xp.asarray(a)
+
+
+def to_host(a):
+    """The array, of any shape, as NumPy's: for SciPy, files and pictures."""
+    return a if isinstance(a, np.ndarray) else a.get()

@@ -1,0 +1,73 @@
+"""Layers: each says y = f(x), and how a gradient goes back through it.
+
+    y, cache = layer.forward(x, rng)       # rng is given in training only
+    dx       = layer.backward(dy, cache)   # d loss / d x: what the paper's search needs
+    grads    = layer.gradients(dy, cache)  # d loss / d parameter: what training needs
+
+`dz` always means d loss / d z and has z's shape.  A layer is anything with these three and
+`params`, the list of its parameters; it keeps nothing else, so that nothing can go stale between
+a forward and a backward.  The cache is the least that the two need, and each class says what.
+"""
+import numpy as np
+
+from nets.backend import to_device, xp
+
+
+class Dense:
+    """y = x W + b.  Cache: x."""
+
+    def __init__(self, D, H, rng):
+        """W (D, H), normal with variance 1 / D, so that y varies as much as x; b = 0."""
+        W = rng.normal(0, 1 / np.sqrt(D), (D, H))
+        self.params = [to_device(W), to_device(np.zeros(H))]
+
+    def forward(self, x, rng=None):         # (N, D)
+        """y = x W + b"""
+        W, b = self.params
+        return x @ W + b, x                 # (N, H)
+
+    def backward(self, dy, x):              # (N, H)
+        """dx = dy W^T"""
+        W, b = self.params
+        return dy @ W.T                     # (N, D)
+
+    def gradients(self, dy, x):             # (N, H), (N, D)
+        """dW = x^T dy,  db = sum of dy over the images"""
+        return [x.T @ dy, dy.sum(0)]        # (D, H), (H,)
+
+
+class Sigmoid:
+    """y = 1 / (1 + exp(-x)).  Cache: y, because dy/dx = y (1 - y)."""
+
+    params = []
+
+    def forward(self, x, rng=None):
+        """y = 1 / (1 + exp(-x)), as (1 + tanh(x / 2)) / 2, which cannot overflow"""
+        y = (1 + xp.tanh(x / 2)) / 2
+        return y, y
+
+    def backward(self, dy, y):
+        """dx = dy y (1 - y)"""
+        return dy * y * (1 - y)
+
+    def gradients(self, dy, y):
+        """none: no parameters"""
+        return []
+
+
+class Flatten:
+    """(N, C, H, W) -> (N, C H W).  Cache: the shape."""
+
+    params = []
+
+    def forward(self, x, rng=None):
+        """y = x, each image as one row"""
+        return x.reshape(len(x), -1), x.shape
+
+    def backward(self, dy, shape):
+        """dx = dy, each row as an image again"""
+        return dy.reshape(shape)
+
+    def gradients(self, dy, shape):
+        """none: no parameters"""
+        return []

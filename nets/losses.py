@@ -1,0 +1,42 @@
+"""Losses: the value of each image and its gradient, from one call, so that the two cannot be of
+different functions.  Means over images are taken where a loss is used."""
+import numpy as np
+
+from nets.backend import xp
+
+
+def softmax_cross_entropy(logits, target):
+    """loss = -log softmax(logits)_target, dlogits = softmax(logits) - onehot(target).
+
+    Section 2: loss_f of the paper's classifiers.
+    logits: (N, K).  target: (N,) integers in 0 .. K-1.
+    Returns loss (N,) in nats, dlogits (N, K).
+    """
+    z = logits - logits.max(1, keepdims=True)           # the same softmax, without overflow
+    exp_z = xp.exp(z)
+    sum_exp = exp_z.sum(1, keepdims=True)
+    onehot = target[:, None] == xp.arange(z.shape[1])   # (N, K)
+    loss = xp.log(sum_exp[:, 0]) - (z * onehot).sum(1)
+    return loss, exp_z / sum_exp - onehot
+
+
+def squared_error(y, x):
+    """loss = |y - x|^2 / 2, dy = y - x: how badly the autoencoder's y reconstructs x.
+
+    y, x: (N, D).  Returns loss (N,), dy (N, D).
+    """
+    dy = y - x
+    return (dy * dy).sum(1) / 2, dy
+
+
+def sparsity(h, rho):
+    """loss = sum_j KL(rho || rho_j), rho_j = mean over the images of unit j, and its gradient.
+
+    KL(rho || q) = rho log(rho / q) + (1 - rho) log((1 - rho) / (1 - q)): zero when unit j is
+    active a share rho of the time.  h: (N, H) sigmoid outputs.  Returns loss (a number in nats,
+    for all images together), dh (N, H).
+    """
+    q = h.mean(0).clip(1e-6, 1 - 1e-6)                  # a unit that never fires has no log
+    loss = (rho * (np.log(rho) - xp.log(q)) + (1 - rho) * (np.log(1 - rho) - xp.log(1 - q))).sum()
+    dq = (1 - rho) / (1 - q) - rho / q                  # (H,)
+    return loss, xp.broadcast_to(dq / len(h), h.shape)

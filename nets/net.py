@@ -1,0 +1,82 @@
+"""Net: a list of layers, read forwards and backwards."""
+import copy
+
+import numpy as np
+
+from nets.backend import to_device, to_host
+
+CHUNK = 2048   # images evaluated at a time where only the answers are kept: bounds the memory
+
+
+class Net:
+    """phi(x) = phi_K(... phi_1(x)): layers applied in order, the last one's output the logits.
+
+    phi_k is the output of the k-th layer that has parameters together with all that follows it
+    up to the next one; phi_0 = x, phi_K = logits.  The softmax belongs to the loss.
+    """
+
+    def __init__(self, layers):
+        self.layers = list(layers)
+
+    def forward(self, x, rng=None):
+        """x (N, ...) -> logits (N, K) and every layer's cache."""
+        caches = []
+        for layer in self.layers:
+            x, cache = layer.forward(x, rng)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, dy, caches):
+        """d loss / d logits (N, K) -> d loss / d x (N, ...): the chain rule, last layer first."""
+        for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
+            dy = layer.backward(dy, cache)
+        return dy
+
+    def gradients(self, dy, caches):
+        """d loss / d logits (N, K) -> d loss / d parameter, in the order of `params`."""
+        grads = []
+        first = min(i for i, layer in enumerate(self.layers) if layer.params)
+        for i in range(len(self.layers) - 1, first - 1, -1):
+            grads = self.layers[i].gradients(dy, caches[i]) + grads
+            if i > first:                   # nobody needs d loss / d x of the first one
+                dy = self.layers[i].backward(dy, caches[i])
+        return grads
+
+    @property
+    def params(self):
+        """Every parameter, in the order of the layers."""
+        return [p for layer in self.layers for p in layer.params]
+
+    def astype(self, dtype):
+        """The same net with its parameters in `dtype` (copies of them)."""
+        layers = [copy.copy(layer) for layer in self.layers]
+        for layer in layers:
+            if layer.params:
+                layer.params = [p.astype(dtype) for p in layer.params]
+        return Net(layers)
+
+    def predict(self, x):
+        """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host."""
+        return np.concatenate([to_host(self.forward(to_device(x[i:i + CHUNK]))[0].argmax(1))
+                               for i in range(0, len(x), CHUNK)])
+
+    def _cuts(self):
+        """Where the list is cut into phi_1, ..., phi_K: K + 1 positions."""
+        starts = [i for i, layer in enumerate(self.layers) if layer.params]
+        return [0, *starts[1:], len(self.layers)]
+
+    def below(self, k):
+        """The net that computes phi_k from x.  It shares its parameters with this one."""
+        return Net(self.layers[:self._cuts()[k]])
+
+    def above(self, k):
+        """The net that computes the logits from phi_k.  It shares its parameters."""
+        return Net(self.layers[self._cuts()[k]:])
+
+    def activations(self, x):
+        """[phi_0, ..., phi_K] of images x (N, ...)."""
+        phi = [x]
+        cuts = self._cuts()
+        for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+            phi.append(Net(self.layers[begin:end]).forward(phi[-1])[0])
+        return phi

@@ -1,0 +1,58 @@
+"""Weights to and from disk: arrays only, as NumPy's .npz; nothing is ever unpickled."""
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from nets.backend import to_device, to_host
+
+
+def write(path, write_to):
+    """Write a file whole or not at all: `write_to(file)` under a temporary name, then rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write_to(file)
+        os.chmod(temporary, 0o644)          # mkstemp keeps its files private
+        os.replace(temporary, path)
+    except BaseException:                   # Ctrl-C included: nothing half-written stays
+        os.unlink(temporary)
+        raise
+
+
+def save_arrays(path, **arrays):
+    """Save named arrays of the host, of any shapes, to the .npz file at `path`."""
+    write(path, lambda file: np.savez(file, **arrays))
+
+
+def load_arrays(path):
+    """The named arrays of the .npz file at `path`, or ValueError if it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
+        raise ValueError(f"{path}: not a whole .npz file of arrays ({error}); delete it and run "
+                         "again") from error
+
+
+def save(path, net):
+    """Save a net's parameters, in the order of net.params, to the .npz file at `path`."""
+    save_arrays(path, **{f"p{i}": to_host(p) for i, p in enumerate(net.params)})
+
+
+def load(path, net):
+    """Load the parameters at `path` into `net`, in place, or ValueError if they do not fit."""
+    arrays = load_arrays(path)
+    wanted = {f"p{i}": p.shape for i, p in enumerate(net.params)}
+    found = {name: a.shape for name, a in arrays.items()}
+    if found != wanted:
+        raise ValueError(f"{path}: holds arrays {found}; this net has {wanted}")
+    for p, a in zip(net.params, arrays.values(), strict=True):
+        if a.dtype.kind != "f" or not np.isfinite(a).all():
+            raise ValueError(f"{path}: weights of type {a.dtype} that are not all finite; delete "
+                             "it and train again")
+        p[...] = to_device(a.astype(p.dtype))

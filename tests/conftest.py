@@ -1,0 +1,36 @@
+"""What holds for every test: no network, and MNIST only where it is already on disk."""
+
+import socket
+
+import pytest
+
+from data import mnist
+
+LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("mnist") and not mnist.here():
+        pytest.skip("MNIST is not on this machine (data/README.md says where it is looked for)")
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """A test that asks for another machine, or only for its address, fails, and says so."""
+    connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
+
+    def local_connect(self, address):
+        if self.family != socket.AF_UNIX:  # processes of one machine talk through these
+            check(address[0])
+        return connect(self, address)
+
+    def local_getaddrinfo(host, *args, **kwargs):
+        check(host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    def check(host):
+        if host not in LOCAL:
+            pytest.fail(f"the tests run without network, but this one asked for {host}")
+
+    monkeypatch.setattr(socket.socket, "connect", local_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", local_getaddrinfo)
