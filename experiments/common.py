@@ -1,0 +1,145 @@
+"""What the experiments share: flags, one line for each error, tables, and saving."""
+import argparse
+import importlib.metadata
+import inspect
+import json
+import platform
+import sys
+import time
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+import numpy as np
+
+import data as datasets
+from nets.store import write
+
+FLAGS = {                                   # they mean the same in every script
+    "data": "what images: auto (MNIST, or strokes where it cannot be had), mnist, strokes",
+    "count": "how many images are attacked",
+    "seed": "of everything random: the nets' starts, the sample of images, the targets, noise",
+    "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
+    "train": "how the nets are trained: adam (fast), lbfgs (long, nearest to the paper's)",
+    "workers": "processes; 0: as many as cores, or 1 on a GPU",
+    "out": "folder for the results",
+    "quiet": "no progress bars",
+}
+
+
+def run(main):
+    """Run a script: main's keyword defaults are its flags, the module's docstring its --help."""
+    script = Path(sys.argv[0]).stem
+    try:
+        main(**parse(main, sys.modules[main.__module__].__doc__))
+    except KeyboardInterrupt:
+        sys.exit(f"\n{script}: interrupted; what was computed is kept, the same command goes on")
+    except BrokenExecutor as error:
+        sys.exit(f"{script}: a worker process died ({error}); out of memory?  Try --workers 1; "
+                 "what was computed is kept")
+    except (ValueError, OSError, RuntimeError) as error:
+        if sys.flags.dev_mode:              # python -X dev -m experiments...: the traceback
+            raise
+        sys.exit(f"{script}: {error}")
+
+
+def parse(main, doc):
+    """The flags of the command line as main's keyword arguments."""
+    parser = argparse.ArgumentParser(description=doc, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, parameter in inspect.signature(main).parameters.items():
+        default = parameter.default
+        flag, text = "--" + name.replace("_", "-"), FLAGS.get(name)
+        if default is False:
+            parser.add_argument(flag, action="store_true", help=text)
+        elif default is inspect.Parameter.empty:
+            parser.add_argument(flag, required=True, type=parameter.annotation, help=text)
+        else:
+            parser.add_argument(flag, type=type(default), default=default,
+                                help=f"{text or ''} [{default}]".strip())
+    return vars(parser.parse_args())
+
+
+def command(stem, main, flags):
+    """The command line that gives main these flags; those left at their defaults are left out."""
+    words = ["python -m experiments" + (f".{stem}" if stem else "")]
+    for name, parameter in inspect.signature(main).parameters.items():
+        if flags[name] != parameter.default:
+            words.append(f"--{name.replace('_', '-')}")
+            words += [] if flags[name] is True else [str(flags[name])]
+    return " ".join(words)
+
+
+def load(name, quiet):
+    """data.load(name), announced: (name, (x, t), (x_test, t_test)).  Arrays as in data.load."""
+    name, train, test = datasets.load(name, quiet)
+    print(f"Data: {describe(name)}; {len(train[0]):,} training and {len(test[0]):,} test images.",
+          flush=True)
+    return name, train, test
+
+
+def describe(name):
+    """The data set's name as a caption gives it."""
+    return {"mnist": "MNIST",
+            "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)"}[name]
+
+
+def sample(t, count, seed):
+    """Which images are attacked, and what label each is to get: the same for every net.
+
+    t: (N,) true labels.  Returns indices (count,) drawn without repetition, the first ones of
+    the same order for every count, and targets (count,) uniform over the nine wrong labels.
+    """
+    if not 1 <= count <= len(t):
+        raise ValueError(f"--count {count}: there are {len(t):,} images to attack; choose 1 to "
+                         f"{len(t)}")
+    rng = np.random.default_rng([seed, 41])
+    order = rng.permutation(len(t))
+    targets = (t + rng.integers(1, 10, len(t))) % 10
+    return order[:count], targets[order[:count]]
+
+
+def cell(ours, paper=None, digits=3):
+    """`ours (paper's)`, to a number of significant digits; NaN is a dash."""
+    text = "-" if ours is None or np.isnan(ours) else f"{ours:.{digits}g}"
+    return text if paper is None else f"{text} ({paper:g})"
+
+
+def table(head, rows):
+    """A Markdown table, its columns aligned so that it reads as plain text too."""
+    rows = [[str(c) for c in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+             for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
+
+
+def save(stem, main, flags, data, started, text, numbers):
+    """Write out/stem.md and out/stem.json, whole or not at all, and print the text.
+
+    data: the data set's name; what is not MNIST goes to a folder of its own name below `out`,
+    so that it never stands where MNIST's results do.  numbers: what the text shows, for JSON.
+    Returns the folder.
+    """
+    out = folder(flags["out"], data)
+    cmd = command(stem, main, flags)
+    record = {"command": cmd, "flags": flags, "data": data,
+              "seconds": round(time.time() - started, 1), "versions": versions(),
+              "numbers": numbers}
+    text = f"{text}\n\nData: {describe(data)}.  Made by `{cmd}`.\n"
+    write(out / f"{stem}.md", lambda file: file.write(text.encode()))
+    write(out / f"{stem}.json",
+          lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
+    print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
+    return out
+
+
+def folder(out, data):
+    """Where results on this data set go: `out` itself for MNIST, else a folder below it."""
+    return Path(out) if data == "mnist" else Path(out) / data
+
+
+def versions():
+    """Of what the numbers depend on."""
+    return {"python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in ("numpy", "scipy")}}

@@ -1,0 +1,60 @@
+"""Pictures: grids of images, and panels with captions under them, by Pillow."""
+import textwrap
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from nets.store import write
+
+GAP, MARGIN, SIZE = 2, 12, 14               # pixels between tiles, around panels; of the letters
+FONT = ImageFont.load_default(SIZE)
+
+
+def pixels(x):
+    """Images (N, 1 or 3, H, W) in [0, 1] as 8-bit (N, H, W, 3)."""
+    x = np.round(np.clip(x, 0, 1) * 255).astype(np.uint8)
+    return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
+
+
+def magnified(r, factor):
+    """r (N, C, H, W) as an image: grey where it is 0, factor times as strong (Figure 5's way)."""
+    return np.clip(0.5 + factor * r, 0, 1)
+
+
+def grid(x, columns, scale=2):
+    """Images (N, C, H, W) in [0, 1] as one picture, row by row, each pixel scale x scale."""
+    tiles = pixels(x).repeat(scale, 1).repeat(scale, 2)
+    N, H, W, _ = tiles.shape
+    rows = -(-N // columns)
+    picture = np.full((rows * (H + GAP) - GAP, columns * (W + GAP) - GAP, 3), 255, np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * (H + GAP), i % columns * (W + GAP)
+        picture[top:top + H, left:left + W] = tile
+    return Image.fromarray(picture)
+
+
+def panels(parts, title="", columns=3):
+    """Pictures with a caption under each, `columns` side by side: parts = [(picture, caption)]."""
+    width = max(picture.width for picture, _ in parts)
+    letters = max(20, int(width / FONT.getlength("n")))
+    captions = [textwrap.fill(caption, letters) for _, caption in parts]
+    height = (max(picture.height for picture, _ in parts)
+              + (SIZE + 5) * (max(c.count("\n") for c in captions) + 1) + MARGIN)
+    columns = min(columns, len(parts))
+    rows = -(-len(parts) // columns)
+    whole = columns * (width + MARGIN) + MARGIN
+    title = textwrap.fill(title, int((whole - 2 * MARGIN) / FONT.getlength("n")))
+    top = MARGIN + (title.count("\n") + 1) * (SIZE + 5) if title else MARGIN
+    sheet = Image.new("RGB", (whole, top + rows * height + MARGIN), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.multiline_text((MARGIN, MARGIN // 2), title, "black", FONT)
+    for i, (picture, _) in enumerate(parts):
+        left, at = MARGIN + i % columns * (width + MARGIN), top + i // columns * height
+        sheet.paste(picture, (left, at))
+        draw.multiline_text((left, at + picture.height + 3), captions[i], "black", FONT)
+    return sheet
+
+
+def save(picture, path):
+    """Write a picture as PNG, whole or not at all."""
+    write(path, lambda file: picture.save(file, "PNG"))

@@ -1,0 +1,86 @@
+"""Table 1: the nets' errors, and how small a distortion takes their accuracy to 0.
+
+    python -m experiments.table1 --count 64 --seed 1
+
+av. min. distortion: D(x, l) is found for `count` training images, the same for every net, each
+with a label l drawn from the nine wrong ones (or, --targets nearest, the nearest of the nine).
+The distortion is sqrt(sum (x' - x)^2 / 784), pixels in [0, 1], averaged over the images that
+the net had right; those that it gets wrong need none and are left out.
+Below it, the errors of the linear nets under the three readings of the weight decay.
+"""
+import time
+
+import numpy as np
+
+from experiments import common, made
+from intriguing import distortion
+from nets import train as training
+
+PAPER = {  # lambda, train error %, test error %, av. min. distortion
+    "FC10(1e-4)": ("1e-4", 6.7, 7.4, 0.062),
+    "FC10(1e-2)": ("1e-2", 10, 9.4, 0.1),
+    "FC10(1)": ("1", 21.2, 20, 0.14),
+    "FC100-100-10": ("1e-5, 1e-5, 1e-6", 0, 1.64, 0.058),
+    "FC200-200-10": ("1e-5, 1e-5, 1e-6", 0, 1.54, 0.065),
+    "AE400-10": ("1e-6", 0.57, 1.9, 0.086),
+}
+AGAIN = "FC100-100-10 again"                # beyond the print: the same net from another start
+LINEAR = [name for name in PAPER if name.startswith("FC10(")]
+READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
+            "per unit": "lambda sum w^2 / k"}
+
+
+def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
+         quiet=False):
+    flags, started = dict(locals()), time.time()
+    job = made.prepare([*PAPER, AGAIN], data, count, seed, targets, train, workers, quiet)
+    numbers, rows = {}, []
+    for name, net in job.nets.items():
+        lam, *paper = PAPER.get(name, (PAPER["FC100-100-10"][0], None, None, None))
+        found = distortion(job.x, job.images[name])[job.searched[name]]
+        ours = [100 * training.error(net, *job.train), 100 * training.error(net, *job.test),
+                float(np.nanmean(found))]
+        numbers[name] = {"train error %": ours[0], "test error %": ours[1],
+                         "av. min. distortion": ours[2], "searched": len(found),
+                         "not found": int(np.isnan(found).sum())}
+        rows.append([name, lam, *map(common.cell, ours, paper), len(found),
+                     numbers[name]["not found"]])
+    text = common.table(["model", "lambda", "train error %", "test error %",
+                         "av. min. distortion", "searched", "not found"], rows)
+    readings = decays(job, seed, train, workers, quiet)
+    common.save("table1", main, flags, job.data, started, f"""\
+# Table 1: ours (the paper's)
+
+{text}
+
+{made.caption(job)}
+
+## The linear nets under three readings of the weight decay: train error %, test error %
+
+{readings_table(readings)}
+
+The nets above are trained with {READINGS["half"]} a layer: nearest to the print. \
+k is a layer's number of units.""", {"models": numbers, "decay": readings})
+    return numbers
+
+
+def decays(job, seed, method, workers, quiet):
+    """{reading: {name: (train error %, test error %)}} of the linear nets."""
+    found = {}
+    for reading in READINGS:
+        nets = made.trained(LINEAR, job.data, seed, method, workers, quiet, reading)
+        found[reading] = {name: (100 * training.error(net, *job.train),
+                                 100 * training.error(net, *job.test))
+                          for name, net in nets.items()}
+    return found
+
+
+def readings_table(readings):
+    """The three readings side by side, and the paper's."""
+    rows = [[name, *("{:.3g}, {:.3g}".format(*readings[r][name]) for r in READINGS),
+             "{:g}, {:g}".format(*PAPER[name][1:3])] for name in LINEAR]
+    return common.table(["model", *READINGS.values(), "paper"], rows)
+
+
+if __name__ == "__main__":
+    common.run(main)
