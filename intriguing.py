@@ -15,7 +15,7 @@ from nets.losses import softmax_cross_entropy
 
 def square(r):
     """|r|^2 of each perturbation: (N, ...) -> (N,)."""
-    return (r * r).reshape(len(r), -1).sum(1)
+    return (r * r).sum(tuple(range(1, r.ndim)))
 
 
 def column(c, r):
@@ -169,7 +169,10 @@ class Bracket:
 def _checked(x, target):
     """The arguments of D as float64 (N, ...) and integers (N,) on the host, or ValueError."""
     x = np.asarray(to_host(x), float)
-    target = np.broadcast_to(to_host(target), len(x))
+    target = to_host(target)
+    if target.shape not in ((), (len(x),)):
+        raise ValueError(f"D: targets of shape {target.shape} for {len(x)} images")
+    target = np.broadcast_to(target, len(x))
     if not ((x >= 0) & (x <= 1)).all():     # NaN fails this too
         raise ValueError(f"D: pixels from {x.min()} to {x.max()}; expected all within [0, 1]")
     return x, target
@@ -279,16 +282,20 @@ def distortion(x, x_prime):
 
     Section 4.2.  Root mean square in units of the pixel range [0, 1].
     """
-    return np.sqrt(square(x_prime.astype(float) - x) / x[0].size)
+    return np.sqrt(square(x_prime.astype(float) - x) / np.prod(x.shape[1:]))
 
 
 def transfer(nets, images, t):
     """Error of each net on images made for each other one: Table 2's square, as shares.
 
-    Section 4.2.  nets: K of them.  images: K arrays (N, ...), made for the nets in turn; those
+    Section 4.2.  nets: K of them.  images: M arrays (N, ...), one for each row of the table; those
     that are NaN, not found, are left out.  t: (N,) true labels.
-    Returns (K, K): [i, j] is the error on images[i] of nets[j].
+    Returns (M, K): [i, j] is the error on images[i] of nets[j], NaN where no image is left.
     """
-    there = [~np.isnan(square(x)) for x in images]
-    return np.array([[float((net.predict(x[ok].astype(float)) != t[ok]).mean()) for net in nets]
-                     for x, ok in zip(images, there, strict=True)])
+    errors = np.full((len(images), len(nets)), np.nan)
+    for i, x in enumerate(images):
+        found = ~np.isnan(square(x))
+        for j, net in enumerate(nets):
+            if found.any():
+                errors[i, j] = (net.predict(x[found].astype(float)) != t[found]).mean()
+    return errors

@@ -156,7 +156,7 @@ def build(name, seed):
     base = name.removesuffix(" again")
     rng = np.random.default_rng(seed + (base != name))
     if base == "AE400-10":
-        return autoencoder.classifier(rng).astype("float32")
+        return autoencoder.ae(rng).astype("float32")
     if base not in fc.NETS:
         raise ValueError(f"no net is called {name!r}; choose one of {', '.join(fc.NETS)}, "
                          "AE400-10")
@@ -174,7 +174,7 @@ def train_net(name, data, seed, method, reading):
     net = build(name, seed)
     rng = np.random.default_rng([seed, 1])
     if name == "AE400-10":
-        autoencoder.fit(net, x, t, method, rng, lambda share: tick(100 * share))
+        autoencoder.fit(net, x, t, rng, lambda share: tick(100 * share))
         return net
     sizes, lams = fc.NETS[name.removesuffix(" again")]
     cost = train.classification(net, lams, reading)

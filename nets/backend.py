@@ -37,4 +37,4 @@ def to_device(a):
 
 def to_host(a):
     """The array, of any shape, as NumPy's: for SciPy, files and pictures."""
-    return a if isinstance(a, np.ndarray) else a.get()
+    return a.get() if hasattr(a, "get") else np.asarray(a)

@@ -31,17 +31,18 @@ class Result(NamedTuple):
     evaluations: np.ndarray
 
 
-def minimize(fun, z0, lower, upper, *, corrections=10, ftol=2.2e-9, gtol=1e-5, maxiter=1000):
+def minimize(fun, z0, lower, upper, **options):
     """Minimise fun over the box [lower, upper], each row of z0 a problem of its own.
 
     fun(z, rows) takes the rows (n, D) that wait for a value and which they are (n,), and returns
     their values (n,) and gradients (n, D), all on the host.
-    z0, lower, upper: (N, D) float64; infinite bounds are none.  corrections: L-BFGS's memory m.
-    A row stops when an iteration gains less than ftol * max(|value|, 1), when no entry of the
-    projected gradient exceeds gtol, or after maxiter iterations.
+    z0, lower, upper: (N, D) float64; infinite bounds are none.
+    Options: corrections, L-BFGS's memory m; a row stops when an iteration gains less than
+    ftol * max(|value|, 1), when no entry of the projected gradient exceeds gtol, or after
+    maxiter iterations.  Returns a Result.
     """
     solve = lockstep if lockstep_works() else one_by_one
-    return solve(fun, z0, lower, upper, corrections, ftol, gtol, maxiter)
+    return solve(fun, z0, lower, upper, **options)
 
 
 class Solver:
@@ -73,9 +74,9 @@ class Solver:
             return self.task[0] == WANTS_VALUE
 
 
-def lockstep(fun, z0, lower, upper, corrections, ftol, gtol, maxiter):
+def lockstep(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxiter=1000):
     """`minimize`, one solver per row, all rows that wait evaluated together."""
-    z = np.clip(z0, lower, upper)
+    z = np.clip(z0, lower, upper, order="C")
     g = np.zeros_like(z)
     solvers = [Solver(*row, corrections, ftol, gtol, maxiter)
                for row in zip(z, g, lower, upper, strict=True)]
@@ -88,7 +89,7 @@ def lockstep(fun, z0, lower, upper, corrections, ftol, gtol, maxiter):
     return Result(z, evaluations)
 
 
-def one_by_one(fun, z0, lower, upper, corrections, ftol, gtol, maxiter):
+def one_by_one(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxiter=1000):
     """`minimize`, by SciPy's public function on each row alone: the oracle of the lockstep."""
     z = np.empty_like(z0)
     evaluations = np.zeros(len(z0), int)
@@ -123,9 +124,9 @@ def lockstep_works():
         if np.allclose(ours.z, theirs.z, rtol=0, atol=1e-12) and \
                 (ours.evaluations == theirs.evaluations).all():
             return True
-        why = "gives other results than"
+        why = "gives other results than scipy.optimize.minimize"
     except Exception as error:              # whatever a foreign signature answers with
-        why = f"answers {error!r}, unlike"
-    warnings.warn(f"SciPy's private setulb {why} scipy.optimize.minimize: each search runs by "
-                  "itself, which is several times slower", RuntimeWarning, stacklevel=2)
+        why = f"answers {error!r}" if setulb else "is not there"
+    warnings.warn(f"SciPy's private setulb {why}: each search runs by itself, which is several "
+                  "times slower", RuntimeWarning, stacklevel=2)
     return False

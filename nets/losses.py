@@ -20,13 +20,15 @@ def softmax_cross_entropy(logits, target):
     return loss, exp_z / sum_exp - onehot
 
 
-def squared_error(y, x):
-    """loss = |y - x|^2 / 2, dy = y - x: how badly the autoencoder's y reconstructs x.
+def sigmoid_cross_entropy(z, x):
+    """loss = -sum x log y + (1 - x) log(1 - y), y = sigmoid(z), and dz = y - x.
 
-    y, x: (N, D).  Returns loss (N,), dy (N, D).
+    How badly y reconstructs x, each pixel read as the probability of a dot.
+    z, x: (N, D), x in [0, 1].  Returns loss (N,) in nats, dz (N, D).
     """
-    dy = y - x
-    return (dy * dy).sum(1) / 2, dy
+    y = (1 + xp.tanh(z / 2)) / 2
+    softplus = z.clip(0, None) + xp.log1p(xp.exp(-abs(z)))      # log(1 + e^z), without overflow
+    return (softplus - x * z).sum(1), y - x
 
 
 def sparsity(h, rho):

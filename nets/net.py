@@ -57,8 +57,11 @@ class Net:
 
     def predict(self, x):
         """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host."""
-        return np.concatenate([to_host(self.forward(to_device(x[i:i + CHUNK]))[0].argmax(1))
-                               for i in range(0, len(x), CHUNK)])
+        labels = np.empty(len(x), int)
+        for i in range(0, len(x), CHUNK):
+            logits, _ = self.forward(to_device(x[i:i + CHUNK]))
+            labels[i:i + CHUNK] = to_host(logits.argmax(1))
+        return labels
 
     def _cuts(self):
         """Where the list is cut into phi_1, ..., phi_K: K + 1 positions."""

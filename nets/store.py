@@ -1,7 +1,6 @@
 """Weights to and from disk: arrays only, as NumPy's .npz; nothing is ever unpickled."""
 import os
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +25,17 @@ def write(path, write_to):
 
 def save_arrays(path, **arrays):
     """Save named arrays of the host, of any shapes, to the .npz file at `path`."""
-    write(path, lambda file: np.savez(file, **arrays))
+    write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def load_arrays(path):
     """The named arrays of the .npz file at `path`, or ValueError if it is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError) as error:
-        raise ValueError(f"{path}: not a whole .npz file of arrays ({error}); delete it and run "
-                         "again") from error
+    with open(path, "rb") as file:
+        try:
+            return dict(np.load(file, allow_pickle=False).items())
+        except Exception as error:          # damaged zip files raise half a dozen kinds
+            raise ValueError(f"{path}: not a whole .npz file of arrays ({error}); delete it and "
+                             "run again") from error
 
 
 def save(path, net):
@@ -51,8 +50,9 @@ def load(path, net):
     found = {name: a.shape for name, a in arrays.items()}
     if found != wanted:
         raise ValueError(f"{path}: holds arrays {found}; this net has {wanted}")
-    for p, a in zip(net.params, arrays.values(), strict=True):
+    for a in arrays.values():
         if a.dtype.kind != "f" or not np.isfinite(a).all():
             raise ValueError(f"{path}: weights of type {a.dtype} that are not all finite; delete "
                              "it and train again")
-        p[...] = to_device(a.astype(p.dtype))
+    for i, p in enumerate(net.params):
+        p[...] = to_device(arrays[f"p{i}"].astype(p.dtype))

@@ -99,6 +99,7 @@ def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
     """
     mean = [xp.zeros_like(p) for p in params]
     square = [xp.zeros_like(p) for p in params]
+    batch = min(batch, len(x))              # a set smaller than a batch is one batch
     steps = epochs * (len(x) // batch)
     step = 0
     for _ in range(epochs):

@@ -1,0 +1,140 @@
+"""How fast the search is and how near it comes, all measured in one run on one thread.
+
+    python -m experiments.benchmark --count 256
+
+(a) D as it is: a batch of images in lockstep.  (b) the same search with SciPy's public
+`scipy.optimize.minimize`, image by image.  (c) D with its last step onto the boundary, which is
+beyond the paper.  (d) the reference for the quality, on the first 64 images: image by image by
+`scipy.optimize.minimize`, each c from r = 0 with tight tolerances, c halved down to 0.1 %.
+Per image: milliseconds (the fastest of three runs), evaluations of the objective; and the mean
+distortion, on (d)'s images for the comparison with it.  Training images that the net has right,
+targets (label + 1) mod 10.  Machines differ and are shared: compare ratios, and read the times
+beside the rate that the same thread reaches in a 2,048 x 2,048 float32 matrix product.
+"""
+import time
+
+import numpy as np
+from scipy.optimize import minimize
+
+from experiments import common, made
+from intriguing import D, distortion, objective
+from nets import lbfgs
+
+NETS = ["FC10(1e-4)", "FC100-100-10"]
+REPEATS, COMPARED = 3, 64
+A, B, C, REFERENCE = ("(a) D, in lockstep", "(b) image by image", "(c) D, onto the boundary",
+                      "(d) reference")
+
+
+def main(data="auto", count=256, seed=0, train="adam", workers=0, out="runs", quiet=False):
+    flags, started = dict(locals()), time.time()
+    data, (x, t), _ = common.load(data, quiet)
+    rows, _ = common.sample(t, count, seed)
+    jobs = []
+    for net in made.trained(NETS, data, seed, train, workers, quiet).values():
+        right = rows[net.predict(x[rows].astype(float)) == t[rows]]
+        jobs.append((net, x[right], (t[right] + 1) % 10, not jobs))
+    found = dict(made.over_processes(measure, jobs, 1, (REPEATS + 1) * len(jobs), "measuring",
+                                     quiet))
+    rate = found[0][1]
+    numbers = {name: found[i][0] for i, name in enumerate(NETS)}
+    columns = ("ms", "times (a)", "evaluations", "distortion", "above (d) %", "found %")
+    lines = [[name, how, *(common.cell(row[k]) for k in columns)]
+             for name, rows in numbers.items() for how, row in rows.items()]
+    common.save("benchmark", main, flags, data, started, f"""\
+# The search, on a thread that reaches {rate:.0f} GFLOP/s in a float32 matrix product
+
+{common.table(["net", "search", *columns], lines)}
+
+ms and evaluations are per image.  {count:,} images, less those that a net has wrong; (d) on the \
+first {min(count, COMPARED)} of them, and "above (d)" compares on these.""",
+                {"GFLOP/s": rate, **numbers})
+    return numbers
+
+
+def measure(net, x, target, product):
+    """In a worker, on one thread: {search: {ms, evaluations, distortion, ...}} for one net."""
+    searches = {A: {}, B: {"minimize": lbfgs.one_by_one}, C: {"onto_boundary": True}}
+    found = {how: {"ms": np.inf} for how in searches}
+    images = {}
+    for _ in range(REPEATS):                # in turn, so that all see the same disturbances
+        for how, options in searches.items():
+            counting, begin = Counting(net), time.perf_counter()
+            images[how] = D(counting, x, target, **options)
+            milliseconds = 1000 * (time.perf_counter() - begin) / len(x)
+            found[how] |= {"ms": min(found[how]["ms"], milliseconds),
+                           "evaluations": counting.evaluations / len(x)}
+        made.tick()
+    counting, begin = Counting(net), time.perf_counter()
+    few = slice(COMPARED)
+    images[REFERENCE] = reference(counting, x[few], target[few])
+    found[REFERENCE] = {"ms": 1000 * (time.perf_counter() - begin) / len(x[few]),
+                        "evaluations": counting.evaluations / len(x[few])}
+    best = distortion(x[few], images[REFERENCE])
+    for how, row in found.items():
+        size = distortion(x[:len(images[how])], images[how])
+        row |= {"times (a)": row["ms"] / found[A]["ms"], "distortion": float(np.nanmean(size)),
+                "above (d) %": 100 * float(np.nanmean(size[few]) / best.mean() - 1),
+                "found %": 100 * float(np.isfinite(size).mean())}
+    made.tick()
+    return found, matrix_product() if product else None
+
+
+class Counting:
+    """A net that counts the images whose gradient it is asked for; all that D wants of one."""
+
+    def __init__(self, net):
+        self.net, self.evaluations = net, 0
+        self.forward, self.predict = net.forward, net.predict
+
+    def backward(self, dlogits, caches):
+        self.evaluations += len(dlogits)
+        return self.net.backward(dlogits, caches)
+
+
+def reference(net, x, target):
+    """D as one would write it with `scipy.optimize.minimize` alone: (N, ...) float64."""
+    return np.concatenate([nearest(net, x[i:i + 1].astype(float), target[i:i + 1])
+                           for i in range(len(x))])
+
+
+def nearest(net, x, target):
+    """The same for one image x (1, ...): c by factors of ten, then halved, each from r = 0."""
+    box = np.stack([-x.ravel(), 1 - x.ravel()], 1)
+
+    def fun(r, c):
+        value, dr, _ = objective(net, x, target, np.array([c]), r.reshape(x.shape))
+        return value[0], dr.ravel()
+
+    def solve(log_c):
+        r = minimize(fun, np.zeros(x.size), args=(np.exp(log_c),), jac=True, method="L-BFGS-B",
+                     bounds=box, options={"ftol": 1e-12, "gtol": 1e-8}).x.reshape(x.shape)
+        return r if net.predict(x + r) == target else None
+
+    low, best = 0.0, solve(0.0)
+    while best is None:
+        low -= np.log(10)
+        best = solve(low)
+    high = low + np.log(10)
+    while (r := solve(high)) is not None:
+        low, high, best = high, high + np.log(10), r
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        r = solve(middle)
+        low, high, best = (low, middle, best) if r is None else (middle, high, r)
+    return x + best
+
+
+def matrix_product(n=2048):
+    """GFLOP/s of an n x n float32 matrix product, the best of five."""
+    a = np.random.default_rng(0).random((n, n), np.float32)
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - begin)
+    return 2e-9 * n ** 3 / min(times)
+
+
+if __name__ == "__main__":
+    common.run(main)

@@ -1,0 +1,36 @@
+"""Gradients by central differences: what every gradient written by hand here is held to."""
+import numpy as np
+
+from nets.backend import to_host
+
+STEP = 1e-5     # the difference is wrong by about STEP^2, and by rounding, about 1e-16 / STEP
+BOUND = 1e-7    # on `relative_error`: some ten times what a right gradient shows
+
+
+def numeric(fun, a, places=None):
+    """d fun() / d a = (fun() at a + STEP - fun() at a - STEP) / (2 STEP), entry by entry.
+
+    fun: takes nothing, reads `a` and returns a number.
+    a: float64 array of the host or the device, moved in place and put back.
+    places: the indices (tuples) to differentiate at, all by default.
+    Returns the slopes on the host, in a's shape, or (n,) for n places.
+    """
+    if a.dtype != "float64":
+        raise ValueError(f"differences in {a.dtype} are mostly rounding; use float64")
+    slopes = []
+    for place in np.ndindex(a.shape) if places is None else places:
+        here = float(a[place])
+        a[place] = here + STEP
+        above = float(fun())
+        a[place] = here - STEP
+        below = float(fun())
+        a[place] = here
+        slopes.append((above - below) / (2 * STEP))
+    return np.array(slopes).reshape(a.shape if places is None else -1)
+
+
+def relative_error(ours, slopes):
+    """The largest |ours - slopes|, relative to the largest |slope|; arrays of one shape."""
+    ours = to_host(ours)
+    assert ours.shape == slopes.shape, f"gradient of shape {ours.shape}, not {slopes.shape}"
+    return abs(ours - slopes).max() / max(abs(slopes).max(), 1e-300)

@@ -1,0 +1,35 @@
+"""AE400-10: the sparse autoencoder's cost as a whole, and that its code is frozen."""
+import numpy as np
+from gradcheck import BOUND, numeric, relative_error
+
+from nets import autoencoder, train
+from nets.backend import to_device, to_host
+from nets.layers import Dense, Flatten, Sigmoid
+from nets.net import Net
+
+
+def test_the_gradient_of_the_whole_cost_is_its_slope():
+    rng = np.random.default_rng(0)
+    encoder, decoder = Net([Flatten(), Dense(6, 3, rng), Sigmoid()]), Net([Dense(3, 6, rng)])
+    cost = autoencoder.reconstruction(encoder, decoder)
+    x = to_device(rng.uniform(size=(5, 1, 2, 3)))
+    _, grads = cost(x, None)
+    params = encoder.params + decoder.params
+    assert len(grads) == len(params) == 4
+    for p, grad in zip(params, grads, strict=True):
+        assert relative_error(grad, numeric(lambda: cost(x, None)[0], p)) < BOUND
+
+
+def test_the_code_is_learned_without_labels_and_the_softmax_leaves_it_as_it_is(monkeypatch):
+    monkeypatch.setattr(autoencoder, "EPOCHS", 1)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(50, 1, 28, 28)).astype(np.float32)
+    t = np.arange(50) % 10
+    nets = [autoencoder.ae(np.random.default_rng(1)).astype("float32") for _ in range(2)]
+    start = to_host(nets[0].params[0]).copy()
+    for net, labels in zip(nets, (t, (3 * t + 1) % 10), strict=True):
+        autoencoder.fit(net, to_device(x), to_device(labels), np.random.default_rng(2))
+    codes = [to_host(net.params[0]) for net in nets]
+    assert (codes[0] == codes[1]).all() and (codes[0] != start).any()
+    assert (to_host(nets[0].params[2]) != to_host(nets[1].params[2])).any()
+    assert train.error(nets[0], x, t) < 0.2             # 50 images, 400 units: learned by heart

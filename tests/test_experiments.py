@@ -1,0 +1,254 @@
+"""The experiments, run small: flags, errors in one line, caches, tables, figures."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import experiments.__main__ as everything
+from data import strokes
+from experiments import common, figure7, made, pictures, table1, table2
+from nets import fc, store, train
+from nets.net import Net
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def small():
+    """("strokes", (x, t), (x_test, t_test)): a data set that takes no time to draw."""
+    return "strokes", strokes.draw(600, 1), strokes.draw(100, 2)
+
+
+@pytest.fixture(scope="module")
+def nets(small):
+    """{name: net}: the nets of Table 1, trained for a moment, in this process."""
+    found = {}
+    for name in [*table1.PAPER, table1.AGAIN]:
+        net = made.build(name, 0)
+        cost = train.classification(net, [1e-4] * (len(net.params) // 2))
+        train.fit_adam(net.params, cost, *small[1], 30, 0.01, np.random.default_rng(0), batch=50)
+        found[name] = net.astype("float64")
+    return found
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path, small, nets):
+    """Experiments on the small data and nets, with caches and results below tmp_path."""
+    monkeypatch.setattr(common.datasets, "load", lambda name, quiet=False: small)
+    monkeypatch.setattr(made, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(made, "trained", lambda names, *args: {n: nets[n] for n in names})
+    return {"count": 20, "workers": 1, "quiet": True, "out": str(tmp_path / "out")}
+
+
+def test_the_main_job_prints_both_tables_and_draws_the_figure(quick, tmp_path, capsys):
+    everything.main(**quick)
+    text = capsys.readouterr().out
+    out = tmp_path / "out" / "strokes"      # never where MNIST's results would stand
+    assert not (tmp_path / "out" / "table1.md").exists()
+    for stem in ("table1", "table2", "figure7"):
+        assert (out / f"{stem}.md").read_text() in text
+        record = json.loads((out / f"{stem}.json").read_text())
+        assert record["data"] == "strokes" and record["flags"]["count"] == 20
+        assert record["command"].startswith(f"python -m experiments.{stem} --count 20")
+        assert "strokes" in (out / f"{stem}.md").read_text()
+    assert Image.open(out / "figure7.png").size[0] > 800
+    assert "experiments.attack" in text
+
+
+def test_table_1_gives_the_errors_and_distortions_of_its_nets(quick, nets, small):
+    numbers = table1.main(**quick)
+    for name, net in nets.items():
+        wrong = np.mean(net.predict(small[2][0]) != small[2][1])
+        assert numbers[name]["test error %"] == pytest.approx(100 * wrong)
+        assert numbers[name]["not found"] == 0 < numbers[name]["av. min. distortion"] < 0.5
+
+
+def test_table_2_has_100_on_its_diagonal_and_the_clean_error_in_its_last_row(quick, nets, small):
+    numbers = table2.main(**quick)
+    rows, _ = common.sample(small[1][1], 20, 0)
+    for name, net in nets.items():
+        assert numbers[name]["error %"][name] == 100
+        clean = np.mean(net.predict(small[1][0][rows]) != small[1][1][rows])
+        assert numbers["undistorted"]["error %"][name] == pytest.approx(100 * clean)
+
+
+def test_the_nearest_target_is_never_farther_than_a_random_one(quick):
+    random, nearest = (table1.main(**quick, targets=how) for how in ("random", "nearest"))
+    for name in random:
+        assert nearest[name]["av. min. distortion"] <= 1.001 * random[name]["av. min. distortion"]
+
+
+def test_figure_7_measures_what_it_shows(quick):
+    numbers = figure7.main(**quick)
+    assert numbers["a"]["accuracy %"] == numbers["b"]["accuracy %"] == 0
+    assert 0.4 < numbers["c"]["stddev"] < 0.8           # noise of stddev 1, clipped
+
+
+def test_the_sample_is_a_prefix_of_a_larger_one_and_no_target_is_the_true_label():
+    t = np.arange(1000) % 10
+    rows, targets = common.sample(t, 500, 3)
+    fewer, fewer_targets = common.sample(t, 20, 3)
+    assert (rows[:20] == fewer).all() and (targets[:20] == fewer_targets).all()
+    assert len(set(rows)) == 500 and (targets != t[rows]).all()
+    assert set((targets - t[rows]) % 10) == set(range(1, 10))
+    assert (common.sample(t, 500, 4)[0] != rows).any()
+
+
+def test_distorted_images_are_the_same_bit_for_bit_for_any_number_of_workers(
+        quick, nets, small, monkeypatch, tmp_path):
+    two = {name: nets[name] for name in ("FC10(1e-4)", "FC100-100-10")}
+    x, t = small[1][0][:70], small[1][1][:70]           # a whole shard and a part of one
+    found = []
+    for workers in (1, 2):
+        monkeypatch.setattr(made, "CACHE", tmp_path / f"cache{workers}")
+        found.append(made.distorted(two, x, t, (t + 1) % 10, "strokes", workers, True))
+    for name in two:
+        assert found[0][name].tobytes() == found[1][name].tobytes()
+
+
+def test_images_that_a_net_gets_wrong_are_left_as_they_are(quick, nets, small):
+    net = nets["FC10(1e-4)"]
+    x, t = small[1][0][:20], (net.predict(small[1][0][:20]) + np.arange(20) % 2) % 10
+    images = made.distorted({"net": net}, x, t, (t + 3) % 10, "strokes", 1, True)["net"]
+    changed = (images != x).any((1, 2, 3))
+    assert (changed == (np.arange(20) % 2 == 0)).all()
+
+
+def test_shards_that_were_computed_are_not_computed_again(quick, nets, small, monkeypatch):
+    x, t = small[1][0][:10], small[1][1][:10]
+    job = ({"net": nets["FC10(1)"]}, x, t, (t + 1) % 10, "strokes", 1, True)
+    first = made.distorted(*job)["net"]
+    monkeypatch.setattr(made, "over_processes", None)   # would fail if it were called
+    assert made.distorted(*job)["net"].tobytes() == first.tobytes()
+
+
+def test_a_shards_name_depends_on_weights_images_labels_and_targets(nets, small):
+    net, x, t = nets["FC10(1)"], small[1][0][:4], small[1][1][:4]
+    other = net.astype("float64")
+    other.params[0][0, 0] += 1e-9
+    names = {made.digest(net, x, t, t), made.digest(other, x, t, t), made.digest(net, x, t, None),
+             made.digest(net, 1 - x, t, t), made.digest(net, x, t + 1, t)}
+    assert len(names) == 5
+
+
+def fail(n):
+    raise ValueError(f"job {n} fails")
+
+
+def die(n):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("function, error", [(fail, ValueError), (die, RuntimeError)])
+def test_a_worker_that_fails_or_dies_ends_the_run_with_an_error_and_no_hang(function, error):
+    started = time.monotonic()
+    with pytest.raises(error):
+        list(made.over_processes(function, [(1,), (2,)], 2, 2, "", True))
+    assert time.monotonic() - started < 30
+
+
+def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_on(
+        monkeypatch, tmp_path):
+    monkeypatch.setattr(made, "CACHE", tmp_path)
+    net = made.build("FC10(1)", 5)
+    net.params[1][:] = 7
+    store.save(tmp_path / "strokes" / "FC10(1), seed 5, adam, half decay.npz", net)
+    found = made.trained(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
+    assert (found.params[1] == 7).all() and found.params[1].dtype == float
+
+
+def test_again_is_the_same_net_from_the_next_seed():
+    again, next_seed, first = (made.build(name, seed).params[0] for name, seed in
+                               [("FC100-100-10 again", 0), ("FC100-100-10", 1),
+                                ("FC100-100-10", 0)])
+    assert (again == next_seed).all() and (again != first).any()
+
+
+def test_the_papers_names_are_the_papers_sizes():
+    assert [fc.NETS[n][0] for n in ("FC10(1)", "FC100-100-10", "FC200-200-10")] == [
+        (784, 10), (784, 100, 100, 10), (784, 200, 200, 10)]
+    assert made.build("AE400-10", 0).params[0].shape == (784, 400)
+
+
+@pytest.mark.parametrize("flags, words", [
+    ({"count": 0}, "count 0"), ({"count": 99999}, "count 99999"),
+    ({"targets": "near"}, "random or nearest")])
+def test_bad_flags_are_named(quick, flags, words):
+    with pytest.raises(ValueError, match=words):
+        table1.main(**{**quick, **flags})
+
+
+@pytest.mark.parametrize("names, method, words", [
+    (["FC9"], "adam", "FC9"), (["FC10(1)"], "sgd", "sgd")])
+def test_unknown_nets_and_methods_are_named(names, method, words):
+    with pytest.raises(ValueError, match=words):
+        made.trained(names, "strokes", 0, method, 1, True)
+
+
+def script(*words, **environment):
+    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, **environment}, check=False)
+
+
+@pytest.mark.parametrize("words, environment, said", [
+    (["experiments.table1", "--data", "cats"], {}, "cats"),
+    (["experiments.table1", "--count", "many"], {}, "invalid int"),
+    (["experiments.table1", "--colour", "red"], {}, "--colour"),
+    (["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""}, "gpu"),
+    (["experiments"], {"INTRIGUING_DEVICE": "tpu"}, "tpu"),
+    (["experiments"], {"INTRIGUING_DATA": "/nowhere"}, "/nowhere")])
+def test_bad_input_on_the_command_line_gets_one_clear_line(words, environment, said):
+    done = script(*words, **environment)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert said in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "figure7", "benchmark"])
+def test_help_is_the_docstring(name):
+    done = script(f"experiments.{name}", "--help")
+    doc = (ROOT / "experiments" / f"{name}.py").read_text().split('"""')[1]
+    assert done.returncode == 0 and doc.strip() in done.stdout and "--count" in done.stdout
+
+
+def test_ctrl_c_ends_with_one_line_and_leaves_no_process(monkeypatch, capsys):
+    def interrupted(quiet=False):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(sys, "argv", ["table1"])
+    with pytest.raises(SystemExit, match="interrupted"):
+        common.run(interrupted)
+
+
+def test_an_unwritable_results_folder_is_named(quick, tmp_path):
+    (tmp_path / "out").write_text("a file, not a folder")
+    with pytest.raises(OSError, match="out"):
+        table1.main(**quick)
+
+
+def test_cells_and_tables():
+    assert common.cell(0.0621, 0.058) == "0.0621 (0.058)"
+    assert common.cell(float("nan")) == common.cell(None) == "-"
+    assert common.table(["a", "b"], [[1, 22]]) == "| a | b  |\n|---|----|\n| 1 | 22 |"
+
+
+def test_pictures_are_what_they_show(tmp_path):
+    x = np.zeros((3, 1, 2, 2), np.float32)
+    x[1] = 1
+    picture = np.asarray(pictures.grid(x, columns=2, scale=1))
+    assert picture.shape == (6, 6, 3) and (picture[:2, 4:] == 255).all()
+    assert (picture[:2, :2] == 0).all()
+    assert pictures.magnified(np.array([-1, 0, 0.01]), 10) == pytest.approx([0, 0.5, 0.6])
+    pictures.save(pictures.panels([(pictures.grid(x, 3), "caption")], "title"), tmp_path / "p.png")
+    assert Image.open(tmp_path / "p.png").mode == "RGB"
+
+
+def test_net_is_what_the_workers_are_sent(nets):
+    import pickle  # as the processes do; nothing from outside is read
+    net = pickle.loads(pickle.dumps(nets["FC100-100-10"]))
+    assert isinstance(net, Net) and (net.params[0] == nets["FC100-100-10"].params[0]).all()

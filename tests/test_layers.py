@@ -1,0 +1,114 @@
+"""Every layer keeps one contract (nets/layers.py), and each computes what its equation says."""
+import numpy as np
+import pytest
+from gradcheck import BOUND, numeric, relative_error
+
+from nets.backend import to_device, to_host
+from nets.layers import Dense, Flatten, Sigmoid
+
+LAYERS = {                                  # name: how to make one, shape of an input
+    "Dense": (lambda rng: Dense(5, 3, rng), (4, 5)),
+    "Sigmoid": (lambda rng: Sigmoid(), (4, 5)),
+    "Flatten": (lambda rng: Flatten(), (4, 2, 3, 2)),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def case(request):
+    """A layer, its input x, and a random dy of its output's shape, in float64."""
+    rng = np.random.default_rng(0)
+    make, shape = LAYERS[request.param]
+    layer = make(rng)
+    x = to_device(rng.normal(size=shape))
+    return layer, x, to_device(rng.normal(size=layer.forward(x)[0].shape))
+
+
+def test_backward_is_the_gradient_in_x(case):
+    layer, x, dy = case
+    dx = layer.backward(dy, layer.forward(x)[1])
+    slopes = numeric(lambda: (layer.forward(x)[0] * dy).sum(), x)
+    assert relative_error(dx, slopes) < BOUND
+
+
+def test_gradients_are_the_gradients_in_each_of_params(case):
+    layer, x, dy = case
+    grads = layer.gradients(dy, layer.forward(x)[1])
+    assert isinstance(layer.params, list)
+    for p, dp in zip(layer.params, grads, strict=True):
+        slopes = numeric(lambda: (layer.forward(x)[0] * dy).sum(), p)
+        assert relative_error(dp, slopes) < BOUND
+
+
+def test_an_evaluation_in_between_changes_no_gradient(case):
+    layer, x, dy = case
+    cache = layer.forward(x)[1]
+    before = [layer.backward(dy, cache), *layer.gradients(dy, cache)]
+    layer.backward(dy, layer.forward(x / 2 + 1)[1])
+    after = [layer.backward(dy, cache), *layer.gradients(dy, cache)]
+    for a, b in zip(before, after, strict=True):
+        assert (to_host(a) == to_host(b)).all()
+
+
+def test_a_layer_keeps_nothing_but_its_parameters(case):
+    layer, x, dy = case
+    layer.forward(x)
+    assert set(vars(layer)) <= {"params"}
+
+
+def test_no_array_that_is_handed_over_is_written_to(case):
+    layer, x, dy = case
+    handed = [x, dy, *layer.params]
+    before = [to_host(a).copy() for a in handed]
+    _, cache = layer.forward(x)
+    layer.backward(dy, cache)
+    layer.gradients(dy, cache)
+    for a, b in zip(handed, before, strict=True):
+        assert (to_host(a) == b).all()
+
+
+def test_float32_in_gives_float32_out(case):
+    layer, x, dy = case
+    if layer.params:
+        layer.params = [p.astype("float32") for p in layer.params]
+    y, cache = layer.forward(x.astype("float32"))
+    dy = dy.astype("float32")
+    for a in (y, layer.backward(dy, cache), *layer.gradients(dy, cache)):
+        assert a.dtype == "float32"
+
+
+def test_dense_is_the_sum_over_inputs_of_x_W_plus_b():
+    rng = np.random.default_rng(1)
+    layer = Dense(4, 3, rng)
+    layer.params[1][...] = to_device(rng.normal(size=3))
+    W, b = map(to_host, layer.params)
+    x = rng.normal(size=(2, 4))
+    y = to_host(layer.forward(to_device(x))[0])
+    for n in range(2):
+        for k in range(3):
+            assert y[n, k] == pytest.approx(sum(x[n, d] * W[d, k] for d in range(4)) + b[k])
+
+
+def test_dense_begins_with_outputs_that_vary_as_much_as_its_inputs():
+    rng = np.random.default_rng(2)
+    y = to_host(Dense(300, 200, rng).forward(to_device(rng.normal(size=(100, 300))))[0])
+    assert y.std() == pytest.approx(1, abs=0.03)
+
+
+def test_sigmoid_is_1_over_1_plus_exp_minus_x():
+    x = np.linspace(-20, 20, 41)[None]
+    assert to_host(Sigmoid().forward(to_device(x))[0]) == pytest.approx(1 / (1 + np.exp(-x)))
+
+
+def test_sigmoid_of_plus_and_minus_1000_is_1_and_0_without_overflow():
+    x = to_device(np.array([[-1000.0, 0.0, 1000.0]]))
+    with np.errstate(all="raise"):
+        y, cache = Sigmoid().forward(x)
+        dx = Sigmoid().backward(x * 0 + 1, cache)
+    assert to_host(y).tolist() == [[0, 0.5, 1]]
+    assert to_host(dx).tolist() == [[0, 0.25, 0]]
+
+
+def test_flatten_makes_each_image_one_row_in_reading_order():
+    x = np.arange(24).reshape(2, 3, 2, 2)
+    assert to_host(Flatten().forward(to_device(x))[0]).tolist() == \
+        [list(range(12)), list(range(12, 24))]

@@ -1,0 +1,195 @@
+"""Training: weight decay in its readings, the cost's gradient, L-BFGS to the optimum, Adam."""
+import numpy as np
+import pytest
+from gradcheck import BOUND, numeric, relative_error
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from nets.backend import to_device, to_host
+from nets.fc import fc
+from nets.train import (
+    DECAYS,
+    _mean_over_chunks,
+    classification,
+    decay,
+    error,
+    fit_adam,
+    fit_lbfgs,
+)
+
+READINGS = ["half", "whole", "per unit"]
+
+
+@pytest.fixture
+def toy():
+    """60 images of 4 pixels in 3 classes that overlap, on the device."""
+    rng = np.random.default_rng(0)
+    t = rng.integers(0, 3, 60)
+    x = rng.normal(size=(3, 4))[t] + 0.7 * rng.normal(size=(60, 4))
+    return to_device(x), to_device(t)
+
+
+def net_of(*sizes, seed=0):
+    return fc(sizes, np.random.default_rng(seed))
+
+
+def copies(arrays):
+    return [to_host(a).copy() for a in arrays]
+
+
+def test_the_readings_of_the_decay_are_these_three():
+    assert list(DECAYS) == READINGS
+
+
+@pytest.mark.parametrize(("reading", "expected"), [
+    ("half", 0.1 / 2 * 30 + 0.4 / 2 * 14),
+    ("whole", 0.1 * 30 + 0.4 * 14),
+    ("per unit", 0.1 / 2 * 30 + 0.4 / 1 * 14),          # the layers have 2 and 1 output units
+])
+def test_decay_is_lambda_times_the_sum_of_squared_weights_in_its_reading(reading, expected):
+    W_1, W_2 = np.array([[1.0, 2], [3, 4]]), np.array([[1.0], [2], [3]])    # squares: 30, 14
+    params = [to_device(p) for p in (W_1, np.full(2, 9.0), W_2, np.full(1, 9.0))]
+    value, grads = decay(params, (0.1, 0.4), reading)
+    assert value == pytest.approx(expected)
+    for p, dp in zip(params, grads, strict=True):
+        slopes = numeric(lambda: decay(params, (0.1, 0.4), reading)[0], p)
+        assert abs(to_host(dp) - slopes).max() < 1e-8       # in b too: no decay, slope 0
+
+
+def test_decay_wants_one_lambda_a_layer():
+    with pytest.raises(ValueError, match="zip"):
+        decay(net_of(4, 3, 2).params, (0.1,))
+
+
+def test_an_unknown_reading_of_the_decay_is_an_error():
+    with pytest.raises((KeyError, ValueError), match="third"):
+        decay(net_of(4, 2).params, (0.1,), "third")
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_the_gradient_of_the_whole_cost_of_a_classifier(toy, reading):
+    net = net_of(4, 5, 3)
+    cost = classification(net, (0.3, 0.2), reading)
+    value, grads = cost(*toy)
+    assert isinstance(value, float)
+    for p, dp in zip(net.params, grads, strict=True):
+        assert relative_error(dp, numeric(lambda: cost(*toy)[0], p)) < BOUND
+
+
+def test_the_cost_is_the_mean_cross_entropy_and_the_decay(toy):
+    net = net_of(4, 3)
+    x, t = map(to_host, toy)
+    W, b = map(to_host, net.params)
+    expected = -log_softmax(x @ W + b, 1)[range(60), t].mean() + 0.2 / 2 * (W ** 2).sum()
+    assert classification(net, (0.2,))(*toy)[0] == pytest.approx(expected)
+
+
+def test_in_chunks_the_cost_and_its_gradients_are_those_of_all_images_at_once(toy):
+    cost = classification(net_of(4, 5, 3), (0.3, 0.2))
+    value, grads = cost(*toy)
+    for size in (1, 17, 60, 100):
+        chunked, chunked_grads = _mean_over_chunks(cost, *toy, size=size)
+        assert chunked == pytest.approx(value, rel=1e-13)
+        for a, b in zip(grads, chunked_grads, strict=True):
+            assert to_host(a) == pytest.approx(to_host(b), abs=1e-14)
+
+
+def test_lbfgs_finds_the_optimum_of_a_softmax_regression(toy):
+    net = net_of(4, 3)
+    fit_lbfgs(net.params, classification(net, (0.1,)), *toy, iterations=500)
+    x, t = map(to_host, toy)
+
+    def cost(z):                            # written apart, without gradients
+        W, b = z[:12].reshape(4, 3), z[12:]
+        return -log_softmax(x @ W + b, 1)[range(60), t].mean() + 0.1 / 2 * (W ** 2).sum()
+
+    theirs = minimize(cost, np.zeros(15), options={"gtol": 1e-8})
+    W, b = map(to_host, net.params)
+    assert cost(np.concatenate([W.ravel(), b])) == pytest.approx(theirs.fun, abs=1e-9)
+    assert pytest.approx(theirs.x[:12].reshape(4, 3), abs=1e-4) == W
+
+
+def test_lbfgs_ticks_with_the_cost_after_every_evaluation_and_stops_at_its_iterations(toy):
+    net, values = net_of(4, 5, 3), []
+    cost = classification(net, (1e-3, 1e-3))
+    before = cost(*toy)[0]
+    fit_lbfgs(net.params, cost, *toy, iterations=5, tick=values.append)
+    assert 5 < len(values) < 20
+    assert values[0] == pytest.approx(before)
+    assert cost(*toy)[0] == pytest.approx(min(values))
+
+
+def test_lbfgs_trains_float32_weights_in_place(toy):
+    net = net_of(4, 3).astype("float32")
+    W = net.params[0]
+    x, t = toy[0].astype("float32"), toy[1]
+    fit_lbfgs(net.params, classification(net, (0.1,)), x, t, iterations=100)
+    assert net.params[0] is W
+    assert W.dtype == "float32"
+    exact = net_of(4, 3)
+    fit_lbfgs(exact.params, classification(exact, (0.1,)), *toy, iterations=500)
+    assert to_host(W) == pytest.approx(to_host(exact.params[0]), abs=2e-3)
+
+
+def test_adam_is_adam_as_its_paper_prints_it_with_a_rate_that_falls_to_0(toy):
+    net, epochs, rate = net_of(4, 5, 3), 6, 0.05
+    cost = classification(net, (0.1, 0.1))
+    start = copies(net.params)
+    fit_adam(net.params, cost, *toy, epochs, rate, np.random.default_rng(0), batch=60)
+    ours = copies(net.params)
+    for p, value in zip(net.params, start, strict=True):
+        p[...] = to_device(value)
+    m, v = ([np.zeros_like(p) for p in start] for _ in range(2))
+    for step in range(1, epochs + 1):                   # batches of all images: one an epoch
+        for i, g in enumerate(copies(cost(*toy)[1])):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g ** 2
+            alpha = rate * (1 - step / epochs)
+            alpha *= np.sqrt(1 - 0.999 ** step) / (1 - 0.9 ** step)     # end of its section 2
+            net.params[i] -= to_device(alpha * m[i] / (np.sqrt(v[i]) + 1e-8))
+    for a, b, c in zip(ours, copies(net.params), start, strict=True):
+        assert a == pytest.approx(b, abs=1e-9)
+        assert abs(a - c).max() > 0.05
+
+
+def test_adam_learns_what_no_linear_net_can():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (400, 2))
+    t = (x[:, 0] * x[:, 1] > 0).astype(int)
+    x, t = to_device(x), to_device(t)
+    net, ticks = net_of(2, 12, 2), []
+    fit_adam(net.params, classification(net, (0, 0)), x, t, 60, 0.1, rng, batch=50,
+             tick=ticks.append)
+    assert error(net, x, t) < 0.05
+    assert len(ticks) == 60
+    linear = net_of(2, 2)
+    fit_adam(linear.params, classification(linear, (0,)), x, t, 60, 0.1, rng, batch=50)
+    assert error(linear, x, t) > 0.3
+
+
+def test_adam_is_repeatable_by_its_rng_bit_for_bit(toy):
+    def trained(seed):
+        net = net_of(4, 5, 3)
+        fit_adam(net.params, classification(net, (0, 0)), *toy, 3, 0.01,
+                 np.random.default_rng(seed), batch=20)
+        return to_host(net.params[0])
+
+    assert (trained(0) == trained(0)).all()
+    assert (trained(0) != trained(1)).any()
+
+
+def test_adam_takes_fewer_images_than_a_batch_as_one_batch(toy):
+    x, t = toy
+    few, whole = net_of(4, 3), net_of(4, 3)
+    for net, batch in ((few, 100), (whole, 60)):
+        fit_adam(net.params, classification(net, (0,)), x, t, 4, 0.1, np.random.default_rng(0),
+                 batch=batch, tick=lambda value: None)
+    assert (to_host(few.params[0]) == to_host(whole.params[0])).all()
+
+
+def test_error_is_the_share_of_images_with_another_label(toy):
+    net = net_of(4, 3)
+    t = net.predict(toy[0])
+    assert error(net, toy[0], t) == 0
+    t[:15] = (t[:15] + 1) % 3
+    assert error(net, toy[0], to_device(t)) == 15 / 60

@@ -1,0 +1,47 @@
+"""Small images and nets that the tests of the search share.
+
+The images are 4 x 5 pixels, many of them at 0 or 1, as MNIST's are, so that the box matters.
+"""
+import functools
+
+import numpy as np
+import pytest
+
+from intriguing import square
+from nets.backend import to_device, xp
+from nets.fc import fc
+from nets.train import classification, fit_adam
+
+on_numpy = pytest.mark.skipif(xp is not np, reason="is about numbers, not about where they are")
+
+
+def images(K, N=24, seed=0):
+    """N images of K classes (N, 1, 4, 5) float32 with many pixels at 0 or 1, labels (N,)."""
+    rng = np.random.default_rng(seed)
+    t = rng.integers(0, K, N)
+    pale = np.random.default_rng(K).normal(0.3, 0.5, (K, 20))[t] + rng.normal(0, 0.15, (N, 20))
+    return pale.clip(0, 1).astype(np.float32).reshape(N, 1, 4, 5), t
+
+
+@functools.cache
+def trained(sizes, lam=1e-3):
+    """A net that labels `images` correctly, in float64."""
+    rng = np.random.default_rng(0)
+    net = fc(sizes, rng)
+    x, t = map(to_device, images(sizes[-1], 400, seed=1))
+    cost = classification(net, [lam] * (len(sizes) - 1))
+    fit_adam(net.params, cost, x, t, 40, 0.05, rng, batch=50)
+    return net
+
+
+def attack(net, K, N=24):
+    """Images x that the net labels correctly, and for each a wrong label."""
+    x, t = images(K, N)
+    right = net.predict(x) == t
+    assert right.mean() > 0.8
+    x, t = x[right], t[right]
+    return x, (t + 1 + np.arange(len(t)) % (K - 1)) % K
+
+
+def length(x, found):
+    return np.sqrt(square(found.astype(float) - x))
