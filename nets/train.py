@@ -94,7 +94,7 @@ def _mean_over_chunks(cost, x, t, size=2000):
 def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
     """Train by Adam (Kingma and Ba 2015) on mini-batches, in place.
 
-    The rate falls linearly from `rate` to 0, which averages out the noise of the batches.
+    The rate falls linearly from `rate` towards 0, which averages out the noise of the batches.
     Arguments as for `fit_lbfgs`; rng draws the batches; tick is called after every epoch.
     """
     mean = [xp.zeros_like(p) for p in params]
@@ -106,8 +106,9 @@ def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
         order = to_device(rng.permutation(len(x)))
         for i in range(0, len(x) - batch + 1, batch):
             value, grads = cost(x[order[i:i + batch]], t[order[i:i + batch]], rng)
+            size = rate * (1 - step / steps)
             step += 1
-            size = rate * (1 - step / steps) * (1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step)
+            size *= (1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step)      # of the means from 0
             for p, g, m, v in zip(params, grads, mean, square, strict=True):
                 m += 0.1 * (g - m)
                 v += 0.001 * (g * g - v)

@@ -131,7 +131,7 @@ def test_lbfgs_trains_float32_weights_in_place(toy):
     assert to_host(W) == pytest.approx(to_host(exact.params[0]), abs=2e-3)
 
 
-def test_adam_is_adam_as_its_paper_prints_it_with_a_rate_that_falls_to_0(toy):
+def test_adam_is_adam_as_its_paper_prints_it_with_a_rate_that_falls_towards_0(toy):
     net, epochs, rate = net_of(4, 5, 3), 6, 0.05
     cost = classification(net, (0.1, 0.1))
     start = copies(net.params)
@@ -144,7 +144,7 @@ def test_adam_is_adam_as_its_paper_prints_it_with_a_rate_that_falls_to_0(toy):
         for i, g in enumerate(copies(cost(*toy)[1])):
             m[i] = 0.9 * m[i] + 0.1 * g
             v[i] = 0.999 * v[i] + 0.001 * g ** 2
-            alpha = rate * (1 - step / epochs)
+            alpha = rate * (1 - (step - 1) / epochs)
             alpha *= np.sqrt(1 - 0.999 ** step) / (1 - 0.9 ** step)     # end of its section 2
             net.params[i] -= to_device(alpha * m[i] / (np.sqrt(v[i]) + 1e-8))
     for a, b, c in zip(ours, copies(net.params), start, strict=True):
