@@ -53,7 +53,10 @@ first {min(count, COMPARED)} of them, and "above (d)" compares on these.""",
 
 
 def measure(net, x, target, product):
-    """In a worker, on one thread: {search: {ms, evaluations, distortion, ...}} for one net."""
+    """In a worker, on one thread: {search: {ms, evaluations, distortion, ...}} for one net.
+
+    x: (N, ...).  target: (N,).  product: whether to time the matrix product too.
+    """
     searches = {A: {}, B: {"minimize": lbfgs.one_by_one}, C: {"onto_boundary": True}}
     found = {how: {"ms": np.inf} for how in searches}
     images = {}
@@ -99,7 +102,7 @@ def reference(net, x, target):
 
 
 def nearest(net, x, target):
-    """The same for one image x (1, ...): c by factors of ten, then halved, each from r = 0."""
+    """For one image x (1, ...): c by factors of ten, then halved, each from r = 0."""
     box = np.stack([-x.ravel(), 1 - x.ravel()], 1)
 
     def fun(r, c):

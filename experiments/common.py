@@ -4,6 +4,7 @@ import importlib.metadata
 import inspect
 import json
 import platform
+import shlex
 import sys
 import time
 from concurrent.futures import BrokenExecutor
@@ -18,6 +19,9 @@ FLAGS = {                                   # they mean the same in every script
     "data": "what images: auto (MNIST, or strokes where it cannot be had), mnist, strokes",
     "count": "how many images are attacked",
     "seed": "of everything random: the nets' starts, the sample of images, the targets, noise",
+    "image": "the picture of a digit, in any format that Pillow reads",
+    "target": "the wanted label, 0 to 9",
+    "net": "FC10(1e-4), FC10(1e-2), FC10(1), FC100-100-10, FC200-200-10 or AE400-10",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
     "train": "how the nets are trained: adam (fast), lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
@@ -28,7 +32,7 @@ FLAGS = {                                   # they mean the same in every script
 
 def run(main):
     """Run a script: main's keyword defaults are its flags, the module's docstring its --help."""
-    script = Path(sys.argv[0]).stem
+    script = sys.modules["__main__"].__spec__.name.removesuffix(".__main__")
     try:
         main(**parse(main, sys.modules[main.__module__].__doc__))
     except KeyboardInterrupt:
@@ -65,7 +69,7 @@ def command(stem, main, flags):
     for name, parameter in inspect.signature(main).parameters.items():
         if flags[name] != parameter.default:
             words.append(f"--{name.replace('_', '-')}")
-            words += [] if flags[name] is True else [str(flags[name])]
+            words += [] if flags[name] is True else [shlex.quote(str(flags[name]))]
     return " ".join(words)
 
 

@@ -212,7 +212,7 @@ def distorted(nets, x, t, targets, data, workers, quiet):
 
 
 def distort(net, x, t, targets):
-    """In a worker: D for one shard; arguments and images as for `distorted`."""
+    """In a worker: D for one shard of n images (n, ...); arguments as for `distorted`."""
     images = x.copy()
     right = np.flatnonzero(net.predict(x.astype(float)) == t)
     if len(right):
@@ -230,7 +230,7 @@ def nearest_wrong(net, x, t):
 
 
 def digest(net, *arrays):
-    """A name for what a shard depends on: weights, images, labels, and the code of the search."""
+    """A name for what a shard depends on: weights, arrays (n, ...), and the code of the search."""
     sha = hashlib.sha256()
     for a in [*map(backend.to_host, net.params), *arrays]:
         sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode() + a.tobytes())

@@ -6,15 +6,17 @@ av. min. distortion: D(x, l) is found for `count` training images, the same for 
 with a label l drawn from the nine wrong ones (or, --targets nearest, the nearest of the nine).
 The distortion is sqrt(sum (x' - x)^2 / 784), pixels in [0, 1], averaged over the images that
 the net had right; those that it gets wrong need none and are left out.
-Below it, the errors of the linear nets under the three readings of the weight decay.
+Below it, the errors of the linear nets under the three readings of the weight decay, and the
+filters of the autoencoder.
 """
 import time
 
 import numpy as np
 
-from experiments import common, made
+from experiments import common, made, pictures
 from intriguing import distortion
 from nets import train as training
+from nets.backend import to_host
 
 PAPER = {  # lambda, train error %, test error %, av. min. distortion
     "FC10(1e-4)": ("1e-4", 6.7, 7.4, 0.062),
@@ -48,6 +50,8 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
     text = common.table(["model", "lambda", "train error %", "test error %",
                          "av. min. distortion", "searched", "not found"], rows)
     readings = decays(job, seed, train, workers, quiet)
+    pictures.save(filters(job.nets["AE400-10"]),
+                  common.folder(out, job.data) / "table1-filters.png")
     common.save("table1", main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
 
@@ -60,7 +64,14 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
 {readings_table(readings)}
 
 The nets above are trained with {READINGS["half"]} a layer: nearest to the print. \
-k is a layer's number of units.""", {"models": numbers, "decay": readings})
+k is a layer's number of units.
+
+## What the 400 units of AE400-10 look for
+
+![400 tiles: the weights of each unit of the code](table1-filters.png)
+
+Each tile shows a unit's weights, grey where they are 0, each scaled to its largest.""",
+                {"models": numbers, "decay": readings})
     return numbers
 
 
@@ -80,6 +91,13 @@ def readings_table(readings):
     rows = [[name, *("{:.3g}, {:.3g}".format(*readings[r][name]) for r in READINGS),
              "{:g}, {:g}".format(*PAPER[name][1:3])] for name in LINEAR]
     return common.table(["model", *READINGS.values(), "paper"], rows)
+
+
+def filters(net):
+    """The first layer's weights as a picture: one 28 x 28 tile a unit, each to its own scale."""
+    W = to_host(net.params[0]).T.reshape(-1, 1, 28, 28)             # (H, 1, 28, 28)
+    scale = abs(W).max((1, 2, 3), keepdims=True)
+    return pictures.grid(pictures.magnified(W / scale, 0.5), columns=20, scale=1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,194 @@
+"""D(x, l) for a picture of one's own: the nearest image that the net labels as one wishes.
+
+    python -m experiments.attack --image digit.png --target 3
+    python -m experiments.attack --image digit.png --target 3 --net "FC10(1e-4)"
+
+A picture of 28 x 28 pixels is taken as it is, any other made as MNIST's were (`like_mnist`), so
+a digit written in a paint program will do, or a photograph of one on plain paper.  Written:
+attack.png, which shows x, r magnified and D(x, l); attack-adversarial.png, the image found, as
+8-bit grey; attack.md and attack.json, the numbers.
+"""
+import math
+import time
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from data import strokes
+from experiments import common, made, pictures
+from intriguing import D, distortion
+from nets.backend import to_device
+from nets.losses import softmax_cross_entropy
+
+FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)      # that r may be magnified by
+FINE = 10                                   # a digit's shape is worked on so many times larger
+PEN = 2.5                                   # pixels of 28 that a pen is made to draw at least
+SCALE = 9                                   # of the pictures
+
+
+def main(image: str, target: int, net="FC100-100-10", data="auto", seed=0, train="adam",
+         workers=0, out="runs", quiet=False):
+    flags, started = dict(locals()), time.time()
+    if not 0 <= target <= 9:
+        raise ValueError(f"--target {target}: choose a label from 0 to 9")
+    x, how = read(image)
+    data = common.load(data, quiet)[0]
+    f = made.trained([net], data, seed, train, workers, quiet)[net]
+    found = D(f, x, np.array([target]))
+    if np.isnan(found).any():
+        raise RuntimeError(f"found no image near {image} that {net} labels {target}; nothing is "
+                           "written.  Another --target or --net may do")
+    folder = common.folder(out, data)
+    png = folder / "attack-adversarial.png"
+    pictures.save(Image.fromarray(eight_bits(found[0, 0])), png)
+    rounded = pixels(Image.open(png))[None, None]
+    numbers = {name: measured(f, x, a)
+               for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
+    factor = magnification(found - x)
+    pictures.save(drawn(x, found, factor, numbers, net), folder / "attack.png")
+    common.save("attack", main, flags, data, started, f"""\
+# D(x, {target}) for {image}
+
+![x, r times {factor}, x + r = D(x, {target})](attack.png)
+
+{image}: {how}.
+
+{words(net, target, numbers)}""", {"net": net, "target": target, "magnified": factor, **numbers})
+    print(f"Pictures: {folder / 'attack.png'}, and alone, 8-bit, {png}.")
+    return numbers
+
+
+# ---- A picture as the nets know them ---------------------------------------------------------
+
+
+def read(path):
+    """The picture as x (1, 1, 28, 28), white on black in multiples of 1/255, and how it was made.
+
+    Raises ValueError if it is no picture, or only half of one, or nothing is drawn in it.
+    """
+    try:
+        with Image.open(path) as image:
+            grey = pixels(image)
+    except FileNotFoundError:
+        raise ValueError(f"--image {path}: there is no such file") from None
+    except Exception as error:              # whatever a broken file makes of its decoder
+        raise ValueError(f"--image {path}: not a picture that Pillow can read whole ({error}); "
+                         "save it again, as PNG say") from error
+    paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    how = [f"{grey.shape[1]} x {grey.shape[0]} pixels"]
+    if paper > 0.5:
+        grey, paper = 1 - grey, 1 - paper
+        how.append("dark on bright, so inverted: MNIST is white on black")
+    if grey.shape == (28, 28):
+        how.append("taken as it is")
+    elif grey.max() - paper < 0.05:
+        raise ValueError(f"--image {path}: nothing is drawn in it (what is transparent counts as "
+                         "white); draw a digit on plain paper")
+    else:
+        grey, pen = like_mnist((grey - paper) / (grey.max() - paper))
+        how.append("cropped to the ink" + pen + ", fitted into 20 x 20, centre of mass at the "
+                   "centre of 28 x 28, as MNIST was made")
+    return (eight_bits(grey) / np.float32(255))[None, None], "; ".join(how)
+
+
+def pixels(image):
+    """A Pillow image of any mode as grey (H, W) float32 in [0, 1], transparency on white."""
+    image = ImageOps.exif_transpose(image)  # a telephone turns its photographs in words only
+    if image.mode[0] in "IF":               # 16 bits and more: Pillow would cut, not scale
+        a = np.asarray(image, np.float32)
+        return a / next(top for top in (1, 255, 65535, a.max()) if a.max() <= top)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("L")) / np.float32(255)
+
+
+def eight_bits(a):
+    """Pixels in [0, 1] as PNG has them: multiples of 1/255, as uint8."""
+    return np.round(255 * a).astype(np.uint8)
+
+
+def like_mnist(ink):
+    """A digit of any size as MNIST's were made: (28, 28) in [0, 1], and words on its pen.
+
+    ink: (H, W), 0 the paper, 1 the strongest ink; uneven light below a third of it is paper too.
+    A pen that would draw less than PEN pixels is thickened: a thin line turns grey when reduced.
+    """
+    ink = np.clip(3 * ink - 1, 0, 1)
+    drawn = ink > 0.5
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    crop = ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    margins = [max(crop.shape) - n for n in crop.shape]
+    digit = Image.fromarray(np.pad(eight_bits(crop), [(m // 2, m - m // 2) for m in margins]))
+    digit = digit.resize((FINE * strokes.BOX, FINE * strokes.BOX), Image.Resampling.LANCZOS)
+    digit = ImageOps.autocontrast(digit)    # a hair of a large picture has faded
+    pen, words = pen_width(np.asarray(digit) > 127) / FINE, ""
+    if pen < PEN - 2 / FINE:                # a filter grows both sides by a whole fine pixel
+        digit = digit.filter(ImageFilter.MaxFilter(2 * int(FINE * (PEN - pen) / 2) + 1))
+        words = f", the pen thickened from {pen:.1f} to {PEN} pixels"
+    box = np.asarray(digit.resize((strokes.BOX, strokes.BOX), Image.Resampling.LANCZOS))
+    return strokes.centred(box) / np.float32(255), words
+
+
+def pen_width(drawn):
+    """Of the lines in drawn (H, W): their area over half their outline, on average."""
+    outline = sum(np.count_nonzero(np.diff(drawn, axis=axis)) for axis in (0, 1)) * np.pi / 4
+    return 2 * drawn.sum() / max(outline, 1)      # steps along a slanted line count 4/pi too much
+
+
+# ---- What was found --------------------------------------------------------------------------
+
+
+def measured(net, x, image):
+    """Label, its softmax in % and distance from x of one image (1, 1, 28, 28), as numbers."""
+    logits = net.forward(to_device(image.astype(float)))[0]
+    label = int(logits.argmax(1)[0])
+    loss = softmax_cross_entropy(logits, logits.argmax(1))[0]       # -log softmax(logits)_label
+    return {"label": label, "softmax %": 100 * math.exp(-float(loss[0])),
+            "distortion": float(distortion(x.astype(float), image)[0]),
+            "largest |r|": float(abs(image.astype(float) - x).max())}
+
+
+def words(net, target, numbers):
+    """The table of the numbers, and what is to be said of them."""
+    rows = [["label", *(n["label"] for n in numbers.values())],
+            ["its softmax, %", *(f"{n['softmax %']:.1f}" for n in numbers.values())]]
+    rows += [[text, *(f"{n[key]:.4f}" for n in numbers.values())]
+             for text, key in (("distortion (root mean square)", "distortion"),
+                               ("largest change of a pixel", "largest |r|"))]
+    text = common.table([net, "x", f"D(x, {target})", "the same, 8-bit PNG"], rows)
+    text += "\n\nPixels in [0, 1]; "
+    if numbers["x"]["label"] == target:
+        return text + (f"the net labels x {target} already, so D(x, {target}) is x itself, at "
+                       "distortion 0.")
+    label = numbers["8-bit"]["label"]
+    if label == target:
+        return text + f"the PNG, read back, still has the label {target}."
+    return text + (f"the PNG, read back, has the label {label}, no more {target}: D(x, l) lies on "
+                   "the boundary between two labels, and rounding, up to 1/510 a pixel, can step "
+                   "back over it.")
+
+
+def magnification(r):
+    """The largest of FACTORS that keeps 0.5 + factor r within [0, 1]; 1 where r is 0."""
+    fit = [factor for factor in FACTORS if factor * abs(r).max() <= 0.5]
+    return fit[-1] if fit and abs(r).max() > 0 else 1
+
+
+def drawn(x, found, factor, numbers, net):
+    """x | r magnified | D(x, l), with captions."""
+    before, after = numbers["x"], numbers["D(x, l)"]
+    label = after["label"]
+    magnified = "r" if factor == 1 else f"{factor} r"
+    parts = [(x, "x: labelled {label} ({softmax %:.1f} %)".format(**before)),
+             (pictures.magnified(found - x, factor),
+              f"{magnified}: grey is 0, white +{0.5 / factor:g}; distortion "
+              f"{after['distortion']:.4f}"),
+             (found, f"D(x, {label}) = x + r: labelled {label} ({after['softmax %']:.1f} %)")]
+    return pictures.panels([(pictures.grid(a, 1, SCALE), text) for a, text in parts],
+                           f"The nearest image found that {net} labels {label}.  "
+                           "In brackets its softmax.")
+
+
+if __name__ == "__main__":
+    common.run(main)

@@ -1,0 +1,228 @@
+"""Backpropagation, layer by layer, every gradient beside its numeric derivative.
+
+    python -m experiments.gradients
+    python -m experiments.gradients --net "FC10(1e-4)"
+
+One image goes forward through the net and the gradient of its loss comes back.  For each layer:
+shapes, the equations (read from the layer's docstrings), and d loss / d x and d loss / d parameter
+at the largest entry and at random ones, analytic (the layer's code) beside numeric (loss moved up
+and down, nothing but forward).  The script fails if a relative error exceeds BOUND.
+gradients.png: -d loss / d x towards each of the ten labels, r and D(x, l) below.
+"""
+import inspect
+import textwrap
+import time
+
+import numpy as np
+
+from experiments import common, made, pictures
+from intriguing import D, distortion, objective
+from nets.backend import to_device, to_host
+from nets.losses import softmax_cross_entropy
+from nets.net import Net
+
+STEP = 1e-5                                 # of the central differences
+BOUND = 1e-5                                # on a relative error; right ones show 1e-8 or less
+RANDOM = 3                                  # places of each array, beside the largest entry's
+C = 1.0                                     # of the objective that is checked
+NAMES = ("W", "b")                          # of a layer's parameters
+SCALE = 4                                   # of the pictures
+
+
+def main(net="FC100-100-10", data="auto", seed=0, train="adam", workers=0, out="runs",
+         quiet=False):
+    flags, started = dict(locals()), time.time()
+    data, _, (images, labels) = common.load(data, quiet)
+    f = made.trained([net], data, seed, train, workers, quiet)[net]
+    x, label, which = first_right(f, images, labels)
+    target = (label + 1) % 10
+    found = D(f, np.repeat(x, 10, 0), np.arange(10))
+    rng = np.random.default_rng(seed)
+    chain, errors = explained(f, x, target, rng)
+    search, errors["objective"] = explained_objective(f, x, target, rng)
+    text = f"""\
+# {net}: the gradients by hand and by numbers
+
+x: test image {which}, which the net labels {label}, as it should.  The loss is the one towards
+l = {target}: towards {label} there is next to nothing to gain, and all gradients would be near 0.
+Relative errors are relative to the largest entry of the gradient, in float64, step {STEP:g}.
+
+```
+{chain}
+
+{search}
+```
+
+![-d loss / d x, r and D(x, l) for each label l](gradients.png)"""
+    checked(errors, text)
+    folder = common.folder(out, data)
+    pictures.save(drawn(f, x, label, found, net), folder / "gradients.png")
+    common.save("gradients", main, flags, data, started, text,
+                {"image": which, "label": label, "l": target, "relative errors": errors})
+    return errors
+
+
+def first_right(net, images, labels):
+    """The first image that the net has right: x (1, ...) float64, its label, its number."""
+    for i in range(len(images)):
+        x = images[i:i + 1].astype(float)
+        if net.predict(x)[0] == labels[i]:
+            return x, int(labels[i]), i
+    raise RuntimeError("the net has no image of the test set right; train it longer")
+
+
+def checked(errors, text):
+    """Fail, after showing why, if a gradient is wrong.  errors: in the order of the backward."""
+    for where, found in errors.items():
+        for name, error in found.items():
+            if not error <= BOUND:          # NaN is wrong too
+                print(f"\n{text}\n")
+                raise RuntimeError(f"{where}: d loss / d {name} is wrong, by {error:.1e} of its "
+                                   f"largest entry ({BOUND:g} is allowed); nothing is saved")
+
+
+# ---- Layer by layer --------------------------------------------------------------------------
+
+
+def explained(net, x, target, rng):
+    """The net forward, then backward, as text; the worst relative errors {layer: {array: error}}.
+
+    x: (1, ...) float64 on the host.  target: the label of the loss.
+    """
+    wanted = to_device(np.array([target]))
+    inputs, caches = [to_device(x.copy())], []
+    lines = ["FORWARD", *row("", "x", inputs[0], "the image")]
+    for i, layer in enumerate(net.layers):
+        y, cache = layer.forward(inputs[i])
+        inputs.append(y)
+        caches.append(cache)
+        lines += row(called(net, i), "y", y, equation(layer.forward))
+    loss, dlogits = softmax_cross_entropy(inputs[-1], wanted)
+    lines += row("loss", f"{float(loss[0]):.4f}", loss, equation(softmax_cross_entropy))
+
+    def loss_from(i):
+        """Of the input of layer i as it is now: nothing but forward."""
+        logits = Net(net.layers[i:]).forward(inputs[i])[0]
+        return float(softmax_cross_entropy(logits, wanted)[0][0])
+
+    back, errors = explained_backward(net, inputs, caches, dlogits, loss_from, rng)
+    return "\n".join([*lines, "", *back]), errors
+
+
+def explained_backward(net, inputs, caches, dy, loss_from, rng):
+    """Lines and errors, from the loss back to x.  inputs: of each layer, then the logits."""
+    last = len(net.layers)
+    rows, errors = compared(lambda: loss_from(last), {"logits": (inputs[last], dy)}, rng)
+    lines = ["BACKWARD: dy means d loss / d y; a layer's dx is the dy of the layer before it", "",
+             f"loss: dlogits {shape(dy)}", *rows]
+    errors = {"loss": errors}
+    for i in reversed(range(last)):
+        layer = net.layers[i]
+        dx, grads = layer.backward(dy, caches[i]), layer.gradients(dy, caches[i])
+        lines += ["", f"{called(net, i)}: dy {shape(dy)} -> dx {shape(dx)}",
+                  *indented(equation(layer.backward)), *indented(equation(layer.gradients))]
+        arrays = {"x": (inputs[i], dx)}
+        for name, p, dp in zip(NAMES[:len(grads)], layer.params, grads, strict=True):
+            arrays[name] = p, dp
+        rows, errors[called(net, i)] = compared(lambda i=i: loss_from(i), arrays, rng)
+        lines += rows
+        dy = dx
+    return lines, errors
+
+
+def explained_objective(net, x, target, rng):
+    """The same for the objective in r, which is what the search minimises."""
+    r = to_device(rng.uniform(-0.1, 0.1, x.shape))
+    at = net, to_device(x), to_device(np.array([target])), to_device(np.array([C])), r
+    rows, errors = compared(lambda: float(objective(*at)[0][0]), {"r": (r, objective(*at)[1])},
+                            rng)
+    return "\n".join([f"THE SEARCH'S OBJECTIVE, l = {target}, c = {C:g}, at a random r",
+                      *indented(equation(objective)), *rows]), errors
+
+
+def called(net, i):
+    """A layer by number and class: "2 Dense"."""
+    return f"{i + 1} {type(net.layers[i]).__name__}"
+
+
+def equation(function):
+    """The first paragraph of a docstring, on one line."""
+    return " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split("\n"))
+
+
+def shape(a):
+    return "(" + ", ".join(map(str, a.shape)) + ")"
+
+
+def row(name, what, a, text):
+    """One line of the table of the forward pass, or more where the text is long."""
+    return textwrap.wrap(text, 99, initial_indent=f"  {name:<12}{what:<8}{shape(a):<18}",
+                         subsequent_indent=" " * 40)
+
+
+def indented(text):
+    return textwrap.wrap(text, 99, initial_indent="    ", subsequent_indent="      ")
+
+
+# ---- Analytic and numeric --------------------------------------------------------------------
+
+
+def compared(loss, arrays, rng):
+    """Lines that compare gradients with differences, and {name: worst relative error}.
+
+    loss: takes nothing, reads the arrays, returns a number.  arrays: {name: (a, d loss / d a)}.
+    """
+    lines, errors = [f"      {'d loss / d':<24}{'analytic':>16}{'numeric':>18}"], {}
+    for name, (a, da) in arrays.items():
+        da = to_host(da)
+        some = [abs(da).argmax(), *rng.choice(da.size, min(da.size, RANDOM + 1), replace=False)]
+        places = [np.unravel_index(i, a.shape) for i in dict.fromkeys(some)][:RANDOM + 1]
+        slopes = np.array([slope(loss, a, place) for place in places])
+        ours = np.array([da[place] for place in places])
+        scale = max(abs(da).max(), abs(slopes).max(), 1e-300)
+        errors[name] = float(abs(ours - slopes).max() / scale)
+        lines += [f"      {name + '[' + ', '.join(map(str, place)) + ']':<24}"
+                  f"{one:>+z16.9f}{other:>+z18.9f}"
+                  for place, one, other in zip(places, ours, slopes, strict=True)]
+        lines[-1] += f"    worst relative error {errors[name]:.0e}"
+    return lines, errors
+
+
+def slope(loss, a, place):
+    """(loss at a + STEP - loss at a - STEP) / (2 STEP), a moved at one place and put back."""
+    here = float(a[place])
+    a[place] = here + STEP
+    above = loss()
+    a[place] = here - STEP
+    below = loss()
+    a[place] = here
+    return (above - below) / (2 * STEP)
+
+
+# ---- The picture -----------------------------------------------------------------------------
+
+
+def drawn(net, x, label, found, name):
+    """Ten columns, one a label l: -d loss / d x, r and D(x, l) below each other."""
+    logits, caches = net.forward(to_device(np.repeat(x, 10, 0)))
+    falls = -to_host(net.backward(softmax_cross_entropy(logits, to_device(np.arange(10)))[1],
+                                  caches))
+    r = np.nan_to_num(found - x)
+    steepest, largest = (abs(a).max() or 1 for a in (falls, r))
+    size = distortion(x, found)
+    parts = []
+    for l in range(10):  # noqa: E741
+        column = np.concatenate([pictures.magnified(falls[l:l + 1], 0.5 / steepest),
+                                 pictures.magnified(r[l:l + 1], 0.5 / largest), (x + r)[l:l + 1]])
+        words = "its own label: r = 0" if l == label else \
+            "none found" if np.isnan(size[l]) else f"distortion {size[l]:.3f}"
+        parts.append((pictures.grid(column, 1, SCALE), f"l = {l}, {words}"))
+    return pictures.panels(parts, (
+        f"From a {label} to each label l, for {name}.  Top row: -d loss / d x, what to make "
+        f"brighter so that the loss towards l falls (white {steepest:.2g}, grey 0, black "
+        f"-{steepest:.2g}).  Middle row: r, the least change found (white +{largest:.2g}, grey 0, "
+        f"black -{largest:.2g}).  Bottom row: D(x, l) = x + r."), columns=10)
+
+
+if __name__ == "__main__":
+    common.run(main)
