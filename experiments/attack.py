@@ -9,7 +9,6 @@ attack.png, which shows x, r magnified and D(x, l); attack-adversarial.png, the 
 8-bit grey; attack.md and attack.json, the numbers.
 """
 import math
-import time
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
@@ -28,7 +27,7 @@ SCALE = 9                                   # of the pictures
 
 def main(image: str, target: int, net="FC100-100-10", data="auto", seed=0, train="adam",
          workers=0, out="runs", quiet=False):
-    flags, started = dict(locals()), time.time()
+    flags, started = dict(locals()), common.start(out)
     if not 0 <= target <= 9:
         raise ValueError(f"--target {target}: choose a label from 0 to 9")
     x, how = read(image)

@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from experiments import common, made
 from intriguing import D, distortion, objective
 from nets import lbfgs
+from nets.backend import to_device, to_host
 
 NETS = ["FC10(1e-4)", "FC100-100-10"]
 REPEATS, COMPARED = 3, 64
@@ -27,7 +28,7 @@ A, B, C, REFERENCE = ("(a) D, in lockstep", "(b) image by image", "(c) D, onto t
 
 
 def main(data="auto", count=256, seed=0, train="adam", workers=0, out="runs", quiet=False):
-    flags, started = dict(locals()), time.time()
+    flags, started = dict(locals()), common.start(out)
     data, (x, t), _ = common.load(data, quiet)
     rows, _ = common.sample(t, count, seed)
     jobs = []
@@ -106,8 +107,9 @@ def nearest(net, x, target):
     box = np.stack([-x.ravel(), 1 - x.ravel()], 1)
 
     def fun(r, c):
-        value, dr, _ = objective(net, x, target, np.array([c]), r.reshape(x.shape))
-        return value[0], dr.ravel()
+        value, dr, _ = objective(net, *map(to_device, (x, target, np.array([c]),
+                                                       r.reshape(x.shape))))
+        return float(value[0]), to_host(dr).ravel()
 
     def solve(log_c):
         r = minimize(fun, np.zeros(x.size), args=(np.exp(log_c),), jac=True, method="L-BFGS-B",

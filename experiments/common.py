@@ -3,6 +3,7 @@ import argparse
 import importlib.metadata
 import inspect
 import json
+import os
 import platform
 import shlex
 import sys
@@ -32,7 +33,8 @@ FLAGS = {                                   # they mean the same in every script
 
 def run(main):
     """Run a script: main's keyword defaults are its flags, the module's docstring its --help."""
-    script = sys.modules["__main__"].__spec__.name.removesuffix(".__main__")
+    path = Path(sys.argv[0])
+    script = path.parent.name if path.stem == "__main__" else path.stem
     try:
         main(**parse(main, sys.modules[main.__module__].__doc__))
     except KeyboardInterrupt:
@@ -71,6 +73,14 @@ def command(stem, main, flags):
             words.append(f"--{name.replace('_', '-')}")
             words += [] if flags[name] is True else [shlex.quote(str(flags[name]))]
     return " ".join(words)
+
+
+def start(out):
+    """The time now, once it is sure that results can be written to the folder `out`."""
+    Path(out).mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise PermissionError(f"--out {out}: cannot be written to; choose another folder")
+    return time.time()
 
 
 def load(name, quiet):

@@ -8,7 +8,6 @@ linear net, (b) the 200-200-10 sigmoid net, both with every distorted image labe
 a net still labels right half of the time.  The caption of (c) says which of our nets comes
 nearest to the paper's 51 %.  Accuracies and distortions are measured on all `count` images.
 """
-import time
 
 import numpy as np
 
@@ -24,7 +23,7 @@ PAIRS = 12                                  # a panel: 4 rows x 6 columns of ima
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
          quiet=False):
-    flags, started = dict(locals()), time.time()
+    flags, started = dict(locals()), common.start(out)
     job = made.prepare(MODELS, data, count, seed, targets, train, workers, quiet)
     fed = {panel: job.images[name] for panel, name in PANELS.items()}
     fed["c"] = noisy(job.x, 1.0, seed)

@@ -11,7 +11,6 @@ gradients.png: -d loss / d x towards each of the ten labels, r and D(x, l) below
 """
 import inspect
 import textwrap
-import time
 
 import numpy as np
 
@@ -31,7 +30,7 @@ SCALE = 4                                   # of the pictures
 
 def main(net="FC100-100-10", data="auto", seed=0, train="adam", workers=0, out="runs",
          quiet=False):
-    flags, started = dict(locals()), time.time()
+    flags, started = dict(locals()), common.start(out)
     data, _, (images, labels) = common.load(data, quiet)
     f = made.trained([net], data, seed, train, workers, quiet)[net]
     x, label, which = first_right(f, images, labels)

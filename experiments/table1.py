@@ -9,7 +9,6 @@ the net had right; those that it gets wrong need none and are left out.
 Below it, the errors of the linear nets under the three readings of the weight decay, and the
 filters of the autoencoder.
 """
-import time
 
 import numpy as np
 
@@ -34,7 +33,7 @@ READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
          quiet=False):
-    flags, started = dict(locals()), time.time()
+    flags, started = dict(locals()), common.start(out)
     job = made.prepare([*PAPER, AGAIN], data, count, seed, targets, train, workers, quiet)
     numbers, rows = {}, []
     for name, net in job.nets.items():

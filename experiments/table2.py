@@ -10,7 +10,6 @@ across initial weights and shows none); the images undistorted, against which ea
 be read; and, of the images found for the row's net, the share that it still gets wrong after
 they are rounded to 8 bits a pixel.
 """
-import time
 
 import numpy as np
 
@@ -34,7 +33,7 @@ NOISE = {"Gaussian noise, stddev 0.1": 0.1, "Gaussian noise, stddev 0.3": 0.3}
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
          quiet=False):
-    flags, started = dict(locals()), time.time()
+    flags, started = dict(locals()), common.start(out)
     job = made.prepare([*MODELS, AGAIN], data, count, seed, targets, train, workers, quiet)
     fed = {**job.images,
            **{name: noisy(job.x, stddev, seed) for name, stddev in NOISE.items()},

@@ -18,6 +18,10 @@ def write(path, write_to):
             write_to(file)
         os.chmod(temporary, 0o644)          # mkstemp keeps its files private
         os.replace(temporary, path)
+    except OSError as error:                # a full disk, say
+        os.unlink(temporary)
+        raise OSError(error.errno, f"{error.strerror}; nothing was written: make room, or choose "
+                      "another folder", str(path)) from error
     except BaseException:                   # Ctrl-C included: nothing half-written stays
         os.unlink(temporary)
         raise
@@ -39,7 +43,7 @@ def load_arrays(path):
 
 
 def save(path, net):
-    """Save a net's parameters, in the order of net.params, to the .npz file at `path`."""
+    """Save a net's parameters, of any shapes, in the order of net.params, to an .npz file."""
     save_arrays(path, **{f"p{i}": to_host(p) for i, p in enumerate(net.params)})
 
 

@@ -95,7 +95,8 @@ def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
     """Train by Adam (Kingma and Ba 2015) on mini-batches, in place.
 
     The rate falls linearly from `rate` towards 0, which averages out the noise of the batches.
-    Arguments as for `fit_lbfgs`; rng draws the batches; tick is called after every epoch.
+    x (N, ...), t (N,) and the rest as for `fit_lbfgs`; rng draws the batches; tick is called
+    after every epoch with the value of its last batch.
     """
     mean = [xp.zeros_like(p) for p in params]
     square = [xp.zeros_like(p) for p in params]
