@@ -44,7 +44,8 @@ def main(image: str, target: int, net="FC100-100-10", data="auto", seed=0, train
     numbers = {name: measured(f, x, a)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
     factor = magnification(found - x)
-    pictures.save(drawn(x, found, factor, numbers, net), folder / "attack.png")
+    pictures.save(drawn(x, found, factor, numbers, f"{net}, trained on {common.describe(data)},"),
+                  folder / "attack.png")
     common.save("attack", main, flags, data, started, f"""\
 # D(x, {target}) for {image}
 
@@ -174,8 +175,8 @@ def magnification(r):
     return fit[-1] if fit and abs(r).max() > 0 else 1
 
 
-def drawn(x, found, factor, numbers, net):
-    """x | r magnified | D(x, l), with captions."""
+def drawn(x, found, factor, numbers, who):
+    """x | r magnified | D(x, l), with captions.  x, found: (1, 1, 28, 28).  who: the net."""
     before, after = numbers["x"], numbers["D(x, l)"]
     label = after["label"]
     magnified = "r" if factor == 1 else f"{factor} r"
@@ -185,7 +186,7 @@ def drawn(x, found, factor, numbers, net):
               f"{after['distortion']:.4f}"),
              (found, f"D(x, {label}) = x + r: labelled {label} ({after['softmax %']:.1f} %)")]
     return pictures.panels([(pictures.grid(a, 1, SCALE), text) for a, text in parts],
-                           f"The nearest image found that {net} labels {label}.  "
+                           f"The nearest image found that {who} labels {label}.  "
                            "In brackets its softmax.")
 
 

@@ -55,7 +55,8 @@ Relative errors are relative to the largest entry of the gradient, in float64, s
 ![-d loss / d x, r and D(x, l) for each label l](gradients.png)"""
     checked(errors, text)
     folder = common.folder(out, data)
-    pictures.save(drawn(f, x, label, found, net), folder / "gradients.png")
+    who = f"{net} trained on {common.describe(data)}"
+    pictures.save(drawn(f, x, label, found, who), folder / "gradients.png")
     common.save("gradients", main, flags, data, started, text,
                 {"image": which, "label": label, "l": target, "relative errors": errors})
     return errors
@@ -201,8 +202,11 @@ def slope(loss, a, place):
 # ---- The picture -----------------------------------------------------------------------------
 
 
-def drawn(net, x, label, found, name):
-    """Ten columns, one a label l: -d loss / d x, r and D(x, l) below each other."""
+def drawn(net, x, label, found, who):
+    """Ten columns, one a label l: -d loss / d x, r and D(x, l) below each other.
+
+    x: (1, 1, 28, 28) and its label.  found: (10, 1, 28, 28), D for each l.  who: the net.
+    """
     logits, caches = net.forward(to_device(np.repeat(x, 10, 0)))
     falls = -to_host(net.backward(softmax_cross_entropy(logits, to_device(np.arange(10)))[1],
                                   caches))
@@ -217,7 +221,7 @@ def drawn(net, x, label, found, name):
             "none found" if np.isnan(size[l]) else f"distortion {size[l]:.3f}"
         parts.append((pictures.grid(column, 1, SCALE), f"l = {l}, {words}"))
     return pictures.panels(parts, (
-        f"From a {label} to each label l, for {name}.  Top row: -d loss / d x, what to make "
+        f"From a {label} to each label l, for {who}.  Top row: -d loss / d x, what to make "
         f"brighter so that the loss towards l falls (white {steepest:.2g}, grey 0, black "
         f"-{steepest:.2g}).  Middle row: r, the least change found (white +{largest:.2g}, grey 0, "
         f"black -{largest:.2g}).  Bottom row: D(x, l) = x + r."), columns=10)

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -61,6 +62,13 @@ def over_processes(function, arguments, workers, steps, text, quiet):
 def _begin(ticks):
     global _ticks
     _ticks = ticks
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """A worker whose parent is killed does not go on for nobody."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _sum(ticks):

@@ -14,8 +14,8 @@ import numpy as np
 
 from experiments import common, made, pictures
 from intriguing import distortion
-from nets import train as training
 from nets.backend import to_host
+from nets.train import error
 
 PAPER = {  # lambda, train error %, test error %, av. min. distortion
     "FC10(1e-4)": ("1e-4", 6.7, 7.4, 0.062),
@@ -39,8 +39,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
     for name, net in job.nets.items():
         lam, *paper = PAPER.get(name, (PAPER["FC100-100-10"][0], None, None, None))
         found = distortion(job.x, job.images[name])[job.searched[name]]
-        ours = [100 * training.error(net, *job.train), 100 * training.error(net, *job.test),
-                float(np.nanmean(found))]
+        ours = [*errors(net, job), float(np.nanmean(found))]
         numbers[name] = {"train error %": ours[0], "test error %": ours[1],
                          "av. min. distortion": ours[2], "searched": len(found),
                          "not found": int(np.isnan(found).sum())}
@@ -79,10 +78,14 @@ def decays(job, seed, method, workers, quiet):
     found = {}
     for reading in READINGS:
         nets = made.trained(LINEAR, job.data, seed, method, workers, quiet, reading)
-        found[reading] = {name: (100 * training.error(net, *job.train),
-                                 100 * training.error(net, *job.test))
-                          for name, net in nets.items()}
+        found[reading] = {name: errors(net, job) for name, net in nets.items()}
     return found
+
+
+def errors(net, job):
+    """Train error %, test error %, in the precision that the net was trained in."""
+    net = net.astype("float32")
+    return 100 * error(net, *job.train), 100 * error(net, *job.test)
 
 
 def readings_table(readings):

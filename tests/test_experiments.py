@@ -154,6 +154,36 @@ def test_a_worker_that_fails_or_dies_ends_the_run_with_an_error_and_no_hang(func
     assert time.monotonic() - started < 30
 
 
+def linger(folder):
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def alive(pid):
+    """Whether the process runs on; where there is no /proc to ask, it is taken to have ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    code = ("import sys; sys.path.insert(0, 'tests')\n"
+            "from experiments import made; from test_experiments import linger\n"
+            f"if __name__ == '__main__':\n"
+            f"    list(made.over_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', True))\n")
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    deadline = time.monotonic() + 30
+    while not (pids := list(tmp_path.iterdir())):
+        assert time.monotonic() < deadline and parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    while alive(pids[0].name):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_on(
         monkeypatch, tmp_path):
     monkeypatch.setattr(made, "CACHE", tmp_path)
