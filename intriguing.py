@@ -57,7 +57,8 @@ CORRECTIONS = 5         # L-BFGS's memory; some ten steps from a warm start need
 INSIDE = 1e-4           # an image counts as found when it is this far inside its label
 CLOSE = 3e-3            # an end point inside and this near to the boundary ends the search over c
 LOG_C = 0.02            # and so does c known to 2 %
-ROUNDS = 40             # values of c: six do as a rule, a label out of reach uses up all
+OUT_OF_REACH = 30       # |log c| from where on c asks for nothing but the label, or but r = 0
+ROUNDS = 40             # values of c at most; five do as a rule
 BOUNDARY_STEPS = 3      # of `step_onto_boundary`
 PUSH = (1, 1 + 1e-6, 1 + 1e-4, 1 + 1e-2)    # factors on r, should rounding cost it the label
 
@@ -137,28 +138,28 @@ class Bracket:
 
     The margin of the minimiser falls steadily as c grows.  Once c is bracketed, the next one is
     where a straight line through the two margins crosses zero (regula falsi, in the Illinois
-    form, which halves the margin of an end that stays), in half the steps of halving log c.
+    form, which halves the margin of an end that stays twice), in half the steps of halving.
     """
 
     def __init__(self, log_c):
-        self.log_c = log_c                                          # (N,), all that follow too
+        self.log_c = log_c                              # (N,), as is all that follows
         self.succeeds, self.fails = np.full_like(log_c, -np.inf), np.full_like(log_c, np.inf)
         self.above, self.below = np.ones_like(log_c), -np.ones_like(log_c)      # their margins
-        self.side = np.zeros_like(log_c)                            # of the last c: +1 succeeded
-        self.stride = np.full_like(log_c, np.log(2))                # until it is bracketed
+        self.side = np.zeros_like(log_c)                # of the last c: 1 succeeds, -1 fails
+        self.stride = np.full_like(log_c, np.log(2))    # until it is bracketed
         self.done = np.zeros(len(log_c), bool)
 
     def narrow(self, rows, margins):
         """Take in the margins (n,) that log_c gave on `rows`, and choose their next log_c."""
-        side = np.where(margins > INSIDE, 1, -1)
-        for s, end, height, other in ((1, self.succeeds, self.above, self.below),
-                                      (-1, self.fails, self.below, self.above)):
-            now = rows[side == s]
-            end[now], height[now] = self.log_c[now], margins[side == s]
-            other[now[self.side[now] == s]] /= 2                    # Illinois
-        self.side[rows] = side
+        inside = margins > INSIDE
+        yes, no = rows[inside], rows[~inside]
+        self.below[yes[self.side[yes] == 1]] /= 2       # Illinois: the other end stays again
+        self.above[no[self.side[no] == -1]] /= 2
+        self.succeeds[yes], self.above[yes], self.side[yes] = self.log_c[yes], margins[inside], 1
+        self.fails[no], self.below[no], self.side[no] = self.log_c[no], margins[~inside], -1
         width = self.fails[rows] - self.succeeds[rows]
-        self.done[rows] = (width < LOG_C) | (side == 1) & (margins < CLOSE)
+        self.done[rows] = (width < LOG_C) | inside & (margins < CLOSE) | \
+            (abs(self.log_c[rows]) > OUT_OF_REACH)
         open_, closed = rows[np.isinf(width)], rows[np.isfinite(width)]
         self.log_c[open_] += self.side[open_] * self.stride[open_]
         self.stride[open_] *= 2
