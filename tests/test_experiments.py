@@ -88,7 +88,16 @@ def test_the_nearest_target_is_never_farther_than_a_random_one(quick):
 def test_figure_7_measures_what_it_shows(quick):
     numbers = figure7.main(**quick)
     assert numbers["a"]["accuracy %"] == numbers["b"]["accuracy %"] == 0
-    assert 0.4 < numbers["c"]["stddev"] < 0.8           # noise of stddev 1, clipped
+    accuracy = numbers["accuracy % on noise of stddev 1"]
+    gaps = {abs(a - 51) for row in accuracy.values() for a in row.values()}
+    assert abs(numbers["c"]["accuracy %"] - 51) == pytest.approx(min(gaps))
+
+
+def test_noise_has_its_stddev_and_the_box_only_where_it_is_clipped():
+    x = np.full((50, 1, 28, 28), 0.2, np.float32)
+    free, clipped = (table2.noisy(x, 0.3, clip, 0) for clip in (False, True))
+    assert (free - x).std() == pytest.approx(0.3, rel=0.02) and free.min() < 0
+    assert (clipped == free.clip(0, 1)).all()
 
 
 def test_the_sample_is_a_prefix_of_a_larger_one_and_no_target_is_the_true_label():
