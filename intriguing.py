@@ -70,7 +70,8 @@ def D(net, x, target, *, minimize=lbfgs.minimize, onto_boundary=False):
     gives the smallest r with f(x + r) = l.  The paper says "minimum c"; with c on |r|^2 that is
     the largest c that still succeeds.  D(x, f(x)) = x (printed as f(x)).
     net: anything with forward(x), backward(dlogits, caches) and predict(x), as nets.Net has
-    them.  It is given float64: cast it once, by net.astype("float64"), else NumPy does it often.
+    them; the first two work on arrays of the device, predict on NumPy's.  It is given float64:
+    cast it once, by net.astype("float64"), else NumPy does it each time.
     x: (N, ...) pixels in [0, 1].  target: (N,) integers, or one for all.
     minimize: how the rows are minimised, `lbfgs.minimize` or another with its arguments.
     onto_boundary: a last step beyond the paper, see `step_onto_boundary`.
@@ -82,21 +83,22 @@ def D(net, x, target, *, minimize=lbfgs.minimize, onto_boundary=False):
     found = np.empty(x.shape, np.float32)
     for i in range(0, len(x), BATCH):
         xs, targets = x[i:i + BATCH], target[i:i + BATCH]
-        r = _search(net, xs, targets, minimize)
+        unit, log_c = _start(net, xs, targets)
+        r = _search(net, xs, targets, unit, log_c, minimize)
         if onto_boundary:
-            r = step_onto_boundary(net, xs, targets, r)
+            r = step_onto_boundary(net, xs, targets, unit, r)
         found[i:i + BATCH] = _verified(net, xs, targets, r)
     return found
 
 
-def _search(net, x, target, minimize):
+def _search(net, x, target, unit, log_c, minimize):
     """The smallest r found, NaN where none was: (N, ...)."""
-    unit, log_c, rows = _start(net, x, target)      # rows: the images still searching
+    rows = np.flatnonzero(net.predict(x) != target)     # those still searching
     bracket = Bracket(log_c)
     nearest = Nearest(x, rows)
     r = np.zeros_like(nearest.r)
 
-    def fun(z, i):                                  # the solver wants rows[i] at r = z
+    def fun(z, i):                                      # the solver wants rows[i] at r = z
         i = rows[i]
         value, dr, logits = objective(net, to_device(x[i]), to_device(target[i]),
                                       to_device(np.exp(bracket.log_c[i])),
@@ -134,7 +136,7 @@ class Nearest:
 
 
 class Bracket:
-    """The line search over c: each image's log c between one that succeeds and one that fails.
+    """The line search over c: for each image a log c that succeeds (yes) and one that fails (no).
 
     The margin of the minimiser falls steadily as c grows.  Once c is bracketed, the next one is
     where a straight line through the two margins crosses zero (regula falsi, in the Illinois
@@ -143,28 +145,29 @@ class Bracket:
 
     def __init__(self, log_c):
         self.log_c = log_c                              # (N,), as is all that follows
-        self.succeeds, self.fails = np.full_like(log_c, -np.inf), np.full_like(log_c, np.inf)
-        self.above, self.below = np.ones_like(log_c), -np.ones_like(log_c)      # their margins
-        self.side = np.zeros_like(log_c)                # of the last c: 1 succeeds, -1 fails
+        self.yes, self.no = np.full_like(log_c, -np.inf), np.full_like(log_c, np.inf)
+        self.margin_yes, self.margin_no = np.ones_like(log_c), -np.ones_like(log_c)
+        self.side = np.zeros_like(log_c)                # of the last c: 1 succeeded, -1 failed
         self.stride = np.full_like(log_c, np.log(2))    # until it is bracketed
         self.done = np.zeros(len(log_c), bool)
 
     def narrow(self, rows, margins):
         """Take in the margins (n,) that log_c gave on `rows`, and choose their next log_c."""
-        inside = margins > INSIDE
-        yes, no = rows[inside], rows[~inside]
-        self.below[yes[self.side[yes] == 1]] /= 2       # Illinois: the other end stays again
-        self.above[no[self.side[no] == -1]] /= 2
-        self.succeeds[yes], self.above[yes], self.side[yes] = self.log_c[yes], margins[inside], 1
-        self.fails[no], self.below[no], self.side[no] = self.log_c[no], margins[~inside], -1
-        width = self.fails[rows] - self.succeeds[rows]
-        self.done[rows] = (width < LOG_C) | inside & (margins < CLOSE) | \
+        margins = margins - INSIDE
+        won, lost = rows[margins > 0], rows[margins <= 0]
+        self.margin_no[won[self.side[won] == 1]] /= 2   # Illinois: the other end stays again
+        self.margin_yes[lost[self.side[lost] == -1]] /= 2
+        self.yes[won], self.margin_yes[won] = self.log_c[won], margins[margins > 0]
+        self.no[lost], self.margin_no[lost] = self.log_c[lost], margins[margins <= 0]
+        self.side[won], self.side[lost] = 1, -1
+        width = self.no[rows] - self.yes[rows]
+        self.done[rows] = (width < LOG_C) | (margins > 0) & (margins < CLOSE) | \
             (abs(self.log_c[rows]) > OUT_OF_REACH)
-        open_, closed = rows[np.isinf(width)], rows[np.isfinite(width)]
-        self.log_c[open_] += self.side[open_] * self.stride[open_]
-        self.stride[open_] *= 2
-        share = self.above[closed] / (self.above[closed] - self.below[closed])
-        self.log_c[closed] = (1 - share) * self.succeeds[closed] + share * self.fails[closed]
+        wide, closed = rows[np.isinf(width)], rows[np.isfinite(width)]
+        self.log_c[wide] += self.side[wide] * self.stride[wide]
+        self.stride[wide] *= 2
+        share = self.margin_yes[closed] / (self.margin_yes[closed] - self.margin_no[closed])
+        self.log_c[closed] = (1 - share) * self.yes[closed] + share * self.no[closed]
 
 
 def _checked(x, target):
@@ -180,7 +183,7 @@ def _checked(x, target):
 
 
 def _start(net, x, target):
-    """|margin(x)| (N,), a first log c (N,), and which images do not have the label yet (n,).
+    """|margin(x)| (N,), and a first log c (N,).
 
     The first c is right for two classes and a linear net: there the boundary lies where
     |r| = |margin| / |g|, g = d margin / dx, and 2 c r = g / 2, so c = |g|^2 / (4 |margin|).
@@ -200,8 +203,7 @@ def _start(net, x, target):
     dlogits[n, other] -= 1
     g = to_host(net.backward(to_device(dlogits), caches))
     unit = np.maximum(abs(m), 1e-9)
-    log_c = np.log(np.clip(square(g) / (4 * unit), 1e-6, 1e6))
-    return unit, log_c, np.flatnonzero(net.predict(x) != target)
+    return unit, np.log(np.clip(square(g) / (4 * unit), 1e-6, 1e6))
 
 
 def _verified(net, x, target, r):
@@ -217,7 +219,7 @@ def _verified(net, x, target, r):
     return found
 
 
-def step_onto_boundary(net, x, target, r):
+def step_onto_boundary(net, x, target, unit, r):
     """A shorter r with the label l, by solving the linearised problem exactly: beyond the paper.
 
     The cross-entropy in the paper's objective pushes every third label away too, so its r is a
@@ -227,27 +229,25 @@ def step_onto_boundary(net, x, target, r):
     r' = clip(sum_j lam_j G_j / 2), so only the K multipliers are searched for, by L-BFGS-B on
     the dual.  For a linear net r' is the answer; for another, the nearest point with the label
     on the way from r to r' is taken, and the step is made again from there.
-    x, r: (N, ...).  target: (N,).  Returns r (N, ...), NaN where it was NaN.
+    x, r: (N, ...).  target: (N,).  unit: |margin(x)| (N,).  Returns r (N, ...), NaN where it was.
     """
     r = r.copy()
     for _ in range(BOUNDARY_STEPS):
         rows = np.flatnonzero(square(r) > 0)        # found, and not D(x, f(x))
         if len(rows) == 0:
             break
-        shape = x[rows].shape
-        aim = _linearised(net, x[rows], target[rows], r[rows]).reshape(shape)
-        unit = abs(margin(to_host(net.forward(to_device(x[rows]))[0]), target[rows])[0])
+        inside = INSIDE * unit[rows]
+        aim = _linearised(net, x[rows], target[rows], r[rows], 2 * inside).reshape(r[rows].shape)
         for share in (1, 0.5, 0.25, 0.125):
             step = r[rows] + share * (aim - r[rows])
             logits = to_host(net.forward(to_device(x[rows] + step))[0])
-            better = (margin(logits, target[rows])[0] > INSIDE * unit) & \
-                (square(step) < square(r[rows]))
+            better = (margin(logits, target[rows])[0] > inside) & (square(step) < square(r[rows]))
             r[rows[better]] = step[better]
     return r
 
 
-def _linearised(net, x, target, r):
-    """The least r' (n, D) that gives the label to the net linearised at x + r, in the box."""
+def _linearised(net, x, target, r, inside):
+    """The least r' (n, D) in the box with all margins of the net linearised at x + r `inside`."""
     n = np.arange(len(x))
     logits, caches = net.forward(to_device(x + r))
     K = logits.shape[1]
@@ -257,9 +257,8 @@ def _linearised(net, x, target, r):
     G = J[n, target][:, None] - J                                   # (n, K, D)
     logits = to_host(logits)
     m = logits[n, target][:, None] - logits                         # (n, K)
-    unit = abs(margin(to_host(net.forward(to_device(x))[0]), target)[0])
     x, r = x.reshape(len(x), -1), r.reshape(len(x), -1)
-    offset = m - 2 * INSIDE * unit[:, None] - (G @ r[:, :, None])[..., 0]       # m_j - G_j r
+    offset = m - inside[:, None] - (G @ r[:, :, None])[..., 0]      # m_j - G_j r, less `inside`
 
     def primal(lam, i):
         return np.clip((lam[:, None] @ G[i])[:, 0] / 2, -x[i], 1 - x[i])        # r' (n, D)

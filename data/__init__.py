@@ -1,4 +1,5 @@
 """The images: each data set's load() returns ((x, t), (x_test, t_test)) of the same form."""
+import sys
 
 from data import mnist, strokes
 
@@ -16,7 +17,8 @@ def load(name="auto", quiet=False):
     if name != "strokes":
         try:
             return "mnist", *mnist.load(quiet)
-        except mnist.Unavailable:
+        except mnist.Unavailable as error:
             if name == "mnist":
                 raise
+            print(f"Strokes stand in.  {error}", file=sys.stderr, flush=True)
     return "strokes", *strokes.load(quiet)

@@ -127,6 +127,12 @@ def download(names, quiet):
     A mirror that fails once, in whatever way, is not asked again.  Raises Unavailable.
     """
     arrays, failures = {}, []
+    try:
+        RAW.mkdir(parents=True, exist_ok=True)
+    except OSError as error:                # which is no mirror's fault
+        raise Unavailable(f"MNIST: not here, and not downloaded because {RAW} cannot be made "
+                          f"({error.strerror}); let INTRIGUING_DATA name a folder that holds the "
+                          "four files in mnist/") from error
     for mirror in MIRRORS:
         try:
             for name in names:
@@ -144,7 +150,6 @@ def download(names, quiet):
 
 def fetch(mirror, name, quiet):
     """The array of one file from one mirror; it gets its name only once it is verified."""
-    RAW.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RAW, prefix="download-") as folder:
         path = Path(folder) / (name + ".gz")
         get = pooch.HTTPDownloader(progressbar=not quiet, timeout=TIMEOUT)

@@ -40,7 +40,7 @@ def main(image: str, target: int, net="FC100-100-10", data="auto", seed=0, train
     folder = common.folder(out, data)
     png = folder / "attack-adversarial.png"
     pictures.save(Image.fromarray(eight_bits(found[0, 0])), png)
-    rounded = pixels(Image.open(png))[None, None]
+    rounded = grey_of(Image.open(png))[None, None]
     numbers = {name: measured(f, x, a)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
     factor = magnification(found - x)
@@ -68,7 +68,7 @@ def read(path):
     """
     try:
         with Image.open(path) as image:
-            grey = pixels(image)
+            grey = grey_of(image)
     except FileNotFoundError:
         raise ValueError(f"--image {path}: there is no such file") from None
     except Exception as error:              # whatever a broken file makes of its decoder
@@ -76,7 +76,7 @@ def read(path):
                          "save it again, as PNG say") from error
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     how = [f"{grey.shape[1]} x {grey.shape[0]} pixels"]
-    if paper > 0.5:
+    if paper > 0.5 if grey.shape == (28, 28) else paper - grey.min() > grey.max() - paper:
         grey, paper = 1 - grey, 1 - paper
         how.append("dark on bright, so inverted: MNIST is white on black")
     if grey.shape == (28, 28):
@@ -91,11 +91,13 @@ def read(path):
     return (eight_bits(grey) / np.float32(255))[None, None], "; ".join(how)
 
 
-def pixels(image):
+def grey_of(image):
     """A Pillow image of any mode as grey (H, W) float32 in [0, 1], transparency on white."""
     image = ImageOps.exif_transpose(image)  # a telephone turns its photographs in words only
     if image.mode[0] in "IF":               # 16 bits and more: Pillow would cut, not scale
         a = np.asarray(image, np.float32)
+        if not (np.isfinite(a).all() and a.min() >= 0):
+            raise ValueError("pixels below 0 or not finite")
         return a / next(top for top in (1, 255, 65535, a.max()) if a.max() <= top)
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from experiments import common, made
+from experiments.processes import over_processes, tick
 from intriguing import D, distortion, objective
 from nets import lbfgs
 from nets.backend import to_device, to_host
@@ -34,8 +35,10 @@ def main(data="auto", count=256, seed=0, train="adam", workers=0, out="runs", qu
     jobs = []
     for net in made.trained(NETS, data, seed, train, workers, quiet).values():
         right = rows[net.predict(x[rows].astype(float)) == t[rows]]
+        if len(right) == 0:
+            raise ValueError(f"--count {count}: a net has none of these images right; take more")
         jobs.append((net, x[right], (t[right] + 1) % 10, not jobs))
-    found = dict(made.over_processes(measure, jobs, 1, (REPEATS + 1) * len(jobs), "measuring",
+    found = dict(over_processes(measure, jobs, 1, (REPEATS + 1) * len(jobs), "measuring",
                                      quiet))
     rate = found[0][1]
     numbers = {name: found[i][0] for i, name in enumerate(NETS)}
@@ -68,7 +71,7 @@ def measure(net, x, target, product):
             milliseconds = 1000 * (time.perf_counter() - begin) / len(x)
             found[how] |= {"ms": min(found[how]["ms"], milliseconds),
                            "evaluations": counting.evaluations / len(x)}
-        made.tick()
+        tick()
     counting, begin = Counting(net), time.perf_counter()
     few = slice(COMPARED)
     images[REFERENCE] = reference(counting, x[few], target[few])
@@ -77,10 +80,10 @@ def measure(net, x, target, product):
     best = distortion(x[few], images[REFERENCE])
     for how, row in found.items():
         size = distortion(x[:len(images[how])], images[how])
-        row |= {"times (a)": row["ms"] / found[A]["ms"], "distortion": float(np.nanmean(size)),
-                "above (d) %": 100 * float(np.nanmean(size[few]) / best.mean() - 1),
+        row |= {"times (a)": row["ms"] / found[A]["ms"], "distortion": common.mean(size),
+                "above (d) %": 100 * (common.mean(size[few]) / common.mean(best) - 1),
                 "found %": 100 * float(np.isfinite(size).mean())}
-    made.tick()
+    tick()
     return found, matrix_product() if product else None
 
 
@@ -119,6 +122,8 @@ def nearest(net, x, target):
     low, best = 0.0, solve(0.0)
     while best is None:
         low -= np.log(10)
+        if low < -30:                       # c asks for nothing but the label, and it is not there
+            return np.full_like(x, np.nan)
         best = solve(low)
     high = low + np.log(10)
     while (r := solve(high)) is not None:

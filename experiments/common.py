@@ -3,10 +3,10 @@ import argparse
 import importlib.metadata
 import inspect
 import json
-import os
 import platform
 import shlex
 import sys
+import tempfile
 import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -24,7 +24,7 @@ FLAGS = {                                   # they mean the same in every script
     "target": "the wanted label, 0 to 9",
     "net": "FC10(1e-4), FC10(1e-2), FC10(1), FC100-100-10, FC200-200-10 or AE400-10",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
-    "train": "how the nets are trained: adam (fast), lbfgs (long, nearest to the paper's)",
+    "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
     "out": "folder for the results",
     "quiet": "no progress bars",
@@ -34,9 +34,9 @@ FLAGS = {                                   # they mean the same in every script
 def run(main):
     """Run a script: main's keyword defaults are its flags, the module's docstring its --help."""
     path = Path(sys.argv[0])
-    script = path.parent.name if path.stem == "__main__" else path.stem
+    script = "experiments" if path.stem == "__main__" else f"experiments.{path.stem}"
     try:
-        main(**parse(main, sys.modules[main.__module__].__doc__))
+        main(**parse(script, main, sys.modules[main.__module__].__doc__))
     except KeyboardInterrupt:
         sys.exit(f"\n{script}: interrupted; what was computed is kept, the same command goes on")
     except BrokenExecutor as error:
@@ -48,9 +48,9 @@ def run(main):
         sys.exit(f"{script}: {error}")
 
 
-def parse(main, doc):
+def parse(script, main, doc):
     """The flags of the command line as main's keyword arguments."""
-    parser = argparse.ArgumentParser(description=doc, allow_abbrev=False,
+    parser = argparse.ArgumentParser(f"python -m {script}", description=doc, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, parameter in inspect.signature(main).parameters.items():
         default = parameter.default
@@ -62,12 +62,16 @@ def parse(main, doc):
         else:
             parser.add_argument(flag, type=type(default), default=default,
                                 help=f"{text or ''} [{default}]".strip())
-    return vars(parser.parse_args())
+    flags = vars(parser.parse_args())
+    for name in {"seed", "workers"} & set(flags):
+        if flags[name] < 0:
+            raise ValueError(f"--{name} {flags[name]}: expected 0 or more")
+    return flags
 
 
 def command(stem, main, flags):
     """The command line that gives main these flags; those left at their defaults are left out."""
-    words = ["python -m experiments" + (f".{stem}" if stem else "")]
+    words = [f"python -m experiments.{stem}"]
     for name, parameter in inspect.signature(main).parameters.items():
         if flags[name] != parameter.default:
             words.append(f"--{name.replace('_', '-')}")
@@ -77,10 +81,18 @@ def command(stem, main, flags):
 
 def start(out):
     """The time now, once it is sure that results can be written to the folder `out`."""
-    Path(out).mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise PermissionError(f"--out {out}: cannot be written to; choose another folder")
+    writable(out, "choose another folder by --out")
     return time.time()
+
+
+def writable(folder, mend):
+    """Make the folder; OSError, before hours of work, if nothing can be written to it."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"{folder}: cannot be written to ({error.strerror}); {mend}") from error
 
 
 def load(name, quiet):
@@ -89,6 +101,12 @@ def load(name, quiet):
     print(f"Data: {describe(name)}; {len(train[0]):,} training and {len(test[0]):,} test images.",
           flush=True)
     return name, train, test
+
+
+def mean(a):
+    """The mean of what is not NaN in a (N,), or None if that is nothing."""
+    a = a[~np.isnan(a)]
+    return float(a.mean()) if len(a) else None
 
 
 def describe(name):
@@ -113,8 +131,9 @@ def sample(t, count, seed):
 
 
 def cell(ours, paper=None, digits=3):
-    """`ours (paper's)`, to a number of significant digits; NaN is a dash."""
-    text = "-" if ours is None or np.isnan(ours) else f"{ours:.{digits}g}"
+    """`ours (paper's)`, to a number of significant digits; None or NaN is a dash."""
+    text = "-" if ours is None or np.isnan(ours) else \
+        f"{ours:.{digits}g}" if abs(ours) < 10 ** digits else f"{ours:.0f}"
     return text if paper is None else f"{text} ({paper:g})"
 
 
@@ -143,7 +162,7 @@ def save(stem, main, flags, data, started, text, numbers):
     text = f"{text}\n\nData: {describe(data)}.  Made by `{cmd}`.\n"
     write(out / f"{stem}.md", lambda file: file.write(text.encode()))
     write(out / f"{stem}.json",
-          lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
+          lambda file: file.write((json.dumps(record, indent=1, allow_nan=False) + "\n").encode()))
     print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
     return out
 

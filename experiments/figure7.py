@@ -71,6 +71,8 @@ def pairs(job, name, images, searched):
     """
     shown = job.searched[name] & ~np.isnan(distortion(job.x, images)) if searched else slice(None)
     x, images, t = job.x[shown], images[shown], job.t[shown]
+    if len(x) == 0:
+        raise ValueError(f"--count {len(job.x)}: {name} has none of these images right; take more")
     labels = job.nets[name].predict(images.astype(float))
     both = np.stack([x[:PAIRS], images[:PAIRS]], 1).reshape(-1, *x.shape[1:])
     return {"net": name, "stddev": float(distortion(x, images).mean()),

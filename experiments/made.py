@@ -6,85 +6,19 @@ each evaluated on one thread: the results are the same, bit for bit, for any num
 """
 import contextlib
 import hashlib
-import multiprocessing
-import os
-import queue
-import signal
-import threading
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 import data as datasets
 import intriguing
 from experiments import common
-from nets import autoencoder, backend, fc, lbfgs, store, train
+from experiments.processes import over_processes, tick
+from nets import autoencoder, backend, fc, layers, lbfgs, losses, store, train
 
 CACHE = Path(__file__).parent.parent / "runs" / "cache"
 SHARD = 64                                  # images a shard: half a second, a few MB
-BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
-_ticks = None                               # in a worker: where it reports its progress
-
-
-def over_processes(function, arguments, workers, steps, text, quiet):
-    """Yield (i, function(*arguments[i])) as they are done, with a progress bar of `steps`.
-
-    `function` reports its progress by `tick`; BLAS runs on one thread in each process.
-    """
-    os.environ.update(dict.fromkeys(BLAS, "1"))         # read when a worker imports NumPy
-    workers = workers or (os.cpu_count() if backend.xp is np else 1)
-    context = multiprocessing.get_context("spawn")
-    ticks = context.Queue()
-    pool = ProcessPoolExecutor(min(workers, len(arguments)), context, _begin, (ticks,))
-    waiting = {}
-    bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
-               bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
-    try:
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers are born deaf to
-        waiting = {pool.submit(function, *args): i for i, args in enumerate(arguments)}
-        signal.signal(signal.SIGINT, handler)                       # Ctrl-C: the parent hears it
-        while waiting:
-            bar.update(_sum(ticks))
-            for future in [f for f in waiting if f.done()]:
-                yield waiting.pop(future), future.result()
-    finally:
-        bar.close()
-        pool.shutdown(wait=not waiting, cancel_futures=True)
-        if waiting:                         # Ctrl-C or an error: what others compute is not wanted
-            for process in multiprocessing.active_children():
-                process.terminate()
-
-
-def _begin(ticks):
-    global _ticks
-    _ticks = ticks
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent():
-    """A worker whose parent is killed does not go on for nobody."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _sum(ticks):
-    """What came within a tenth of a second."""
-    n = 0
-    with contextlib.suppress(queue.Empty):
-        n += ticks.get(timeout=0.1)
-        while True:
-            n += ticks.get_nowait()
-    return n
-
-
-def tick(n=1):
-    """In a worker: move the progress bar on by n steps."""
-    if _ticks:
-        _ticks.put(n)
 
 
 class Job(NamedTuple):
@@ -113,7 +47,8 @@ def prepare(names, data, count, seed, targets, method, workers, quiet):
     how = {"random": "each with a target drawn from the nine wrong labels",
            "nearest": "each with the nearest of all nine wrong labels"}[targets]
     return Job(data, train_set, test_set, x, t, nets, images, searched,
-               f"{how}; nets trained by {method}")
+               f"{how}.  Sigmoid nets trained by {METHODS[method]}, linear ones by L-BFGS, "
+               "AE400-10's code by Adam and its softmax by L-BFGS")
 
 
 def caption(job):
@@ -128,9 +63,9 @@ def caption(job):
 
 # ---- Trained nets ----------------------------------------------------------------------------
 
-METHODS = ("adam", "lbfgs")
+METHODS = {"adam": "Adam", "lbfgs": "full-batch L-BFGS"}
 EPOCHS, RATE = 30, 0.002                    # of Adam
-ITERATIONS, LINEAR_ITERATIONS = 1000, 100   # of L-BFGS; the linear nets' cost is convex
+ITERATIONS = 1000                           # of L-BFGS; linear nets, convex, stop before
 
 
 def trained(names, data, seed, method, workers, quiet, reading="half"):
@@ -142,10 +77,11 @@ def trained(names, data, seed, method, workers, quiet, reading="half"):
     if method not in METHODS:
         raise ValueError(f"--train {method}: choose one of {', '.join(METHODS)}")
     nets = {name: build(name, seed) for name in names}
-    paths = {name: CACHE / data / f"{name}, seed {seed}, {method}, {reading} decay.npz"
+    paths = {name: CACHE / data / f"{name}, seed {seed}, {way(name, method)}, {reading} decay.npz"
              for name in names}
     todo = [name for name in names if not paths[name].exists()]
     if todo:
+        common.writable(CACHE / data, "trained nets are kept there")
         jobs = [(name, data, seed, method, reading) for name in todo]
         with contextlib.closing(over_processes(train_net, jobs, workers, 100 * len(jobs),
                                                "training", quiet)) as done:
@@ -154,6 +90,15 @@ def trained(names, data, seed, method, workers, quiet, reading="half"):
     for name, net in nets.items():
         store.load(paths[name], net)
     return {name: net.astype("float64") for name, net in nets.items()}
+
+
+def way(name, method):
+    """How the net is trained, as its file's name says: linear nets by L-BFGS always."""
+    if name == "AE400-10":
+        return f"adam {autoencoder.EPOCHS} x {autoencoder.RATE}"
+    if method == "lbfgs" or name.startswith("FC10("):
+        return f"lbfgs {ITERATIONS}"
+    return f"adam {EPOCHS} x {RATE}"
 
 
 def build(name, seed):
@@ -174,8 +119,8 @@ def build(name, seed):
 def train_net(name, data, seed, method, reading):
     """In a worker: the named net, trained.
 
-    Linear nets, whose cost is convex, by L-BFGS always; the others by Adam, or by L-BFGS, which
-    is believed to be the paper's way, takes 5 minutes or more and ends nearer to its Table 1.
+    L-BFGS is believed to be the paper's way; it takes 5 minutes or more and ends nearer to its
+    Table 1.  Linear nets, whose cost is convex, are trained by it always.
     """
     _, (x, t), _ = datasets.load(data, quiet=True)
     x, t = backend.to_device(x), backend.to_device(t)
@@ -184,11 +129,9 @@ def train_net(name, data, seed, method, reading):
     if name == "AE400-10":
         autoencoder.fit(net, x, t, rng, lambda share: tick(100 * share))
         return net
-    sizes, lams = fc.NETS[name.removesuffix(" again")]
-    cost = train.classification(net, lams, reading)
-    if method == "lbfgs" or len(sizes) == 2:
-        iterations = LINEAR_ITERATIONS if len(sizes) == 2 else ITERATIONS
-        train.fit_lbfgs(net.params, cost, x, t, iterations, lambda _: tick(100 / iterations))
+    cost = train.classification(net, fc.NETS[name.removesuffix(" again")][1], reading)
+    if way(name, method).startswith("lbfgs"):
+        train.fit_lbfgs(net.params, cost, x, t, ITERATIONS, lambda _: tick(100 / ITERATIONS))
     else:
         train.fit_adam(net.params, cost, x, t, EPOCHS, RATE, rng, tick=lambda _: tick(100 / EPOCHS))
     return net
@@ -210,13 +153,23 @@ def distorted(nets, x, t, targets, data, workers, quiet):
     paths = [CACHE / data / "distorted" / f"{digest(*job)}.npz" for job in jobs]
     todo = [i for i, path in enumerate(paths) if not path.exists()]
     if todo:
+        common.writable(paths[0].parent, "found images are kept there")
         with contextlib.closing(over_processes(distort, [jobs[i] for i in todo], workers,
                                                len(todo), "searching", quiet)) as done:
             for i, images in done:
                 store.save_arrays(paths[todo[i]], images=images)
-    images = [store.load_arrays(path)["images"] for path in paths]
+    images = [kept(path, job[1].shape) for path, job in zip(paths, jobs, strict=True)]
     return {name: np.concatenate(images[k * len(shards):(k + 1) * len(shards)])
             for k, name in enumerate(nets)}
+
+
+def kept(path, shape):
+    """The images in a shard's file, or ValueError if they are not of this shape (n, ...)."""
+    arrays = store.load_arrays(path)
+    if set(arrays) != {"images"} or arrays["images"].shape != shape:
+        raise ValueError(f"{path}: holds {({k: a.shape for k, a in arrays.items()})}, not images "
+                         f"{shape}; delete it and run again")
+    return arrays["images"]
 
 
 def distort(net, x, t, targets):
@@ -242,6 +195,6 @@ def digest(net, *arrays):
     sha = hashlib.sha256()
     for a in [*map(backend.to_host, net.params), *arrays]:
         sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode() + a.tobytes())
-    for module in (intriguing, lbfgs):
+    for module in (intriguing, lbfgs, layers, losses):
         sha.update(Path(module.__file__).read_bytes())
     return sha.hexdigest()[:32]

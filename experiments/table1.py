@@ -39,7 +39,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
     for name, net in job.nets.items():
         lam, *paper = PAPER.get(name, (PAPER["FC100-100-10"][0], None, None, None))
         found = distortion(job.x, job.images[name])[job.searched[name]]
-        ours = [*errors(net, job), float(np.nanmean(found))]
+        ours = [*errors(net, job), common.mean(found)]
         numbers[name] = {"train error %": ours[0], "test error %": ours[1],
                          "av. min. distortion": ours[2], "searched": len(found),
                          "not found": int(np.isnan(found).sum())}
@@ -48,7 +48,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
     text = common.table(["model", "lambda", "train error %", "test error %",
                          "av. min. distortion", "searched", "not found"], rows)
     readings = decays(job, seed, train, workers, quiet)
-    pictures.save(filters(job.nets["AE400-10"]),
+    pictures.save(filters(job.nets["AE400-10"], common.describe(job.data)),
                   common.folder(out, job.data) / "table1-filters.png")
     common.save("table1", main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
@@ -95,11 +95,12 @@ def readings_table(readings):
     return common.table(["model", *READINGS.values(), "paper"], rows)
 
 
-def filters(net):
+def filters(net, data):
     """The first layer's weights as a picture: one 28 x 28 tile a unit, each to its own scale."""
     W = to_host(net.params[0]).T.reshape(-1, 1, 28, 28)             # (H, 1, 28, 28)
     scale = abs(W).max((1, 2, 3), keepdims=True)
-    return pictures.grid(pictures.magnified(W / scale, 0.5), columns=20, scale=1)
+    return pictures.panels([(pictures.grid(pictures.magnified(W / scale, 0.5), 20, scale=1),
+                             f"The 400 units of AE400-10's code, trained on {data}.")])
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
     for (name, images), error in zip(fed.items(), errors, strict=True):
         *paper, paper_size = PAPER.get(name, [None] * 7)
         size = distortion(job.x, images)
-        size = float(np.nanmean(size[job.searched[name]] if name in job.nets else size))
-        eight = 100 * in_8_bits(job, name) if name in job.nets else None
+        size = common.mean(size[job.searched[name]] if name in job.nets else size)
+        eight = in_8_bits(job, name) if name in job.nets else None
         numbers[name] = {"error %": dict(zip(job.nets, error.tolist(), strict=True)),
                          "av. distortion": size, "still wrong in 8 bits %": eight}
         rows.append([name, *map(common.cell, error, [*paper, None]),
@@ -75,10 +75,10 @@ def noisy(x, stddev, clip, seed):
 
 
 def in_8_bits(job, name):
-    """Of the images found for the net, the share that it gets wrong when rounded to 1/255."""
+    """Of the images found for the net, how many % it gets wrong when they are rounded to 1/255."""
     found = job.searched[name] & ~np.isnan(distortion(job.x, job.images[name]))
     rounded = np.round(job.images[name][found].astype(float) * 255) / 255
-    return float((job.nets[name].predict(rounded) != job.t[found]).mean())
+    return common.mean(100.0 * (job.nets[name].predict(rounded) != job.t[found]))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ def choose(device):
         why = "CuPy is installed, but no GPU answers"
     except ImportError:
         why = "CuPy is not installed (pip install -r requirements-gpu.txt)"
+    except Exception as error:              # a driver too old for this CuPy, say
+        why = f"CuPy finds none that answers ({error})"
     if device == "gpu":
         raise RuntimeError(f"INTRIGUING_DEVICE=gpu, but {why}; set it to auto or cpu")
     return np

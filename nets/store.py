@@ -11,20 +11,20 @@ from nets.backend import to_device, to_host
 def write(path, write_to):
     """Write a file whole or not at all: `write_to(file)` under a temporary name, then rename."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            write_to(file)
-        os.chmod(temporary, 0o644)          # mkstemp keeps its files private
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write_to(file)
+            os.chmod(temporary, 0o644)      # mkstemp keeps its files private
+            os.replace(temporary, path)
+        except BaseException:               # Ctrl-C included: nothing half-written stays
+            os.unlink(temporary)
+            raise
     except OSError as error:                # a full disk, say
-        os.unlink(temporary)
-        raise OSError(error.errno, f"{error.strerror}; nothing was written: make room, or choose "
-                      "another folder", str(path)) from error
-    except BaseException:                   # Ctrl-C included: nothing half-written stays
-        os.unlink(temporary)
-        raise
+        raise OSError(error.errno, f"not written ({error.strerror}); make room or choose another "
+                      "folder", str(path)) from error
 
 
 def save_arrays(path, **arrays):
@@ -53,7 +53,8 @@ def load(path, net):
     wanted = {f"p{i}": p.shape for i, p in enumerate(net.params)}
     found = {name: a.shape for name, a in arrays.items()}
     if found != wanted:
-        raise ValueError(f"{path}: holds arrays {found}; this net has {wanted}")
+        raise ValueError(f"{path}: holds arrays {found}; this net has {wanted}; delete it and "
+                         "train again")
     for a in arrays.values():
         if a.dtype.kind != "f" or not np.isfinite(a).all():
             raise ValueError(f"{path}: weights of type {a.dtype} that are not all finite; delete "

@@ -149,7 +149,8 @@ def test_an_unknown_net_is_an_error(monkeypatch, tmp_path):
 
 def test_an_error_is_one_line_and_a_failing_exit(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["attack.py", "--image", "none.png", "--target", "3"])
-    with pytest.raises(SystemExit, match="^attack: --image none.png: there is no such file$"):
+    said = "^experiments.attack: --image none.png: there is no such file$"
+    with pytest.raises(SystemExit, match=said):
         common.run(attack.main)
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 import experiments.__main__ as everything
 from data import strokes
-from experiments import common, figure7, made, pictures, table1, table2
-from nets import fc, store, train
+from experiments import benchmark, common, figure7, made, pictures, processes, table1, table2
+from nets import autoencoder, fc, store, train
 from nets.net import Net
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +93,56 @@ def test_figure_7_measures_what_it_shows(quick):
     assert abs(numbers["c"]["accuracy %"] - 51) == pytest.approx(min(gaps))
 
 
+def test_the_benchmark_compares_its_searches_on_the_same_images(quick):
+    numbers = benchmark.main(count=6, workers=1, quiet=True, out=quick["out"])
+    for rows in numbers.values():
+        assert all(row["found %"] == 100 and row["ms"] > 0 for row in rows.values())
+        a, b, c, reference = rows.values()
+        assert a["evaluations"] == pytest.approx(b["evaluations"], rel=0.1)
+        assert c["distortion"] <= a["distortion"] * 1.0001
+        assert abs(a["above (d) %"]) < 3 and reference["above (d) %"] == 0
+
+
+def test_a_net_is_trained_in_a_worker_and_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(made, "CACHE", tmp_path)
+    monkeypatch.setattr(made, "train_net", untrained)   # real training takes half a minute
+    first = made.trained(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
+    monkeypatch.setattr(made, "over_processes", None)   # would fail if it were called
+    again = made.trained(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
+    assert (first.params[0] == again.params[0]).all() and first.params[1][0] == 3
+
+
+def untrained(name, data, seed, method, reading):
+    net = made.build(name, seed)
+    net.params[1][:] = 3
+    return net
+
+
+def test_every_net_learns_in_its_own_way(monkeypatch, small):
+    monkeypatch.setattr(made.datasets, "load", lambda name, quiet=False: small)
+    for module, constants in ((made, {"EPOCHS": 15, "ITERATIONS": 40}),
+                              (autoencoder, {"EPOCHS": 2, "ITERATIONS": 40})):
+        for name, value in constants.items():
+            monkeypatch.setattr(module, name, value)
+    for name, method in (("FC10(1e-4)", "adam"), ("FC100-100-10", "adam"),
+                         ("FC100-100-10 again", "lbfgs"), ("AE400-10", "adam")):
+        net = made.train_net(name, "strokes", 0, method, "half")
+        assert train.error(net, *small[1]) < 0.5, name
+
+
+def test_a_count_of_which_a_net_has_none_right_is_named(quick, nets, small, monkeypatch):
+    rows, _ = common.sample(small[1][1], 1, 0)
+    wrong = (small[1][1] + 1) % 10          # every image is labelled wrong now
+    relabelled = ("strokes", (small[1][0], wrong), small[2])
+    monkeypatch.setattr(common.datasets, "load", lambda name, quiet=False: relabelled)
+    for script in (figure7, benchmark):
+        flags = {k: v for k, v in quick.items() if k != "targets"}
+        with pytest.raises(ValueError, match="none of these images right"):
+            script.main(**{**flags, "count": 3})
+    numbers = table1.main(**{**quick, "count": 3})
+    assert any(row["av. min. distortion"] is None for row in numbers.values())
+
+
 def test_noise_has_its_stddev_and_the_box_only_where_it_is_clipped():
     x = np.full((50, 1, 28, 28), 0.2, np.float32)
     free, clipped = (table2.noisy(x, 0.3, clip, 0) for clip in (False, True))
@@ -159,7 +209,7 @@ def die(n):
 def test_a_worker_that_fails_or_dies_ends_the_run_with_an_error_and_no_hang(function, error):
     started = time.monotonic()
     with pytest.raises(error):
-        list(made.over_processes(function, [(1,), (2,)], 2, 2, "", True))
+        list(processes.over_processes(function, [(1,), (2,)], 2, 2, "", True))
     assert time.monotonic() - started < 30
 
 
@@ -176,21 +226,33 @@ def alive(pid):
         return False
 
 
-def test_workers_end_when_their_parent_is_killed(tmp_path):
-    code = ("import sys; sys.path.insert(0, 'tests')\n"
-            "from experiments import made; from test_experiments import linger\n"
-            f"if __name__ == '__main__':\n"
-            f"    list(made.over_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', True))\n")
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+def worker_of(parent, folder):
+    """The process number of the worker that runs `linger`, once it does."""
     deadline = time.monotonic() + 30
-    while not (pids := list(tmp_path.iterdir())):
+    while not (pids := list(folder.iterdir())):
         assert time.monotonic() < deadline and parent.poll() is None
         time.sleep(0.05)
-    parent.kill()
-    parent.wait()
-    while alive(pids[0].name):
+    return pids[0].name
+
+
+def ended(pid):
+    """Wait for a process to end."""
+    deadline = time.monotonic() + 30
+    while alive(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    code = ("import sys; sys.path.insert(0, 'tests')\n"
+            "from experiments import processes; from test_experiments import linger\n"
+            "if __name__ == '__main__':\n"
+            f"    list(processes.over_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', True))\n")
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    pid = worker_of(parent, tmp_path)
+    parent.kill()
+    parent.wait()
+    ended(pid)
 
 
 def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_on(
@@ -198,7 +260,7 @@ def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_
     monkeypatch.setattr(made, "CACHE", tmp_path)
     net = made.build("FC10(1)", 5)
     net.params[1][:] = 7
-    store.save(tmp_path / "strokes" / "FC10(1), seed 5, adam, half decay.npz", net)
+    store.save(tmp_path / "strokes" / "FC10(1), seed 5, lbfgs 1000, half decay.npz", net)
     found = made.trained(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
     assert (found.params[1] == 7).all() and found.params[1].dtype == float
 
@@ -256,12 +318,20 @@ def test_help_is_the_docstring(name):
     assert done.returncode == 0 and doc.strip() in done.stdout and "--count" in done.stdout
 
 
-def test_ctrl_c_ends_with_one_line_and_leaves_no_process(monkeypatch, capsys):
-    def interrupted(quiet=False):
-        raise KeyboardInterrupt
-    monkeypatch.setattr(sys, "argv", ["table1"])
-    with pytest.raises(SystemExit, match="interrupted"):
-        common.run(interrupted)
+def test_ctrl_c_in_the_middle_ends_with_one_line_and_leaves_no_worker(tmp_path):
+    code = ("import sys; sys.path.insert(0, 'tests'); sys.argv = ['table1']\n"
+            "from experiments import common, processes; from test_experiments import linger\n"
+            "def main(quiet=False):\n"
+            f"    list(processes.over_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', True))\n"
+            "if __name__ == '__main__':\n"
+            "    common.run(main)\n")
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE,
+                              text=True, start_new_session=True)
+    pid = worker_of(parent, tmp_path)
+    os.killpg(parent.pid, signal.SIGINT)                # as a terminal does: to all of them
+    _, said = parent.communicate(timeout=30)
+    assert parent.returncode == 1 and "interrupted" in said and "Traceback" not in said
+    ended(pid)
 
 
 def test_an_unwritable_results_folder_is_named(quick, tmp_path):

@@ -1,0 +1,77 @@
+"""Functions over processes, with a progress bar, through the standard Executor interface."""
+import contextlib
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+from tqdm import tqdm
+
+from nets import backend
+
+BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+_ticks = None                               # in a worker: where it reports its progress
+
+
+def over_processes(function, arguments, workers, steps, text, quiet):
+    """Yield (i, function(*arguments[i])) as they are done, with a progress bar of `steps`.
+
+    `function` reports its progress by `tick`; BLAS runs on one thread in each process.
+    """
+    os.environ.update(dict.fromkeys(BLAS, "1"))         # read when a worker imports NumPy
+    workers = workers or (os.cpu_count() if backend.xp is np else 1)
+    context = multiprocessing.get_context("spawn")
+    ticks = context.Queue()
+    pool = ProcessPoolExecutor(min(workers, len(arguments)), context, _begin, (ticks,))
+    waiting = {}
+    bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
+               bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
+    strangers = set(multiprocessing.active_children())
+    try:
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers are born deaf to
+        try:                                                        # Ctrl-C: the parent hears it
+            waiting = {pool.submit(function, *args): i for i, args in enumerate(arguments)}
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        while waiting:
+            bar.update(_sum(ticks))
+            for future in [f for f in waiting if f.done()]:
+                yield waiting.pop(future), future.result()
+    finally:
+        bar.close()
+        pool.shutdown(wait=not waiting, cancel_futures=True)
+        if waiting:                         # Ctrl-C or an error: what others compute is not wanted
+            for process in set(multiprocessing.active_children()) - strangers:
+                process.terminate()
+
+
+def _begin(ticks):
+    global _ticks
+    _ticks = ticks
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    """A worker whose parent is killed does not go on for nobody."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _sum(ticks):
+    """What came within a tenth of a second."""
+    n = 0
+    with contextlib.suppress(queue.Empty):
+        n += ticks.get(timeout=0.1)
+        while True:
+            n += ticks.get_nowait()
+    return n
+
+
+def tick(n=1):
+    """In a worker: move the progress bar on by n steps."""
+    if _ticks:
+        _ticks.put(n)
