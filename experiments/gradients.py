@@ -20,7 +20,7 @@ from nets.backend import to_device, to_host
 from nets.losses import softmax_cross_entropy
 from nets.net import Net
 
-STEP = 1e-5                                 # of the central differences
+STEP = 1e-5                                 # of the differences: wrong by STEP^2 and 1e-16 / STEP
 BOUND = 1e-5                                # on a relative error; right ones show 1e-8 or less
 RANDOM = 3                                  # places of each array, beside the largest entry's
 C = 1.0                                     # of the objective that is checked

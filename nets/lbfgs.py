@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
+from threadpoolctl import ThreadpoolController
 
 try:
     from scipy.optimize._lbfgsb import setulb
@@ -22,6 +23,8 @@ except ImportError:
     setulb = None
 
 MAXLS = 20                                  # steps in one line search, SciPy's own default
+# The solver works on short vectors, where several BLAS threads take four times as long as one.
+ONE_THREAD = functools.partial(ThreadpoolController().limit, limits=1, user_api="blas")
 NEW_ITERATION, WANTS_VALUE, STOP, MAXITER = 1, 3, 5, 504      # what setulb says in `task`
 
 
@@ -85,7 +88,8 @@ def lockstep(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxi
     while rows:
         values, g[rows] = fun(z[rows], np.array(rows))
         evaluations[rows] += 1
-        rows = [i for i, value in zip(rows, values, strict=True) if solvers[i].step(value)]
+        with ONE_THREAD():
+            rows = [i for i, value in zip(rows, values, strict=True) if solvers[i].step(value)]
     return Result(z, evaluations)
 
 
@@ -99,11 +103,12 @@ def one_by_one(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, ma
         return value[0], gradient[0]
 
     for i in range(len(z0)):
-        found = scipy_minimize(
-            fun_of_row, z0[i], args=(i,), jac=True, method="L-BFGS-B",
-            bounds=np.stack([lower[i], upper[i]], 1),
-            options={"maxcor": corrections, "ftol": ftol, "gtol": gtol, "maxiter": maxiter,
-                     "maxfun": np.inf, "maxls": MAXLS})
+        with ONE_THREAD():
+            found = scipy_minimize(
+                fun_of_row, z0[i], args=(i,), jac=True, method="L-BFGS-B",
+                bounds=np.stack([lower[i], upper[i]], 1),
+                options={"maxcor": corrections, "ftol": ftol, "gtol": gtol, "maxiter": maxiter,
+                         "maxfun": np.inf, "maxls": MAXLS})
         z[i], evaluations[i] = found.x, found.nfev
     return Result(z, evaluations)
 

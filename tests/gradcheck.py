@@ -1,14 +1,14 @@
 """Gradients by central differences: what every gradient written by hand here is held to."""
 import numpy as np
 
+from experiments.gradients import slope
 from nets.backend import to_host
 
-STEP = 1e-5     # the difference is wrong by about STEP^2, and by rounding, about 1e-16 / STEP
 BOUND = 1e-7    # on `relative_error`: some ten times what a right gradient shows
 
 
 def numeric(fun, a, places=None):
-    """d fun() / d a = (fun() at a + STEP - fun() at a - STEP) / (2 STEP), entry by entry.
+    """d fun() / d a by central differences, entry by entry: `experiments.gradients.slope`.
 
     fun: takes nothing, reads `a` and returns a number.
     a: float64 array of the host or the device, moved in place and put back.
@@ -19,13 +19,7 @@ def numeric(fun, a, places=None):
         raise ValueError(f"differences in {a.dtype} are mostly rounding; use float64")
     slopes = []
     for place in np.ndindex(a.shape) if places is None else places:
-        here = float(a[place])
-        a[place] = here + STEP
-        above = float(fun())
-        a[place] = here - STEP
-        below = float(fun())
-        a[place] = here
-        slopes.append((above - below) / (2 * STEP))
+        slopes.append(slope(lambda: float(fun()), a, place))
     return np.array(slopes).reshape(a.shape if places is None else -1)
 
 

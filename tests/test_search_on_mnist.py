@@ -1,11 +1,11 @@
 """D on real digits: every label is reached, and on a linear net nearly the least distortion."""
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from toys import least
 
 from data import mnist
 from intriguing import D, distortion
-from nets.backend import to_device, to_host
+from nets.backend import to_device
 from nets.fc import NETS, fc
 from nets.train import classification, error, fit_lbfgs
 
@@ -44,27 +44,14 @@ def test_every_one_of_the_nine_wrong_labels_is_reached_from_every_digit(net, dig
         assert distortion(x, found).max() < 0.25
 
 
-def least(W, b, x, target, start):
-    """The exact answer for logits x W + b: a convex quadratic programme, by SLSQP."""
-    A, d = np.delete(W[:, target] - W.T, target, 0), np.delete(b[target] - b, target)
-    found = minimize(lambda r: (r @ r, 2 * r), start, jac=True, method="SLSQP",
-                     bounds=np.stack([-x, 1 - x], 1), options={"maxiter": 100, "ftol": 1e-9},
-                     constraints={"type": "ineq", "fun": lambda r: A @ (x + r) + d,
-                                  "jac": lambda r: A})
-    assert found.success, found.message
-    return np.sqrt(found.fun / x.size)
-
-
 def test_a_linear_nets_distortion_is_within_3_per_cent_of_the_exact_least_one(net, digits):
     if len(net.params) > 2:
         pytest.skip("only the linear net's problem is convex")
-    W, b = map(to_host, net.params)
     x, t = right(net, digits, 3)                   # some seconds each, for SLSQP
     targets = (t + 1) % 10
     found, nearer = (D(net, x, targets, onto_boundary=step) for step in (False, True))
-    exact = [least(W, b, x[i].ravel().astype(float), targets[i], (found[i] - x[i]).ravel())
-             for i in range(len(x))]
+    exact = least(net, x, targets, ftol=1e-9) / 28
     ours, ours_nearer = distortion(x, found), distortion(x, nearer)
-    assert (ours >= 0.9999 * np.array(exact)).all()
-    assert np.mean(exact) * 0.9999 <= ours.mean() < 1.03 * np.mean(exact)
-    assert np.mean(exact) * 0.9999 <= ours_nearer.mean() < 1.005 * np.mean(exact)
+    assert (ours >= 0.9999 * exact).all()
+    assert exact.mean() * 0.9999 <= ours.mean() < 1.03 * exact.mean()
+    assert exact.mean() * 0.9999 <= ours_nearer.mean() < 1.005 * exact.mean()

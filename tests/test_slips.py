@@ -2,8 +2,9 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from toys import attack, images, length, on_numpy, trained
+from toys import attack, images, least, length, on_numpy, trained
 
+from experiments.benchmark import reference
 from intriguing import D, distortion, objective, square
 from nets import lbfgs
 from nets.backend import to_device, to_host
@@ -26,53 +27,6 @@ def two():
 
 
 # ---- how near: exact answers -----------------------------------------------------------------
-
-
-def least(net, x, target):
-    """min |r| over r with logit_l >= each other logit and x + r in the box: a linear net's exact
-    answer, a convex quadratic programme, by SciPy's SLSQP."""
-    W, b = map(to_host, net.params)
-    lengths = []
-    for image, k in zip(x.reshape(len(x), -1).astype(float), target, strict=True):
-        G = np.delete(W[:, k, None] - W, k, 1).T                # d(logit_l - logit_j)/dx
-        m = np.delete(b[k] - b, k) + G @ image
-        found = minimize(
-            lambda r: (r @ r, 2 * r), np.zeros(len(image)), jac=True, method="SLSQP",
-            bounds=np.stack([-image, 1 - image], 1), options={"ftol": 1e-12, "maxiter": 500},
-            constraints={"type": "ineq", "fun": lambda r, m=m, G=G: m + G @ r,
-                         "jac": lambda r, G=G: G})
-        assert found.success
-        lengths.append(np.sqrt(found.fun))
-    return np.array(lengths)
-
-
-def reference(net, x, target):
-    """The paper's search by SciPy alone, image by image: each c from r = 0 to tight tolerances,
-    the largest c that succeeds by halving to 0.1 %.  Returns |r| (N,)."""
-    lengths = []
-    for image, k in zip(x.astype(float), target, strict=True):
-        def fun(r, c, image=image, k=k):
-            value, dr, _ = objective(net, image[None], np.array([k]), np.array([c]),
-                                     r.reshape(1, *image.shape))
-            return value[0], dr.ravel()
-
-        def run(log_c, image=image, k=k, fun=fun):
-            pixels = image.ravel()
-            r = minimize(fun, np.zeros(pixels.size), (np.exp(log_c),), jac=True,
-                         method="L-BFGS-B", bounds=np.stack([-pixels, 1 - pixels], 1),
-                         options={"ftol": 1e-13, "gtol": 1e-8}).x
-            return r if net.predict((image + r.reshape(image.shape))[None])[0] == k else None
-
-        succeeds = fails = 0.0
-        while run(succeeds) is None:
-            succeeds -= np.log(10)
-        while run(fails) is not None:
-            fails += np.log(10)
-        while fails - succeeds > 1e-3:
-            middle = (fails + succeeds) / 2
-            succeeds, fails = (middle, fails) if run(middle) is not None else (succeeds, middle)
-        lengths.append(np.sqrt(square(run(succeeds)[None])[0]))
-    return np.array(lengths)
 
 
 def test_for_two_classes_without_the_box_the_least_distance_is_the_margin_over_the_slope():
@@ -115,7 +69,7 @@ def test_for_ten_classes_it_lies_a_little_above_and_the_step_onto_the_boundary_m
 @on_numpy
 def test_on_a_sigmoid_net_D_is_as_near_as_scipys_tight_search_image_by_image(sigmoid):
     x, target = attack(sigmoid, 5, N=16)
-    ours, theirs = length(x, D(sigmoid, x, target)), reference(sigmoid, x, target)
+    ours, theirs = (length(x, find(sigmoid, x, target)) for find in (D, reference))
     assert ours.mean() == pytest.approx(theirs.mean(), rel=0.005)
     boundary = length(x, D(sigmoid, x, target, onto_boundary=True))
     assert (boundary <= ours * (1 + 1e-6)).all()

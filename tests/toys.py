@@ -6,9 +6,10 @@ import functools
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from intriguing import square
-from nets.backend import to_device, xp
+from nets.backend import to_device, to_host, xp
 from nets.fc import fc
 from nets.train import classification, fit_adam
 
@@ -45,3 +46,21 @@ def attack(net, K, N=24):
 
 def length(x, found):
     return np.sqrt(square(found.astype(float) - x))
+
+
+def least(net, x, target, ftol=1e-12):
+    """min |r| over r with logit_l >= each other logit and x + r in the box: a linear net's exact
+    answer, a convex quadratic programme, by SciPy's SLSQP.  x (N, ...), target (N,) -> (N,)."""
+    W, b = map(to_host, net.params)
+    lengths = []
+    for image, k in zip(x.reshape(len(x), -1).astype(float), target, strict=True):
+        G = np.delete(W[:, k, None] - W, k, 1).T                # d(logit_l - logit_j)/dx
+        m = np.delete(b[k] - b, k) + G @ image
+        found = minimize(
+            lambda r: (r @ r, 2 * r), np.zeros(len(image)), jac=True, method="SLSQP",
+            bounds=np.stack([-image, 1 - image], 1), options={"ftol": ftol, "maxiter": 500},
+            constraints={"type": "ineq", "fun": lambda r, m=m, G=G: m + G @ r,
+                         "jac": lambda r, G=G: G})
+        assert found.success
+        lengths.append(np.sqrt(found.fun))
+    return np.array(lengths)
