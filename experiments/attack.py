@@ -172,9 +172,10 @@ def words(net, target, numbers):
 
 
 def magnification(r):
-    """The largest of FACTORS that keeps 0.5 + factor r within [0, 1]; 1 where r is 0."""
-    fit = [factor for factor in FACTORS if factor * abs(r).max() <= 0.5]
-    return fit[-1] if fit and abs(r).max() > 0 else 1
+    """The largest of FACTORS that keeps 0.5 + factor r within [0, 1] at 99 % of the pixels."""
+    size = np.quantile(abs(r), 0.99)
+    fit = [factor for factor in FACTORS if factor * size <= 0.5]
+    return fit[-1] if fit and size > 0 else 1
 
 
 def drawn(x, found, factor, numbers, who):

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from toys import on_numpy
 
 import experiments.__main__ as everything
 from data import strokes
 from experiments import benchmark, common, figure7, made, pictures, processes, table1, table2
 from nets import autoencoder, fc, store, train
+from nets.backend import to_device
 from nets.net import Net
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +35,8 @@ def nets(small):
     for name in [*table1.PAPER, table1.AGAIN]:
         net = made.build(name, 0)
         cost = train.classification(net, [1e-4] * (len(net.params) // 2))
-        train.fit_adam(net.params, cost, *small[1], 30, 0.01, np.random.default_rng(0), batch=50)
+        train.fit_adam(net.params, cost, *map(to_device, small[1]), 30, 0.01,
+                       np.random.default_rng(0), batch=50)
         found[name] = net.astype("float64")
     return found
 
@@ -56,7 +59,8 @@ def test_the_main_job_prints_both_tables_and_draws_the_figure(quick, tmp_path, c
         assert (out / f"{stem}.md").read_text() in text
         record = json.loads((out / f"{stem}.json").read_text())
         assert record["data"] == "strokes" and record["flags"]["count"] == 20
-        assert record["command"].startswith(f"python -m experiments.{stem} --count 20")
+        assert record["command"].startswith(
+            f"python -m experiments.{stem} --data strokes --count 20")
         assert "strokes" in (out / f"{stem}.md").read_text()
     assert Image.open(out / "figure7.png").size[0] > 800
     assert "experiments.attack" in text
@@ -302,7 +306,8 @@ def script(*words, **environment):
     (["experiments.table1", "--data", "cats"], {}, "cats"),
     (["experiments.table1", "--count", "many"], {}, "invalid int"),
     (["experiments.table1", "--colour", "red"], {}, "--colour"),
-    (["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""}, "gpu"),
+    pytest.param(["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""},
+                 "gpu", marks=on_numpy),
     (["experiments"], {"INTRIGUING_DEVICE": "tpu"}, "tpu"),
     (["experiments"], {"INTRIGUING_DATA": "/nowhere"}, "/nowhere")])
 def test_bad_input_on_the_command_line_gets_one_clear_line(words, environment, said):
