@@ -22,7 +22,7 @@ from intriguing import D, distortion, objective
 from nets import lbfgs
 from nets.backend import to_device, to_host
 
-NETS = ["FC10(1e-4)", "FC100-100-10"]
+NETS = ["FC10(1e-4)", "FC100-100-10", "FC10(1)"]
 REPEATS, COMPARED = 3, 64
 A, B, C, REFERENCE = ("(a) D, in lockstep", "(b) image by image", "(c) D, onto the boundary",
                       "(d) reference")
