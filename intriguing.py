@@ -49,14 +49,14 @@ def margin(logits, target):
     return logits[n, target] - logits[n, other], other
 
 
-# Tolerances of the search.  Margins are measured against |margin(x)|, the way to the boundary,
-# so that they mean the same for every net.
-FTOL = 3e-4             # of each inner minimisation: 0.1 % of distortion; 1e-3 costs 0.3 %
+# Tolerances of the search.  Margins are measured against |margin(x)|, the way to the boundary, and
+# gradients against d margin / dx at x, so that they mean the same for every net.
+GTOL = 5e-3             # of each inner minimisation: about that share of r; costs 0.1 to 0.4 %
 BATCH = 128             # images searched together: their solvers' memory, 10 MB, stays in cache
 CORRECTIONS = 5         # L-BFGS's memory; some ten steps from a warm start need no more
 INSIDE = 1e-4           # an image counts as found when it is this far inside its label
 CLOSE = 3e-3            # an end point inside and this near to the boundary ends the search over c
-LOG_C = 0.02            # and so does c known to 2 %
+LOG_C = 5e-3            # and so does c known to 0.5 %
 OUT_OF_REACH = 30       # |log c| from where on c asks for nothing but the label, or but r = 0
 ROUNDS = 40             # values of c at most; five do as a rule
 BOUNDARY_STEPS = 3      # of `step_onto_boundary`
@@ -83,15 +83,15 @@ def D(net, x, target, *, minimize=lbfgs.minimize, onto_boundary=False):
     found = np.empty(x.shape, np.float32)
     for i in range(0, len(x), BATCH):
         xs, targets = x[i:i + BATCH], target[i:i + BATCH]
-        unit, log_c = _start(net, xs, targets)
-        r = _search(net, xs, targets, unit, log_c, minimize)
+        unit, steepest, log_c = _start(net, xs, targets)
+        r = _search(net, xs, targets, unit, GTOL * steepest, log_c, minimize)
         if onto_boundary:
             r = step_onto_boundary(net, xs, targets, unit, r)
         found[i:i + BATCH] = _verified(net, xs, targets, r)
     return found
 
 
-def _search(net, x, target, unit, log_c, minimize):
+def _search(net, x, target, unit, gtol, log_c, minimize):
     """The smallest r found, NaN where none was: (N, ...)."""
     rows = np.flatnonzero(net.predict(x) != target)     # those still searching
     bracket = Bracket(log_c)
@@ -110,7 +110,7 @@ def _search(net, x, target, unit, log_c, minimize):
         if len(rows) == 0:
             break
         box = x[rows].reshape(len(rows), -1)
-        r[rows] = minimize(fun, r[rows], -box, 1 - box, corrections=CORRECTIONS, ftol=FTOL).z
+        r[rows] = minimize(fun, r[rows], -box, 1 - box, corrections=CORRECTIONS, gtol=gtol[rows]).z
         logits = net.forward(to_device(x[rows] + r[rows].reshape(x[rows].shape)))[0]
         bracket.narrow(rows, margin(to_host(logits), target[rows])[0] / unit[rows])
         rows = rows[~bracket.done[rows]]
@@ -153,16 +153,17 @@ class Bracket:
 
     def narrow(self, rows, margins):
         """Take in the margins (n,) that log_c gave on `rows`, and choose their next log_c."""
-        margins = margins - INSIDE
-        won, lost = rows[margins > 0], rows[margins <= 0]
+        inside = margins > INSIDE
+        self.done[rows] = inside & (margins < CLOSE)
+        margins = margins - CLOSE / 2                   # what is aimed at: just inside
+        won, lost = rows[inside], rows[~inside]
         self.margin_no[won[self.side[won] == 1]] /= 2   # Illinois: the other end stays again
         self.margin_yes[lost[self.side[lost] == -1]] /= 2
-        self.yes[won], self.margin_yes[won] = self.log_c[won], margins[margins > 0]
-        self.no[lost], self.margin_no[lost] = self.log_c[lost], margins[margins <= 0]
+        self.yes[won], self.margin_yes[won] = self.log_c[won], margins[inside]
+        self.no[lost], self.margin_no[lost] = self.log_c[lost], margins[~inside]
         self.side[won], self.side[lost] = 1, -1
         width = self.no[rows] - self.yes[rows]
-        self.done[rows] = (width < LOG_C) | (margins > 0) & (margins < CLOSE) | \
-            (abs(self.log_c[rows]) > OUT_OF_REACH)
+        self.done[rows] |= (width < LOG_C) | (abs(self.log_c[rows]) > OUT_OF_REACH)
         wide, closed = rows[np.isinf(width)], rows[np.isfinite(width)]
         self.log_c[wide] += self.side[wide] * self.stride[wide]
         self.stride[wide] *= 2
@@ -183,7 +184,7 @@ def _checked(x, target):
 
 
 def _start(net, x, target):
-    """|margin(x)| (N,), and a first log c (N,).
+    """|margin(x)|, its largest |d margin / d pixel|, and a first log c: (N,) each.
 
     The first c is right for two classes and a linear net: there the boundary lies where
     |r| = |margin| / |g|, g = d margin / dx, and 2 c r = g / 2, so c = |g|^2 / (4 |margin|).
@@ -203,7 +204,8 @@ def _start(net, x, target):
     dlogits[n, other] -= 1
     g = to_host(net.backward(to_device(dlogits), caches))
     unit = np.maximum(abs(m), 1e-9)
-    return unit, np.log(np.clip(square(g) / (4 * unit), 1e-6, 1e6))
+    log_c = np.log(np.clip(square(g) / (4 * unit), 1e-6, 1e6))
+    return unit, abs(g).reshape(len(g), -1).max(1), log_c
 
 
 def _verified(net, x, target, r):

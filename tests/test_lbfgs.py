@@ -140,6 +140,16 @@ def test_maxiter_stops_each_row_where_scipy_stops(problems, solve, maxiter):
         assert found.z[i] == pytest.approx(theirs.x, abs=1e-10)
 
 
+@pytest.mark.parametrize("solve", [lbfgs.lockstep, lbfgs.one_by_one])
+def test_each_row_may_have_its_own_tolerance(problems, solve):
+    loose, tight = 1e-1, 1e-9
+    each = solve(*problems.arguments, ftol=1e-14, gtol=np.where(np.arange(N) % 2, loose, tight))
+    both = [solve(*problems.arguments, ftol=1e-14, gtol=gtol) for gtol in (tight, loose)]
+    for i in range(N):
+        assert (each.z[i] == both[i % 2].z[i]).all()
+    assert both[1].evaluations.sum() < both[0].evaluations.sum()
+
+
 def test_no_rows_are_no_results():
     found = lbfgs.minimize(None, *[np.zeros((0, 3))] * 3)
     assert found.z.shape == (0, 3)
