@@ -142,7 +142,7 @@ def pen_width(drawn):
 
 
 def measured(net, x, image):
-    """Label, its softmax in % and distance from x of one image (1, 1, 28, 28), as numbers."""
+    """Label, its softmax in % and distance from x, both (1, 1, H, W), of one image, as numbers."""
     logits = net.forward(to_device(image.astype(float)))[0]
     label = int(logits.argmax(1)[0])
     loss = softmax_cross_entropy(logits, logits.argmax(1))[0]       # -log softmax(logits)_label

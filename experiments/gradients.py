@@ -63,7 +63,7 @@ Relative errors are relative to the largest entry of the gradient, in float64, s
 
 
 def first_right(net, images, labels):
-    """The first image that the net has right: x (1, ...) float64, its label, its number."""
+    """The first of images (N, ...) that the net has right: x (1, ...), its label, its number."""
     for i in range(len(images)):
         x = images[i:i + 1].astype(float)
         if net.predict(x)[0] == labels[i]:
@@ -131,7 +131,7 @@ def explained_backward(net, inputs, caches, dy, loss_from, rng):
 
 
 def explained_objective(net, x, target, rng):
-    """The same for the objective in r, which is what the search minimises."""
+    """The same for the objective in r at x (1, C, H, W), which is what the search minimises."""
     r = to_device(rng.uniform(-0.1, 0.1, x.shape))
     at = net, to_device(x), to_device(np.array([target])), to_device(np.array([C])), r
     rows, errors = compared(lambda: float(objective(*at)[0][0]), {"r": (r, objective(*at)[1])},

@@ -96,7 +96,7 @@ def readings_table(readings):
 
 
 def filters(net, data):
-    """The first layer's weights as a picture: one 28 x 28 tile a unit, each to its own scale."""
+    """The first layer's weights (D, H) as a picture: one tile a unit, each to its own scale."""
     W = to_host(net.params[0]).T.reshape(-1, 1, 28, 28)             # (H, 1, 28, 28)
     scale = abs(W).max((1, 2, 3), keepdims=True)
     return pictures.panels([(pictures.grid(pictures.magnified(W / scale, 0.5), 20, scale=1),
