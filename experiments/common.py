@@ -5,6 +5,7 @@ import inspect
 import json
 import platform
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ def run(main):
     try:
         main(**parse(script, main, sys.modules[main.__module__].__doc__))
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)    # a second Ctrl-C would only add tracebacks
         sys.exit(f"\n{script}: interrupted; what was computed is kept, the same command goes on")
     except BrokenExecutor as error:
         sys.exit(f"{script}: a worker process died ({error}); out of memory?  Try --workers 1; "
