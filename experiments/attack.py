@@ -39,7 +39,7 @@ def main(image: str, target: int, net="FC100-100-10", data="auto", seed=0, train
                            "written.  Another --target or --net may do")
     folder = common.folder(out, data)
     png = folder / "attack-adversarial.png"
-    pictures.save(Image.fromarray(eight_bits(found[0, 0])), png)
+    pictures.save(Image.fromarray(pictures.eight_bits(found[0, 0])), png)
     rounded = grey_of(Image.open(png))[None, None]
     numbers = {name: measured(f, x, a)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
@@ -88,7 +88,7 @@ def read(path):
         grey, pen = like_mnist((grey - paper) / (grey.max() - paper))
         how.append("cropped to the ink" + pen + ", fitted into 20 x 20, centre of mass at the "
                    "centre of 28 x 28, as MNIST was made")
-    return (eight_bits(grey) / np.float32(255))[None, None], "; ".join(how)
+    return (pictures.eight_bits(grey) / np.float32(255))[None, None], "; ".join(how)
 
 
 def grey_of(image):
@@ -105,11 +105,6 @@ def grey_of(image):
     return np.asarray(image.convert("L")) / np.float32(255)
 
 
-def eight_bits(a):
-    """Pixels in [0, 1] as PNG has them: multiples of 1/255, as uint8."""
-    return np.round(255 * a).astype(np.uint8)
-
-
 def like_mnist(ink):
     """A digit of any size as MNIST's were made: (28, 28) in [0, 1], and words on its pen.
 
@@ -121,7 +116,8 @@ def like_mnist(ink):
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     crop = ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
     margins = [max(crop.shape) - n for n in crop.shape]
-    digit = Image.fromarray(np.pad(eight_bits(crop), [(m // 2, m - m // 2) for m in margins]))
+    square = np.pad(crop, [(m // 2, m - m // 2) for m in margins])
+    digit = Image.fromarray(pictures.eight_bits(square))
     digit = digit.resize((FINE * strokes.BOX, FINE * strokes.BOX), Image.Resampling.LANCZOS)
     digit = ImageOps.autocontrast(digit)    # a hair of a large picture has faded
     pen, words = pen_width(np.asarray(digit) > 127) / FINE, ""
@@ -152,7 +148,7 @@ def measured(net, x, image):
 
 
 def words(net, target, numbers):
-    """The table of the numbers, and what is to be said of them."""
+    """The table of the numbers, {image: what `measured` gives}, and what is to be said of them."""
     rows = [["label", *(n["label"] for n in numbers.values())],
             ["its softmax, %", *(f"{n['softmax %']:.1f}" for n in numbers.values())]]
     rows += [[text, *(f"{n[key]:.4f}" for n in numbers.values())]
@@ -172,7 +168,7 @@ def words(net, target, numbers):
 
 
 def magnification(r):
-    """The largest of FACTORS that keeps 0.5 + factor r within [0, 1] at 99 % of the pixels."""
+    """The largest of FACTORS that keeps 0.5 + factor r (1, 1, H, W) in [0, 1] at 99 % of it."""
     size = np.quantile(abs(r), 0.99)
     fit = [factor for factor in FACTORS if factor * size <= 0.5]
     return fit[-1] if fit and size > 0 else 1

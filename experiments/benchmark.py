@@ -38,8 +38,7 @@ def main(data="auto", count=256, seed=0, train="adam", workers=0, out="runs", qu
         if len(right) == 0:
             raise ValueError(f"--count {count}: a net has none of these images right; take more")
         jobs.append((net, x[right], (t[right] + 1) % 10, not jobs))
-    found = dict(over_processes(measure, jobs, 1, (REPEATS + 1) * len(jobs), "measuring",
-                                     quiet))
+    found = dict(over_processes(measure, jobs, 1, (REPEATS + 1) * len(jobs), "measuring", quiet))
     rate = found[0][1]
     numbers = {name: found[i][0] for i, name in enumerate(NETS)}
     columns = ("ms", "times (a)", "evaluations", "distortion", "above (d) %", "found %")

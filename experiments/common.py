@@ -154,7 +154,6 @@ def save(stem, main, flags, data, started, text, numbers):
 
     data: the data set's name; what is not MNIST goes to a folder of its own name below `out`,
     so that it never stands where MNIST's results do.  numbers: what the text shows, for JSON.
-    Returns the folder.
     """
     out = folder(flags["out"], data)
     cmd = command(stem, main, flags)
@@ -166,7 +165,6 @@ def save(stem, main, flags, data, started, text, numbers):
     write(out / f"{stem}.json",
           lambda file: file.write((json.dumps(record, indent=1, allow_nan=False) + "\n").encode()))
     print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
-    return out
 
 
 def folder(out, data):

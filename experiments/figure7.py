@@ -9,7 +9,6 @@ the images right.  The paper says neither which net nor whether the noise was cl
 (a picture shows it clipped); shown is the one of ours nearest to its 51 %, and all are listed.
 Accuracies and distortions are measured on all `count` images.
 """
-
 import numpy as np
 
 from experiments import common, made, pictures

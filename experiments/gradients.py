@@ -151,6 +151,7 @@ def equation(function):
 
 
 def shape(a):
+    """An array's shape as text, with brackets."""
     return "(" + ", ".join(map(str, a.shape)) + ")"
 
 
@@ -161,6 +162,7 @@ def row(name, what, a, text):
 
 
 def indented(text):
+    """A text as lines, indented below its heading."""
     return textwrap.wrap(text, 99, initial_indent="    ", subsequent_indent="      ")
 
 

@@ -10,9 +10,14 @@ GAP, MARGIN, SIZE = 2, 12, 14               # pixels between tiles, around panel
 FONT = ImageFont.load_default(SIZE)
 
 
+def eight_bits(x):
+    """Pixels in [0, 1], any shape, as a picture file has them: the nearest of 0 to 255, uint8."""
+    return np.round(x * 255).astype(np.uint8)
+
+
 def pixels(x):
-    """Images (N, 1 or 3, H, W) in [0, 1] as 8-bit (N, H, W, 3)."""
-    x = np.round(np.clip(x, 0, 1) * 255).astype(np.uint8)
+    """Images (N, 1 or 3, H, W), cut off at 0 and 1, as 8-bit (N, H, W, 3)."""
+    x = eight_bits(np.clip(x, 0, 1))
     return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
 
 

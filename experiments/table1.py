@@ -9,7 +9,6 @@ the net had right; those that it gets wrong need none and are left out.
 Below it, the errors of the linear nets under the three readings of the weight decay, and the
 filters of the autoencoder.
 """
-
 import numpy as np
 
 from experiments import common, made, pictures

@@ -10,14 +10,12 @@ across initial weights and shows none); the images undistorted, against which ea
 be read; and, of the images found for the row's net, the share that it still gets wrong after
 they are rounded to 8 bits a pixel.
 """
-
 import numpy as np
 
-from experiments import common, made
-from experiments.table1 import AGAIN
+from experiments import common, made, pictures, table1
 from intriguing import distortion, transfer
 
-MODELS = ["FC10(1e-4)", "FC10(1e-2)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10"]
+MODELS = list(table1.PAPER)
 PAPER = {  # error % of each of MODELS, and the average distortion
     "FC10(1e-4)": (100, 11.7, 22.7, 2, 3.9, 2.7, 0.062),
     "FC10(1e-2)": (87.1, 100, 35.2, 35.9, 27.3, 9.8, 0.1),
@@ -41,7 +39,7 @@ PAPER["stddev 0.3, not clipped"] = PAPER["Gaussian noise, stddev 0.3"]
 def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
          quiet=False):
     flags, started = dict(locals()), common.start(out)
-    job = made.prepare([*MODELS, AGAIN], data, count, seed, targets, train, workers, quiet)
+    job = made.prepare([*MODELS, table1.AGAIN], data, count, seed, targets, train, workers, quiet)
     fed = {**job.images,
            **{name: noisy(job.x, *how, seed) for name, how in NOISE.items()},
            "undistorted": job.x}
@@ -49,9 +47,11 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
     numbers, rows = {}, []
     for (name, images), error in zip(fed.items(), errors, strict=True):
         *paper, paper_size = PAPER.get(name, [None] * 7)
-        size = distortion(job.x, images)
-        size = common.mean(size[job.searched[name]] if name in job.nets else size)
-        eight = in_8_bits(job, name) if name in job.nets else None
+        size, eight = distortion(job.x, images), None
+        if name in job.nets:
+            found = job.searched[name] & ~np.isnan(size)
+            size, eight = size[found], in_8_bits(job.nets[name], images[found], job.t[found])
+        size = common.mean(size)
         numbers[name] = {"error %": dict(zip(job.nets, error.tolist(), strict=True)),
                          "av. distortion": size, "still wrong in 8 bits %": eight}
         rows.append([name, *map(common.cell, error, [*paper, None]),
@@ -74,11 +74,10 @@ def noisy(x, stddev, clip, seed):
     return (np.clip(x + noise, 0, 1) if clip else x + noise).astype(np.float32)
 
 
-def in_8_bits(job, name):
-    """Of the images found for the net, how many % it gets wrong when they are rounded to 1/255."""
-    found = job.searched[name] & ~np.isnan(distortion(job.x, job.images[name]))
-    rounded = np.round(job.images[name][found].astype(float) * 255) / 255
-    return common.mean(100.0 * (job.nets[name].predict(rounded) != job.t[found]))
+def in_8_bits(net, images, t):
+    """How many % of the images (N, ...), float32, the net gets wrong when rounded to 8 bits."""
+    rounded = pictures.eight_bits(images.astype(float)) / 255
+    return common.mean(100.0 * (net.predict(rounded) != t))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from toys import trained
 
 from data import mnist
 
@@ -12,6 +13,18 @@ LOCAL = {"127.0.0.1", "::1", "localhost"}
 def pytest_runtest_setup(item):
     if item.get_closest_marker("mnist") and not mnist.here():
         pytest.skip("MNIST is not on this machine (data/README.md says where it is looked for)")
+
+
+@pytest.fixture(scope="session")
+def sigmoid():
+    """A net with a hidden layer and five classes, for `toys.images`."""
+    return trained((20, 12, 5))
+
+
+@pytest.fixture(scope="session")
+def linear():
+    """A linear net with ten classes, for `toys.images`."""
+    return trained((20, 10))
 
 
 @pytest.fixture(autouse=True)

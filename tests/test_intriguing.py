@@ -2,24 +2,13 @@
 import numpy as np
 import pytest
 from gradcheck import BOUND, numeric, relative_error
-from toys import attack, images, length, on_numpy, trained
+from toys import attack, images, length, on_numpy
 
 import intriguing
 from intriguing import D, distortion, margin, objective, transfer
 from nets import lbfgs
 from nets.backend import to_device, to_host
 from nets.fc import fc
-
-
-@pytest.fixture(scope="module")
-def sigmoid():
-    return trained((20, 12, 5))
-
-
-@pytest.fixture(scope="module")
-def linear():
-    return trained((20, 10))
-
 
 # ---- Section 4.1: the objective --------------------------------------------------------------
 

@@ -12,16 +12,6 @@ from nets.fc import fc
 
 
 @pytest.fixture(scope="module")
-def sigmoid():
-    return trained((20, 12, 5))
-
-
-@pytest.fixture(scope="module")
-def linear():
-    return trained((20, 10))
-
-
-@pytest.fixture(scope="module")
 def two():
     return trained((20, 2))
 
