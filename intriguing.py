@@ -1,6 +1,7 @@
 """Intriguing properties of neural networks (Szegedy et al. 2014), in the paper's own order.
 
-Section 4.1: `objective` and the search D(x, l).  Section 4.2: `distortion` and `transfer`.
+Section 3: `phi`, directions and `top_images`.  Section 4.1: `objective` and the search D(x, l).
+Section 4.2: `distortion`, `amplified` and `transfer`.
 Symbols are the paper's: x an image with pixels in [0, 1], r the perturbation, l (`target`) the
 wanted label, f(x) = net.predict(x) the label that the net gives, c the weight of |r|^2.
 """
@@ -8,7 +9,59 @@ import numpy as np
 
 from nets import lbfgs
 from nets.backend import to_device, to_host
+from nets.bracket import INSIDE, Bracket
 from nets.losses import softmax_cross_entropy
+from nets.net import CHUNK
+
+# ---- Section 3: what the units of a layer mean, and random directions ------------------------
+
+DISTRIBUTIONS = {                           # of a random direction; the paper names none
+    "gaussian": lambda rng, H: rng.normal(size=H),              # uniform over all directions
+    "non-negative": lambda rng, H: abs(rng.normal(size=H)),     # over those that no unit lowers
+}
+
+
+def phi(net, x, layer):
+    """phi(x): the activations of a layer, counted as in nets.Net; phi_0 = x, the raw pixels.
+
+    Section 2.  x: (N, ...) of the host.  Returns (N, H) float64 on the host, an image a row.
+    """
+    below = net.below(layer)
+    rows = [to_host(below.forward(to_device(x[i:i + CHUNK]))[0]) for i in range(0, len(x), CHUNK)]
+    return np.concatenate(rows).reshape(len(x), -1).astype(float)
+
+
+def natural_direction(H, i):
+    """e_i: unit i by itself, one of H.  Returns (H,)."""
+    if not 0 <= i < H:
+        raise ValueError(f"unit {i}: the layer has units 0 to {H - 1}")
+    return np.eye(1, H, i)[0]
+
+
+def random_direction(H, seed, distribution="gaussian"):
+    """v: a random direction in R^H, of length 1.  distribution: a key of DISTRIBUTIONS.
+
+    seed: anything that numpy.random.default_rng takes.  Returns (H,).
+    """
+    if distribution not in DISTRIBUTIONS:
+        raise ValueError(f"no distribution of directions is called {distribution!r}; choose one "
+                         f"of {', '.join(DISTRIBUTIONS)}")
+    v = DISTRIBUTIONS[distribution](np.random.default_rng(seed), H)
+    return v / np.linalg.norm(v)
+
+
+def top_images(phi, direction, count, seed=0):
+    """argmax over the images of <phi(x), direction>, the `count` first: indices, best first.
+
+    Section 3.  phi: (N, H).  direction: (H,), e_i or v.  Images that score the same come in an
+    order drawn from `seed`, never in that of the file.  Returns (count,).
+    """
+    if not 1 <= count <= len(phi):
+        raise ValueError(f"top_images: {count} of {len(phi)} images")
+    order = np.random.default_rng(seed).permutation(len(phi))
+    score = (phi @ direction)[order]
+    return order[np.argsort(-score, kind="stable")[:count]]
+
 
 # ---- Section 4.1: the search for the nearest image with another label ------------------------
 
@@ -49,15 +102,11 @@ def margin(logits, target):
     return logits[n, target] - logits[n, other], other
 
 
-# Tolerances of the search.  Margins are measured against |margin(x)|, the way to the boundary, and
-# gradients against d margin / dx at x, so that they mean the same for every net.
+# Tolerances of the search; those of the line search over c are in nets/bracket.py.  Gradients are
+# measured against d margin / dx at x, so that they mean the same for every net.
 GTOL = 5e-3             # of each inner minimisation: about that share of r; costs 0.1 to 0.4 %
 BATCH = 128             # images searched together: their solvers' memory, 10 MB, stays in cache
 CORRECTIONS = 5         # L-BFGS's memory; some ten steps from a warm start need no more
-INSIDE = 1e-4           # an image counts as found when it is this far inside its label
-CLOSE = 3e-3            # an end point inside and this near to the boundary ends the search over c
-LOG_C = 5e-3            # and so does c known to 0.5 %
-OUT_OF_REACH = 30       # |log c| from where on c asks for nothing but the label, or but r = 0
 ROUNDS = 40             # values of c at most; five do as a rule
 BOUNDARY_STEPS = 3      # of `step_onto_boundary`
 PUSH = (1, 1 + 1e-6, 1 + 1e-4, 1 + 1e-2)    # factors on r, should rounding cost it the label
@@ -133,42 +182,6 @@ class Nearest:
         better = inside & (square_r < self.square[rows])
         self.r[rows[better]] = r[better]
         self.square[rows[better]] = square_r[better]
-
-
-class Bracket:
-    """The line search over c: for each image a log c that succeeds (yes) and one that fails (no).
-
-    The margin of the minimiser falls steadily as c grows.  Once c is bracketed, the next one is
-    where a straight line through the two margins crosses zero (regula falsi, in the Illinois
-    form, which halves the margin of an end that stays twice), in half the steps of halving.
-    """
-
-    def __init__(self, log_c):
-        self.log_c = log_c                              # (N,), as is all that follows
-        self.yes, self.no = np.full_like(log_c, -np.inf), np.full_like(log_c, np.inf)
-        self.margin_yes, self.margin_no = np.ones_like(log_c), -np.ones_like(log_c)
-        self.side = np.zeros_like(log_c)                # of the last c: 1 succeeded, -1 failed
-        self.stride = np.full_like(log_c, np.log(2))    # until it is bracketed
-        self.done = np.zeros(len(log_c), bool)
-
-    def narrow(self, rows, margins):
-        """Take in the margins (n,) that log_c gave on `rows`, and choose their next log_c."""
-        inside = margins > INSIDE
-        self.done[rows] = inside & (margins < CLOSE)
-        margins = margins - CLOSE / 2                   # what is aimed at: just inside
-        won, lost = rows[inside], rows[~inside]
-        self.margin_no[won[self.side[won] == 1]] /= 2   # Illinois: the other end stays again
-        self.margin_yes[lost[self.side[lost] == -1]] /= 2
-        self.yes[won], self.margin_yes[won] = self.log_c[won], margins[inside]
-        self.no[lost], self.margin_no[lost] = self.log_c[lost], margins[~inside]
-        self.side[won], self.side[lost] = 1, -1
-        width = self.no[rows] - self.yes[rows]
-        self.done[rows] |= (width < LOG_C) | (abs(self.log_c[rows]) > OUT_OF_REACH)
-        wide, closed = rows[np.isinf(width)], rows[np.isfinite(width)]
-        self.log_c[wide] += self.side[wide] * self.stride[wide]
-        self.stride[wide] *= 2
-        share = self.margin_yes[closed] / (self.margin_yes[closed] - self.margin_no[closed])
-        self.log_c[closed] = (1 - share) * self.yes[closed] + share * self.no[closed]
 
 
 def _checked(x, target):
@@ -287,6 +300,18 @@ def distortion(x, x_prime):
     return np.sqrt(square(x_prime.astype(float) - x) / np.prod(x.shape[1:]))
 
 
+def amplified(x, x_prime, stddev):
+    """x + stddev (x' - x) / distortion(x, x'): the same direction, at a given distortion.
+
+    Section 4.2, last rows of Table 4.  The paper prints |x' - x|_2 below the line, the square
+    root of n times as much: slip 5 in the README.  Not clipped: pixels may leave [0, 1].
+    x, x_prime: (N, ...).  Returns (N, ...) float64, x where x' = x, NaN where x' is NaN.
+    """
+    size = distortion(x, x_prime)
+    factor = np.divide(stddev, size, out=np.zeros_like(size), where=size != 0)
+    return x + column(factor, x) * (x_prime.astype(float) - x)
+
+
 def transfer(nets, images, t):
     """Error of each net on images made for each other one: Table 2's square, as shares.
 
@@ -297,7 +322,7 @@ def transfer(nets, images, t):
     errors = np.full((len(images), len(nets)), np.nan)
     for i, x in enumerate(images):
         found = ~np.isnan(square(x))
-        for j, net in enumerate(nets):
-            if found.any():
-                errors[i, j] = (net.predict(x[found].astype(float)) != t[found]).mean()
+        if found.any():
+            x = x[found].astype(float)
+            errors[i] = [(net.predict(x) != t[found]).mean() for net in nets]
     return errors

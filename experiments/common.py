@@ -23,7 +23,7 @@ FLAGS = {                                   # they mean the same in every script
     "seed": "of everything random: the nets' starts, the sample of images, the targets, noise",
     "image": "the picture of a digit, in any format that Pillow reads",
     "target": "the wanted label, 0 to 9",
-    "net": "FC10(1e-4), FC10(1e-2), FC10(1), FC100-100-10, FC200-200-10 or AE400-10",
+    "net": "a net of Table 1, FC123-456-10 or LeNet; `again`, from another start",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",

@@ -15,17 +15,30 @@ import data as datasets
 import intriguing
 from experiments import common
 from experiments.processes import over_processes, tick
-from nets import autoencoder, backend, fc, layers, lbfgs, losses, store, train
+from nets import (
+    autoencoder,
+    backend,
+    bracket,
+    conv,
+    fc,
+    layers,
+    lbfgs,
+    lenet,
+    losses,
+    store,
+    train,
+)
 
 CACHE = Path(__file__).parent.parent / "runs" / "cache"
 SHARD = 64                                  # images a shard: half a second, a few MB
 
 
 class Job(NamedTuple):
-    """What Tables 1 and 2 and Figure 7 share: data, nets, and images distorted for each."""
+    """What the tables and Figure 7 share: data, nets, and images distorted for each."""
     data: str                               # the data set's name
     train: tuple                            # (x, t), all of them
     test: tuple
+    attacked: str                           # "training" or "test": of which x are a sample
     x: np.ndarray                           # (N, 1, 28, 28), the images that are attacked
     t: np.ndarray                           # (N,) their labels
     nets: dict                              # {name: net}
@@ -34,21 +47,24 @@ class Job(NamedTuple):
     how: str                                # targets and training, for the caption
 
 
-def prepare(names, data, count, seed, targets, method, workers, quiet):
-    """Load, sample, train and search, each once: the Job for these flags."""
+def prepare(names, data, count, seed, targets, method, workers, quiet, attacked="training"):
+    """Load, sample, train and search, each once: the Job for these flags.
+
+    names: of the nets, see `build`.  attacked: the "training" or the "test" images.
+    """
     if targets not in ("random", "nearest"):
         raise ValueError(f"--targets {targets}: choose random or nearest")
     data, train_set, test_set = common.load(data, quiet)
-    rows, wanted = common.sample(train_set[1], count, seed)
-    x, t = train_set[0][rows], train_set[1][rows]
+    x, t = train_set if attacked == "training" else test_set
+    rows, wanted = common.sample(t, count, seed)
+    x, t = x[rows], t[rows]
     nets = trained(names, data, seed, method, workers, quiet)
     images = distorted(nets, x, t, wanted if targets == "random" else None, data, workers, quiet)
     searched = {name: net.predict(x.astype(float)) == t for name, net in nets.items()}
     how = {"random": "each with a target drawn from the nine wrong labels",
            "nearest": "each with the nearest of all nine wrong labels"}[targets]
-    return Job(data, train_set, test_set, x, t, nets, images, searched,
-               f"{how}.  Sigmoid nets trained by {METHODS[method]}, linear ones by L-BFGS, "
-               "AE400-10's code by Adam and its softmax by L-BFGS")
+    return Job(data, train_set, test_set, attacked, x, t, nets, images, searched,
+               f"{how}.  {trained_how(names, method)}")
 
 
 def caption(job):
@@ -56,8 +72,8 @@ def caption(job):
     wrong = ", ".join(f"{name} {(~ok).sum()}" for name, ok in job.searched.items())
     lost = sum(int(np.isnan(job.images[name][ok, 0, 0, 0]).sum())
                for name, ok in job.searched.items())
-    return (f"{len(job.x):,} training images of {common.describe(job.data)}, {job.how}.  Left as "
-            f"they are and out of the average distortion, because the net has them wrong "
+    return (f"{len(job.x):,} {job.attacked} images of {common.describe(job.data)}, {job.how}.  "
+            f"Left as they are and out of the average distortion, because the net has them wrong "
             f"already: {wrong}.  Not found: {lost}.")
 
 
@@ -92,28 +108,64 @@ def trained(names, data, seed, method, workers, quiet, reading="half"):
     return {name: net.astype("float64") for name, net in nets.items()}
 
 
+def trained_how(names, method):
+    """How the named nets are trained, for a caption."""
+    kinds = {"sigmoid nets": METHODS[method], "linear ones": "L-BFGS", "LeNet": "Adam",
+             "AE400-10": "Adam (the code) and L-BFGS (its softmax)"}
+    of = dict.fromkeys("linear ones" if name.startswith("FC10(") else
+                       "sigmoid nets" if name.startswith("FC") else name for name in names)
+    return "Trained: " + ", ".join(f"{kind} by {kinds[kind]}" for kind in kinds if kind in of)
+
+
 def way(name, method):
     """How the net is trained, as its file's name says: linear nets by L-BFGS always."""
+    name, *_ = parts(name)
     if name == "AE400-10":
         return f"adam {autoencoder.EPOCHS} x {autoencoder.RATE}"
+    if name == "LeNet":
+        return f"adam {lenet.EPOCHS} x {lenet.RATE}"
     if method == "lbfgs" or name.startswith("FC10("):
         return f"lbfgs {ITERATIONS}"
     return f"adam {EPOCHS} x {RATE}"
 
 
+def parts(name):
+    """A net's name, read: whose sizes it has, whether it is another start, on what it is trained.
+
+    "FC100-100-10 again on P2" -> "FC100-100-10", True, "P2".  Without "on", on "all".
+    """
+    name, _, half = name.partition(" on ")
+    return name.removesuffix(" again"), name.endswith(" again"), half or "all"
+
+
 def build(name, seed):
     """The named net as it is before training, float32.
 
-    name: a key of fc.NETS or AE400-10; followed by " again", it starts from the next seed.
+    name: a key of fc.NETS, AE400-10 or LeNet; followed by " again", it starts from the next
+    seed; followed by " on P1" or " on P2", it is trained on that half of the training set.
     """
-    base = name.removesuffix(" again")
-    rng = np.random.default_rng(seed + (base != name))
+    base, again, _ = parts(name)
+    rng = np.random.default_rng(seed + again)
     if base == "AE400-10":
         return autoencoder.ae(rng).astype("float32")
+    if base == "LeNet":
+        return lenet.lenet(rng).astype("float32")
     if base not in fc.NETS:
-        raise ValueError(f"no net is called {name!r}; choose one of {', '.join(fc.NETS)}, "
-                         "AE400-10")
+        raise ValueError(f"no net is called {base!r}; choose one of {', '.join(fc.NETS)}, "
+                         "AE400-10, LeNet")
     return fc.fc(fc.NETS[base][0], rng).astype("float32")
+
+
+def half(N, which, seed):
+    """Which of N training images a net is trained on: "all", or one of the halves "P1", "P2".
+
+    Section 4.2, Table 3: P1 and P2 are disjoint, drawn by seed, and cover everything.
+    """
+    order = np.random.default_rng([seed, 43]).permutation(N)
+    halves = {"all": np.arange(N), "P1": order[:N // 2], "P2": order[N // 2:]}
+    if which not in halves:
+        raise ValueError(f"no part of the training set is called {which!r}; choose P1 or P2")
+    return halves[which]
 
 
 def train_net(name, data, seed, method, reading):
@@ -122,14 +174,17 @@ def train_net(name, data, seed, method, reading):
     L-BFGS is believed to be the paper's way; it takes 5 minutes or more and ends nearer to its
     Table 1.  Linear nets, whose cost is convex, are trained by it always.
     """
+    base, _, which = parts(name)
     _, (x, t), _ = datasets.load(data, quiet=True)
-    x, t = backend.to_device(x), backend.to_device(t)
+    rows = half(len(x), which, seed)
+    x, t = backend.to_device(x[rows]), backend.to_device(t[rows])
     net = build(name, seed)
     rng = np.random.default_rng([seed, 1])
-    if name == "AE400-10":
-        autoencoder.fit(net, x, t, rng, lambda share: tick(100 * share))
+    if base in ("AE400-10", "LeNet"):
+        fit = {"AE400-10": autoencoder.fit, "LeNet": lenet.fit}[base]
+        fit(net, x, t, rng, lambda share: tick(100 * share))
         return net
-    cost = train.classification(net, fc.NETS[name.removesuffix(" again")][1], reading)
+    cost = train.classification(net, fc.NETS[base][1], reading)
     if way(name, method).startswith("lbfgs"):
         train.fit_lbfgs(net.params, cost, x, t, ITERATIONS, lambda _: tick(100 / ITERATIONS))
     else:
@@ -191,10 +246,13 @@ def nearest_wrong(net, x, t):
 
 
 def digest(net, *arrays):
-    """A name for what a shard depends on: weights, arrays (n, ...), and the code of the search."""
+    """A name for what a shard depends on: net, arrays (n, ...), and the code of the search."""
     sha = hashlib.sha256()
+    for layer in net.layers:
+        constants = {k: v for k, v in vars(layer).items() if k != "params"}
+        sha.update(f"{type(layer).__name__} {constants}".encode())
     for a in [*map(backend.to_host, net.params), *arrays]:
         sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode() + a.tobytes())
-    for module in (intriguing, lbfgs, layers, losses):
+    for module in (intriguing, bracket, lbfgs, conv, layers, losses):
         sha.update(Path(module.__file__).read_bytes())
     return sha.hexdigest()[:32]

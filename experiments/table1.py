@@ -6,6 +6,7 @@ av. min. distortion: D(x, l) is found for `count` training images, the same for 
 with a label l drawn from the nine wrong ones (or, --targets nearest, the nearest of the nine).
 The distortion is sqrt(sum (x' - x)^2 / 784), pixels in [0, 1], averaged over the images that
 the net had right; those that it gets wrong need none and are left out.
+Beyond the print: FC100-100-10 from another start, and LeNet, a conv net.
 Below it, the errors of the linear nets under the three readings of the weight decay, and the
 filters of the autoencoder.
 """
@@ -24,7 +25,7 @@ PAPER = {  # lambda, train error %, test error %, av. min. distortion
     "FC200-200-10": ("1e-5, 1e-5, 1e-6", 0, 1.54, 0.065),
     "AE400-10": ("1e-6", 0.57, 1.9, 0.086),
 }
-AGAIN = "FC100-100-10 again"                # beyond the print: the same net from another start
+BEYOND = ["FC100-100-10 again", "LeNet"]    # the same net from another start; a conv net
 LINEAR = [name for name in PAPER if name.startswith("FC10(")]
 READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
             "per unit": "lambda sum w^2 / k"}
@@ -33,10 +34,11 @@ READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
 def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
          quiet=False):
     flags, started = dict(locals()), common.start(out)
-    job = made.prepare([*PAPER, AGAIN], data, count, seed, targets, train, workers, quiet)
+    job = made.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, workers, quiet)
     numbers, rows = {}, []
     for name, net in job.nets.items():
-        lam, *paper = PAPER.get(name, (PAPER["FC100-100-10"][0], None, None, None))
+        lam, *_ = PAPER.get(made.parts(name)[0], ("0",))
+        paper = PAPER.get(name, [None] * 4)[1:]
         found = distortion(job.x, job.images[name])[job.searched[name]]
         ours = [*errors(net, job), common.mean(found)]
         numbers[name] = {"train error %": ours[0], "test error %": ours[1],

@@ -6,9 +6,9 @@ Each row: the error of every net on the images that were distorted for the row's
 training images for all (those that the row's net had wrong anyway are fed as they are).  The
 noise rows: the same images with Gaussian noise, clipped to [0, 1], and below that not clipped.
 Beyond the print: FC100-100-10 trained again from another start (the paper claims transfer
-across initial weights and shows none); the images undistorted, against which each column is to
-be read; and, of the images found for the row's net, the share that it still gets wrong after
-they are rounded to 8 bits a pixel.
+across initial weights and shows none); LeNet, a convolutional net; the images undistorted,
+against which each column is to be read; and, of the images found for the row's net, the share
+that it still gets wrong after they are rounded to 8 bits a pixel.
 """
 import numpy as np
 
@@ -39,14 +39,14 @@ PAPER["stddev 0.3, not clipped"] = PAPER["Gaussian noise, stddev 0.3"]
 def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
          quiet=False):
     flags, started = dict(locals()), common.start(out)
-    job = made.prepare([*MODELS, table1.AGAIN], data, count, seed, targets, train, workers, quiet)
+    job = made.prepare([*MODELS, *table1.BEYOND], data, count, seed, targets, train, workers, quiet)
     fed = {**job.images,
            **{name: noisy(job.x, *how, seed) for name, how in NOISE.items()},
            "undistorted": job.x}
     errors = 100 * transfer(list(job.nets.values()), list(fed.values()), job.t)
     numbers, rows = {}, []
     for (name, images), error in zip(fed.items(), errors, strict=True):
-        *paper, paper_size = PAPER.get(name, [None] * 7)
+        *paper, paper_size = PAPER.get(name, [None] * (len(MODELS) + 1))
         size, eight = distortion(job.x, images), None
         if name in job.nets:
             found = job.searched[name] & ~np.isnan(size)
@@ -54,7 +54,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
         size = common.mean(size)
         numbers[name] = {"error %": dict(zip(job.nets, error.tolist(), strict=True)),
                          "av. distortion": size, "still wrong in 8 bits %": eight}
-        rows.append([name, *map(common.cell, error, [*paper, None]),
+        rows.append([name, *map(common.cell, error, [*paper, *[None] * len(table1.BEYOND)]),
                      common.cell(size, paper_size), common.cell(eight)])
     text = common.table(["made for / fed to", *job.nets, "av. distortion", "wrong in 8 bits %"],
                         rows)

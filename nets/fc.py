@@ -2,13 +2,14 @@
 from nets.layers import Dense, Flatten, Sigmoid
 from nets.net import Net
 
-# Table 1's names: the sizes of the layers, and lambda of each layer's weight decay.
+# The paper's names: the sizes of the layers, and lambda of each layer's weight decay.
 NETS = {
     "FC10(1e-4)": ((784, 10), (1e-4,)),
     "FC10(1e-2)": ((784, 10), (1e-2,)),
     "FC10(1)": ((784, 10), (1.0,)),
     "FC100-100-10": ((784, 100, 100, 10), (1e-5, 1e-5, 1e-6)),
     "FC200-200-10": ((784, 200, 200, 10), (1e-5, 1e-5, 1e-6)),
+    "FC123-456-10": ((784, 123, 456, 10), (1e-5, 1e-5, 1e-6)),     # Table 3; lambdas not stated
 }
 
 

@@ -55,6 +55,25 @@ class Sigmoid:
         return []
 
 
+class ReLU:
+    """y = max(x, 0).  Cache: y, because dy/dx = 1 where y > 0, else 0."""
+
+    params = []
+
+    def forward(self, x, rng=None):
+        """y = max(x, 0)"""
+        y = xp.maximum(x, 0)
+        return y, y
+
+    def backward(self, dy, y):
+        """dx = dy where y > 0, else 0"""
+        return dy * (y > 0)
+
+    def gradients(self, dy, y):
+        """none: no parameters"""
+        return []
+
+
 class Flatten:
     """(N, C, H, W) -> (N, C H W).  Cache: the shape."""
 

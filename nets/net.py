@@ -5,7 +5,7 @@ import numpy as np
 
 from nets.backend import to_device, to_host
 
-CHUNK = 2048   # images evaluated at a time where only the answers are kept: bounds the memory
+CHUNK = 500    # images evaluated at a time where only the answers are kept: bounds the memory
 
 
 class Net:

@@ -10,9 +10,9 @@ from nets.backend import to_device, to_host, xp
 from nets.losses import softmax_cross_entropy
 
 DECAYS = {                                  # lambda's meaning is not stated beyond section 2
-    "half": lambda lam, W: lam / 2,         # lam/2 sum w^2: nearest to the paper's Table 1
-    "whole": lambda lam, W: lam,            # lam sum w^2
-    "per unit": lambda lam, W: lam / W.shape[1],   # lam sum w^2 / k, k output units: as printed
+    "half": lambda lam, k: lam / 2,         # lam/2 sum w^2: nearest to the paper's Table 1
+    "whole": lambda lam, k: lam,            # lam sum w^2
+    "per unit": lambda lam, k: lam / k,     # lam sum w^2 / k, k output units: as printed
 }
 
 
@@ -25,7 +25,7 @@ def decay(params, lams, reading="half"):
     """
     value, grads = 0.0, []
     for W, b, lam in zip(params[::2], params[1::2], lams, strict=True):
-        factor = DECAYS[reading](lam, W)
+        factor = DECAYS[reading](lam, b.size)
         value += factor * float((W * W).sum())
         grads += [2 * factor * W, xp.zeros_like(b)]
     return value, grads
