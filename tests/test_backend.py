@@ -16,8 +16,8 @@ from nets import backend
 from nets.backend import to_device, to_host, xp
 
 ROOT = Path(__file__).parent.parent
-CORE = ["layers", "losses", "net", "train", "store", "intriguing", "autoencoder", "attack",
-        "gradients", "experiments"]
+CORE = ["layers", "conv", "losses", "net", "train", "store", "intriguing", "autoencoder", "lenet",
+        "attack", "gradients", "experiments"]
 
 on_numpy = pytest.mark.skipif(xp is not np, reason="is about the choice of NumPy")
 

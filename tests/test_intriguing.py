@@ -145,6 +145,22 @@ def test_no_images_are_no_images(sigmoid):
     assert D(sigmoid, np.zeros((0, 20)), 3).dtype == np.float32
 
 
+def test_the_solver_is_handed_each_rows_value_and_the_slopes_of_that_value(sigmoid):
+    x, target = attack(sigmoid, 5, 6)
+    checked = []
+
+    def checking(fun, z0, lower, upper, **options):
+        z = np.clip(z0 + 0.01 * np.random.default_rng(0).normal(size=z0.shape), lower, upper)
+        rows = np.arange(len(z))
+        slopes = numeric(lambda: fun(z, rows)[0].sum(), z)
+        checked.extend(relative_error(ours, slope)
+                       for ours, slope in zip(fun(z, rows)[1], slopes, strict=True))
+        return lbfgs.minimize(fun, z0, lower, upper, **options)
+
+    D(sigmoid, x, target, minimize=checking)
+    assert max(checked) < BOUND
+
+
 def test_the_lockstep_and_scipy_row_by_row_find_the_same_images(sigmoid):
     x, target = attack(sigmoid, 5, N=8)
     assert length(x, D(sigmoid, x, target)) == pytest.approx(

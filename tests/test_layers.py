@@ -4,12 +4,19 @@ import pytest
 from gradcheck import BOUND, numeric, relative_error
 
 from nets.backend import to_device, to_host
-from nets.layers import Dense, Flatten, Sigmoid
+from nets.conv import Conv, MaxPool
+from nets.layers import Dense, Flatten, ReLU, Sigmoid
 
 LAYERS = {                                  # name: how to make one, shape of an input
     "Dense": (lambda rng: Dense(5, 3, rng), (4, 5)),
     "Sigmoid": (lambda rng: Sigmoid(), (4, 5)),
+    "ReLU": (lambda rng: ReLU(), (4, 5)),
     "Flatten": (lambda rng: Flatten(), (4, 2, 3, 2)),
+    "Conv": (lambda rng: Conv(2, 3, 3, rng), (2, 2, 5, 6)),
+    "Conv, stride 2, padding 1": (lambda rng: Conv(2, 3, 3, rng, 2, 1), (2, 2, 6, 5)),
+    "Conv, stride 4, padding 2, groups": (lambda rng: Conv(4, 2, 5, rng, 4, 2, 2), (1, 4, 7, 9)),
+    "MaxPool": (lambda rng: MaxPool(2, 2), (2, 3, 4, 5)),
+    "MaxPool, overlapping": (lambda rng: MaxPool(3, 2), (2, 2, 7, 6)),
 }
 
 
@@ -49,10 +56,14 @@ def test_an_evaluation_in_between_changes_no_gradient(case):
         assert (to_host(a) == to_host(b)).all()
 
 
-def test_a_layer_keeps_nothing_but_its_parameters(case):
+def test_a_layer_keeps_nothing_but_its_parameters_and_sizes(case):
     layer, x, dy = case
-    layer.forward(x)
-    assert set(vars(layer)) <= {"params"}
+    before = dict(vars(layer))
+    _, cache = layer.forward(x)
+    layer.backward(dy, cache)
+    layer.gradients(dy, cache)
+    assert vars(layer) == before
+    assert all(isinstance(size, int) for name, size in before.items() if name != "params")
 
 
 def test_no_array_that_is_handed_over_is_written_to(case):
@@ -106,6 +117,12 @@ def test_sigmoid_of_plus_and_minus_1000_is_1_and_0_without_overflow():
         dx = Sigmoid().backward(x * 0 + 1, cache)
     assert to_host(y).tolist() == [[0, 0.5, 1]]
     assert to_host(dx).tolist() == [[0, 0.25, 0]]
+
+
+def test_relu_is_the_larger_of_x_and_0_and_flat_at_0():
+    y, cache = ReLU().forward(to_device(np.array([[-2.0, 0.0, 3.0]])))
+    assert to_host(y).tolist() == [[0, 0, 3]]
+    assert to_host(ReLU().backward(y * 0 + 5, cache)).tolist() == [[0, 0, 5]]
 
 
 def test_flatten_makes_each_image_one_row_in_reading_order():

@@ -141,10 +141,12 @@ def test_maxiter_stops_each_row_where_scipy_stops(problems, solve, maxiter):
 
 
 @pytest.mark.parametrize("solve", [lbfgs.lockstep, lbfgs.one_by_one])
-def test_each_row_may_have_its_own_tolerance(problems, solve):
-    loose, tight = 1e-1, 1e-9
-    each = solve(*problems.arguments, ftol=1e-14, gtol=np.where(np.arange(N) % 2, loose, tight))
-    both = [solve(*problems.arguments, ftol=1e-14, gtol=gtol) for gtol in (tight, loose)]
+@pytest.mark.parametrize(("name", "loose", "other"), [
+    ("gtol", 1e-1, {"ftol": 1e-14}), ("ftol", 1e-2, {"gtol": 1e-9})])
+def test_each_row_may_have_its_own_tolerance(problems, solve, name, loose, other):
+    tight = 1e-12
+    each = solve(*problems.arguments, **other, **{name: np.where(np.arange(N) % 2, loose, tight)})
+    both = [solve(*problems.arguments, **other, **{name: tol}) for tol in (tight, loose)]
     for i in range(N):
         assert (each.z[i] == both[i % 2].z[i]).all()
     assert both[1].evaluations.sum() < both[0].evaluations.sum()
