@@ -162,8 +162,9 @@ def save(stem, main, flags, data, started, text, numbers):
               "numbers": numbers}
     text = f"{text}\n\nData: {describe(data)}.  Made by `{cmd}`.\n"
     write(out / f"{stem}.md", lambda file: file.write(text.encode()))
+    record = json.loads(json.dumps(record), parse_constant=lambda _: None)      # NaN: null
     write(out / f"{stem}.json",
-          lambda file: file.write((json.dumps(record, indent=1, allow_nan=False) + "\n").encode()))
+          lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
     print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
 
 

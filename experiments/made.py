@@ -80,7 +80,7 @@ def caption(job):
 # ---- Trained nets ----------------------------------------------------------------------------
 
 METHODS = {"adam": "Adam", "lbfgs": "full-batch L-BFGS"}
-EPOCHS, RATE = 30, 0.002                    # of Adam
+EPOCHS, RATE = 30, 0.01                     # of Adam
 ITERATIONS = 1000                           # of L-BFGS; linear nets, convex, stop before
 
 

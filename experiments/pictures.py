@@ -8,6 +8,7 @@ from nets.store import write
 
 GAP, MARGIN, SIZE = 2, 12, 14               # pixels between tiles, around panels; of the letters
 FONT = ImageFont.load_default(SIZE)
+PALE, BAR, RED = (238, 238, 238), (70, 90, 130), (200, 30, 30)
 
 
 def eight_bits(x):
@@ -38,6 +39,11 @@ def grid(x, columns, scale=2):
     return Image.fromarray(picture)
 
 
+def wrapped(title, width):
+    """A title in lines that fit a sheet `width` pixels wide."""
+    return textwrap.fill(title, int((width - 2 * MARGIN) / FONT.getlength("n")))
+
+
 def panels(parts, title="", columns=3):
     """Pictures with a caption under each, `columns` side by side: parts = [(picture, caption)]."""
     width = max(picture.width for picture, _ in parts)
@@ -48,7 +54,7 @@ def panels(parts, title="", columns=3):
     columns = min(columns, len(parts))
     rows = -(-len(parts) // columns)
     whole = columns * (width + MARGIN) + MARGIN
-    title = textwrap.fill(title, int((whole - 2 * MARGIN) / FONT.getlength("n")))
+    title = wrapped(title, whole)
     top = MARGIN + (title.count("\n") + 1) * (SIZE + 5) if title else MARGIN
     sheet = Image.new("RGB", (whole, top + rows * height + MARGIN), "white")
     draw = ImageDraw.Draw(sheet)
@@ -57,6 +63,61 @@ def panels(parts, title="", columns=3):
         left, at = MARGIN + i % columns * (width + MARGIN), top + i // columns * height
         sheet.paste(picture, (left, at))
         draw.multiline_text((left, at + picture.height + 3), captions[i], "black", FONT)
+    return sheet
+
+
+def bars(values, edges, full, width, height):
+    """A histogram of values (n,) in bins that end at evenly spaced edges (B + 1,), as a picture.
+
+    full: the share of the values that is as high as the picture.  The red line is their mean.
+    Values that are NaN are left out.
+    """
+    values = values[~np.isnan(values)]
+    sheet = Image.new("RGB", (width, height), PALE)
+    draw = ImageDraw.Draw(sheet)
+    at = across(edges, edges, width)
+    shares = np.histogram(values, edges)[0] / max(1, len(values))
+    for left, right, share in zip(at[:-1], at[1:], shares, strict=True):
+        top = height - round(height * share / full)
+        if top < height:
+            draw.rectangle((left, top, right - 2, height - 1), BAR)
+    if len(values):
+        mean = across(values.mean(), edges, width)
+        draw.line((mean, 0, mean, height - 1), RED, 2)
+    return sheet
+
+
+def across(value, edges, width):
+    """How many of `width` pixels from the left a value, or an array of any shape, stands."""
+    return np.round((value - edges[0]) / (edges[-1] - edges[0]) * width).astype(int)
+
+
+def histograms(rows, axes, title, width=210, height=40):
+    """Histograms side by side: a row for each of rows = {label: {axis: values (n,)}}.
+
+    axes: {name: (edges of the bins (B + 1,), ticks)}.  In a column all have the same scales; the
+    highest bar of all is as high as its picture, and the heading says what share that is.
+    """
+    left = int(max(FONT.getlength(label) for label in rows)) + 2 * MARGIN
+    whole = left + len(axes) * (width + 5 * MARGIN)
+    title = wrapped(title, whole)
+    step, top = height + 6, 2 * MARGIN + (title.count("\n") + 2) * (SIZE + 5)
+    bottom = top + len(rows) * step
+    sheet = Image.new("RGB", (whole, bottom + SIZE + MARGIN), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.multiline_text((MARGIN, MARGIN // 2), title, "black", FONT)
+    for i, label in enumerate(rows):
+        draw.text((MARGIN, top + i * step + height // 2), label, "black", FONT, "lm")
+    for axis, (edges, ticks) in axes.items():
+        full = max(np.histogram(of[axis], edges)[0].max() / len(of[axis]) for of in rows.values())
+        draw.text((left, top - 6), f"{axis} (a full bar: {100 * full:.0f} %)", "black", FONT, "ls")
+        for i, of in enumerate(rows.values()):
+            sheet.paste(bars(of[axis], edges, full, width, height), (left, top + i * step))
+            draw.text((left + width + 6, top + i * step + height // 2),
+                      f"{np.nanmean(of[axis]):.2f}", RED, FONT, "lm")
+        for tick in ticks:
+            draw.text((left + across(tick, edges, width), bottom), f"{tick:g}", "black", FONT, "mt")
+        left += width + 5 * MARGIN
     return sheet
 
 

@@ -1,0 +1,283 @@
+"""Figures 1 and 2: measures by hand and by brute force, and the script run small."""
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data import strokes
+from experiments import common, figure1_2, made, measures, pictures
+from intriguing import natural_direction, phi, random_direction
+from nets import train
+from nets.backend import to_device
+
+SAME, HALF, ALL = [3] * 10, [1] * 5 + [7] * 5, list(range(10))
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+# ---- what images have in common --------------------------------------------------------------
+
+
+def test_purity_is_the_share_of_the_most_frequent_digit():
+    labels = np.array([SAME, HALF, ALL, [0, 0, 0, 9, 9, 8, 7, 6, 5, 4]])
+    assert measures.purity(labels) == pytest.approx([1, 0.5, 0.1, 0.3])
+
+
+def test_entropy_is_in_bits():
+    labels = np.array([SAME, HALF, ALL, [2] * 5 + [3, 3, 3, 3, 9]])
+    expected = [0, 1, np.log2(10), -(0.5 * np.log2(0.5) + 0.4 * np.log2(0.4) + 0.1 * np.log2(0.1))]
+    assert measures.entropy(labels) == pytest.approx(expected)
+
+
+def test_identical_images_correlate_by_1_and_a_negative_by_minus_1():
+    x = normal(0, 1, 28, 28)
+    sets = np.array([[x, x, x], [x, 5 * x + 2, x]])      # of contrast and brightness no trace
+    assert measures.correlation(sets) == pytest.approx([1, 1])
+    assert measures.correlation(np.array([[x, 1 - x]])) == pytest.approx([-1])
+    assert measures.correlation(np.array([[x, x, 1 - x, 1 - x]])) == pytest.approx([-1 / 3])
+
+
+def test_correlation_is_numpys_averaged_over_all_pairs():
+    x = normal(1, 4, 10, 1, 5, 6).astype(np.float32) + normal(2, 4, 1, 1, 5, 6)
+    for found, images in zip(measures.correlation(x), x, strict=True):
+        pairs = [np.corrcoef(images[i].ravel(), images[j].ravel())[0, 1]
+                 for i in range(10) for j in range(i)]
+        assert len(pairs) == 45 and found == pytest.approx(np.mean(pairs), abs=1e-6)
+
+
+def test_images_of_one_grey_are_left_out_of_the_correlation():
+    a, b = normal(3, 2, 1, 4, 4)
+    grey = np.full((1, 4, 4), 0.1)
+    found = measures.correlation(np.array([[a, b, grey], [a, b, b], [a, grey, grey], [grey] * 3]))
+    assert found[0] == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+    assert found[1] != pytest.approx(found[0]) and np.isnan(found[2:]).all()
+
+
+# ---- whether two groups differ ---------------------------------------------------------------
+
+
+def test_cohens_d_by_hand():
+    a, b = np.array([2.0, 4, 6]), np.array([1.0, 3])     # means 4 and 2, variances 4 and 2
+    assert measures.cohens_d(a, b) == pytest.approx(2 / np.sqrt((2 * 4 + 1 * 2) / 3))
+    assert measures.cohens_d(b, a) == pytest.approx(-measures.cohens_d(a, b))
+    assert np.isnan(measures.cohens_d(np.ones(3), np.zeros(3)))
+
+
+def test_superiority_counts_pairs_and_equal_ones_half():
+    assert measures.superiority(np.array([1, 2, 3]), np.array([2, 0])) == (1 + 1.5 + 2) / 6
+    assert measures.superiority(np.ones(4), np.ones(5)) == 0.5
+
+
+def test_the_permutation_test_finds_a_planted_difference_and_none_between_equal_halves():
+    a, b = normal(4, 60), normal(5, 60)
+    planted = measures.compare(a + 1, b, 0)
+    assert planted["p"] < 0.001 and planted["d"] > 0.5 and planted["superiority"] > 0.6
+    assert measures.compare(a, np.random.default_rng(6).permutation(a), 0)["p"] > 0.9
+    assert measures.compare(a, b, 0) == measures.compare(a, b, 0)
+
+
+def test_under_no_difference_p_is_spread_evenly(monkeypatch):
+    monkeypatch.setattr(measures, "RESAMPLES", 199)
+    p = [measures.p_value(normal([7, i], 20), normal([8, i], 25), i) for i in range(300)]
+    assert 0.01 < np.mean(np.array(p) < 0.05) < 0.1 and np.mean(p) == pytest.approx(0.5, abs=0.06)
+
+
+def test_what_cannot_be_compared_is_none_and_nan_is_left_out():
+    a = np.array([np.nan, 1, 2, 3])
+    assert measures.compare(a, a[::-1], 0) == measures.compare(a[1:], a[:0:-1], 0)
+    assert measures.compare(np.ones(5), np.zeros(5), 0)["d"] is None
+    assert set(measures.compare(a[:2], a, 0).values()) == {None}
+
+
+# ---- directions and what they pick -----------------------------------------------------------
+
+
+def layer(N=60, H=9):
+    """Activations (N, H): unit 0 never fires, 1 is constant; 2, 3, 4 fire on 4, N/2, 10 images."""
+    a = abs(normal(9, N, H))
+    a[:, 0], a[:, 1] = 0, 0.7
+    a[4:, 2] = 0
+    a[:, 3] = np.arange(N) % 2
+    a[:, 4] = np.arange(N) < 10
+    return a
+
+
+def test_units_that_are_constant_are_counted_and_left_out():
+    found = measures.picked(layer(), 200, 10, 0)
+    assert sorted(found["natural"].names) == [f"unit {i}" for i in range(2, 9)]
+    assert found["natural"].left_out == 2 and found["natural"].images.shape == (7, 10)
+    assert found["random"].left_out == 0 and found["random"].images.shape == (200, 10)
+
+
+def test_units_are_drawn_by_seed_and_none_twice():
+    draws = [measures.picked(abs(normal(1, 30, 50)), 20, 10, seed)["natural"].names
+             for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2] and len(set(draws[0])) == 20
+
+
+def test_ties_for_the_tenth_place_are_counted_and_drawn_by_seed():
+    units = {i: natural_direction(9, i) for i in (2, 3, 4, 5)}
+    groups = [measures.group(layer(), units, 10, seed) for seed in (0, 1)]
+    assert groups[0].ties == groups[1].ties == 2         # units 2 and 3, not 4: its ten are all
+    tops = [{i: set(row) for i, row in zip(g.names, g.images.tolist(), strict=True)}
+            for g in groups]
+    assert tops[0][2] > {0, 1, 2, 3} and tops[0][4] == set(range(10))
+    assert [tops[0][i] != tops[1][i] for i in units] == [True, True, False, False]
+
+
+def test_each_tied_direction_gets_a_draw_of_its_own():
+    a = np.repeat((np.arange(60) < 30.0)[:, None], 5, 1)
+    images = measures.picked(a, 5, 10, 0)["natural"].images
+    assert len({tuple(sorted(row)) for row in images.tolist()}) == 5 and images.max() < 30
+
+
+def test_groups_are_what_their_directions_rank_first():
+    a = layer()
+    groups = measures.picked(a, 6, 10, 3)
+    for kind, distribution in measures.RANDOM.items():
+        for i, images in enumerate(groups[kind].images):
+            assert groups[kind].names[i] == f"v of seed [3, {i}]"
+            v = random_direction(9, [3, i], distribution)
+            assert images.tolist() == np.argsort(-(a @ v))[:10].tolist()
+    name, images = groups["natural"].names[0], groups["natural"].images[0]
+    score = a @ natural_direction(9, int(name.split()[1]))
+    assert sorted(score[images]) == sorted(score)[-10:]
+
+
+def test_random_sets_hold_no_image_twice():
+    g = measures.at_random(30, 50, 10, 0)
+    assert g.images.shape == (50, 10) and all(len(set(row)) == 10 for row in g.images.tolist())
+    assert len(np.unique(g.images)) == 30
+    assert (g.images != measures.at_random(30, 50, 10, 1).images).any()
+
+
+# ---- the script ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def nets():
+    """LeNet and FC100-100-10, trained for a moment on 600 strokes, in float64."""
+    x, t = map(to_device, strokes.draw(600, 1))
+    found = {}
+    for name, steps in (("LeNet", 1), ("FC100-100-10", 30)):
+        net = made.build(name, 0)
+        cost = train.classification(net, [0.0] * (len(net.params) // 2))
+        train.fit_adam(net.params, cost, x, t, steps, 0.01, np.random.default_rng(0), batch=100)
+        found[name] = net.astype("float64")
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(nets, tmp_path_factory):
+    """The script's numbers and its folder, on 150 test images, 12 directions of a kind."""
+    test = strokes.draw(150, 2)
+    out = tmp_path_factory.mktemp("out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(common.datasets, "load", lambda name, quiet: ("strokes", test, test))
+        patch.setattr(made, "trained", lambda names, *args: {n: nets[n] for n in names})
+        patch.setattr(figure1_2, "DIRECTIONS", 12)
+        patch.setattr(measures, "RESAMPLES", 199)
+        return figure1_2.main(workers=1, quiet=True, out=str(out)), out / "strokes", test
+
+
+def test_every_layer_has_every_kind_of_direction_and_its_own_numbers(run, nets):
+    numbers, _, (x, t) = run
+    layers = ["LeNet", "LeNet untrained", "FC100-100-10", "FC100-100-10 untrained", "pixels"]
+    kinds = ["natural", "random", "non-negative"]
+    assert list(numbers["directions"]) == [
+        *(f"{name}, {kind}" for name in layers for kind in kinds), "images at random"]
+    untrained = made.build("LeNet", 0).astype("float64")
+    for name, a in (("LeNet", phi(nets["LeNet"], x, 3)), ("LeNet untrained", phi(untrained, x, 3)),
+                    ("FC100-100-10", phi(nets["FC100-100-10"], x, 2)),
+                    ("pixels", x.reshape(150, -1))):
+        for kind, g in measures.picked(a.astype(float), 12, 10, 0).items():
+            row = numbers["directions"][f"{name}, {kind}"]
+            assert row["purity"]["mean"] == pytest.approx(measures.purity(t[g.images]).mean())
+            assert row["correlation"]["std"] == pytest.approx(
+                measures.correlation(x[g.images]).std())
+            assert row["different"] == len(set(g.images.ravel().tolist()))
+            assert (row["left out"], row["ties"]) == (g.left_out, g.ties)
+
+
+def test_the_errors_are_those_of_the_nets(run, nets):
+    numbers, _, (x, t) = run
+    for name, net in nets.items():
+        wrong = 100 * np.mean(net.predict(x.astype(float)) != t)
+        assert numbers["test error %"][name] == pytest.approx(wrong)
+    assert numbers["test error %"]["pixels"] is None
+
+
+def test_the_record_and_the_pictures_are_written(run):
+    numbers, folder, _ = run
+    text = (folder / "figure1_2.md").read_text()
+    assert json.loads((folder / "figure1_2.json").read_text())["numbers"] == numbers
+    for stem in ("figure1", "figure2", "figure1_2-histograms"):
+        picture = Image.open(folder / f"{stem}.png")
+        assert picture.mode == "RGB" and picture.size[0] > 800 and f"({stem}.png)" in text
+    for name in figure1_2.LAYERS:
+        for m in figure1_2.AXES:
+            assert text.count(f"\n- {name}, {m}: ") == 1
+
+
+def planted(natural, random, spread=0.01):
+    """found and tests for two trained nets and their controls: every measure as given."""
+    rng = np.random.default_rng(0)
+    level = {"natural": natural, "random": random, "non-negative": random}
+    found = {(name, kind): {m: level[kind] * (name in figure1_2.LAYERS) + spread * rng.normal(
+        size=40) for m in figure1_2.AXES} for name in (
+            *figure1_2.LAYERS, *map(figure1_2.untrained, figure1_2.LAYERS), "pixels")
+        for kind in level}
+    found[figure1_2.AT_RANDOM] = dict.fromkeys(figure1_2.AXES, np.zeros(40))
+    tests = {key: {m: measures.compare(found[key[0], "natural"][m], values, 0)
+                   for m, values in of.items()} for key, of in found.items()
+             if key[-1] in measures.RANDOM}
+    return figure1_2.findings(found, tests, 0.01)
+
+
+def test_the_words_follow_the_numbers(monkeypatch):
+    monkeypatch.setattr(measures, "RESAMPLES", 499)
+    higher, lower, same = planted(0.9, 0.8), planted(0.8, 0.9), planted(0.8, 0.8, spread=0.1)
+    assert "random ones in 6 of 6 comparisons and from non-negative ones in 6:" in higher
+    assert higher.count("**natural is higher**") == lower.count("**natural is lower**") == 12
+    assert "random ones in 0 of 6 comparisons and from non-negative ones in 0:" in same
+    assert same.count("no difference found") == 12 and "**" not in same
+    assert higher.count("both kinds are above them all") == 6
+    assert planted(-0.9, -0.8).count("both kinds are below them all") == 6
+    assert planted(0.9, -0.9).count("the two kinds are not both on one side") == 6
+
+
+# ---- the histograms --------------------------------------------------------------------------
+
+
+def test_bars_are_as_high_as_their_shares_and_the_mean_is_red():
+    values = np.array([0.5, 0.5, 1.5, 3.5, np.nan])       # shares 1/2, 1/4, 0, 1/4; mean 1.5
+    picture = np.asarray(pictures.bars(values, np.arange(5), 0.5, 80, 40))
+    assert picture.shape == (40, 80, 3)
+    filled = (picture == pictures.BAR).all(2).sum(0)      # of each column
+    assert [filled[x] for x in (5, 15, 24, 45, 50, 65, 75)] == [40, 40, 20, 0, 0, 20, 20]
+    red = np.flatnonzero((picture == pictures.RED).all(2).any(0))
+    assert red.min() <= 30 <= red.max() and len(red) <= 3
+    assert (picture[-1, 65] == pictures.BAR).all() and (picture[0, 65] == pictures.PALE).all()
+
+
+def test_the_bins_hold_every_value_that_a_measure_can_take():
+    extremes = {"purity": np.arange(1, 11) / 10, "entropy": measures.entropy(np.array([SAME, ALL])),
+                "correlation": np.array([-1 / 9, 1])}
+    for m, values in extremes.items():
+        edges, ticks = figure1_2.AXES[m]
+        counts = np.histogram(values, edges)[0]
+        assert counts.sum() == len(values) and counts.max() == 1
+        assert edges[0] <= min(ticks) and max(ticks) <= edges[-1]
+
+
+def test_histograms_have_a_row_for_each_label_and_a_column_for_each_axis():
+    axes = {"p": (np.arange(0, 5), (0, 4)), "q": (np.arange(0, 5), (0, 4))}
+    row = {"p": np.array([0.5, 2.5]), "q": np.array([3.5, 3.5])}
+    one, two = (pictures.histograms(rows, axes, "title") for rows in
+                ({"a": row}, {"a": row, "b": row}))
+    assert min(one.size[0], two.size[0]) > 420 and two.size[1] == one.size[1] + 46
+    filled = [(np.asarray(p) == pictures.BAR).all(2).sum() for p in (one, two)]
+    assert filled[1] == 2 * filled[0] > 0
