@@ -17,7 +17,7 @@ from nets.net import CHUNK
 
 DISTRIBUTIONS = {                           # of a random direction; the paper names none
     "gaussian": lambda rng, H: rng.normal(size=H),              # uniform over all directions
-    "non-negative": lambda rng, H: abs(rng.normal(size=H)),     # over those that no unit lowers
+    "non-negative": lambda rng, H: abs(rng.normal(size=H)),     # over those without an entry < 0
 }
 
 
@@ -105,7 +105,7 @@ def margin(logits, target):
 # Tolerances of the search; those of the line search over c are in nets/bracket.py.  Gradients are
 # measured against d margin / dx at x, so that they mean the same for every net.
 GTOL = 2e-3             # of each inner minimisation: its gradient, about that share of r
-FTOL = 3e-5             # and its gains, of |margin|: at the kinks of ReLU and max pooling, where
+FTOL = 1e-4             # and its gains, of |margin|: at the kinks of ReLU and max pooling, where
                         # the gradient does not fall, it would search on for hundreds of steps
 BATCH = 128             # images searched together: their solvers' memory, 10 MB, stays in cache
 CORRECTIONS = 5         # L-BFGS's memory; some ten steps from a warm start need no more
@@ -147,25 +147,27 @@ def _search(net, x, target, unit, gtol, log_c, minimize):
     rows = np.flatnonzero(net.predict(x) != target)     # those still searching
     bracket = Bracket(log_c)
     nearest = Nearest(x, rows)
-    r = np.zeros_like(nearest.r)
+    r, scale = np.zeros_like(nearest.r), np.ones((len(x), 1))
 
     # The solver's first step takes every curvature for 1.  In z = s r, s = sqrt(2 c), that of
     # c |r|^2 = |z|^2 / 2 is 1, whatever c is; in r, small c would make its first steps too short.
     def fun(z, i):                                      # the solver wants rows[i] at z
-        r, row = z / s[i], rows[i]
-        value, dr, logits = objective(net, to_device(x[row]), to_device(target[row]),
-                                      to_device(np.exp(bracket.log_c[row])),
-                                      to_device(r.reshape(x[row].shape)))
-        nearest.note(row, r, margin(to_host(logits), target[row])[0] > INSIDE * unit[row])
-        return to_host(value), to_host(dr).reshape(z.shape) / s[i]
+        i = rows[i]
+        r_i = z / scale[i]
+        value, dr, logits = objective(net, to_device(x[i]), to_device(target[i]),
+                                      to_device(np.exp(bracket.log_c[i])),
+                                      to_device(r_i.reshape(x[i].shape)))
+        nearest.note(i, r_i, margin(to_host(logits), target[i])[0] > INSIDE * unit[i])
+        return to_host(value), to_host(dr).reshape(z.shape) / scale[i]
 
     for _ in range(ROUNDS):
         if len(rows) == 0:
             break
-        box = x[rows].reshape(len(rows), -1)
-        s = np.sqrt(2 * np.exp(bracket.log_c[rows]))[:, None]
+        scale[rows, 0] = np.sqrt(2 * np.exp(bracket.log_c[rows]))
+        s, box = scale[rows], x[rows].reshape(len(rows), -1)
+        ftol = FTOL * np.minimum(unit[rows], 4)         # the solver means gains of ftol * value,
         r[rows] = minimize(fun, s * r[rows], -s * box, s * (1 - box), corrections=CORRECTIONS,
-                           ftol=FTOL * unit[rows], gtol=gtol[rows] / s[:, 0]).z / s
+                           ftol=ftol, gtol=gtol[rows] / s[:, 0]).z / s  # some |margin| / 4
         logits = net.forward(to_device(x[rows] + r[rows].reshape(x[rows].shape)))[0]
         bracket.narrow(rows, margin(to_host(logits), target[rows])[0] / unit[rows])
         rows = rows[~bracket.done[rows]]

@@ -28,6 +28,7 @@ from nets import (
     store,
     train,
 )
+from nets import net as net_module
 
 CACHE = Path(__file__).parent.parent / "runs" / "cache"
 SHARD = 64                                  # images a shard: half a second, a few MB
@@ -55,7 +56,7 @@ def prepare(names, data, count, seed, targets, method, workers, quiet, attacked=
     if targets not in ("random", "nearest"):
         raise ValueError(f"--targets {targets}: choose random or nearest")
     data, train_set, test_set = common.load(data, quiet)
-    x, t = train_set if attacked == "training" else test_set
+    x, t = {"training": train_set, "test": test_set}[attacked]
     rows, wanted = common.sample(t, count, seed)
     x, t = x[rows], t[rows]
     nets = trained(names, data, seed, method, workers, quiet)
@@ -162,7 +163,7 @@ def half(N, which, seed):
     Section 4.2, Table 3: P1 and P2 are disjoint, drawn by seed, and cover everything.
     """
     order = np.random.default_rng([seed, 43]).permutation(N)
-    halves = {"all": np.arange(N), "P1": order[:N // 2], "P2": order[N // 2:]}
+    halves = {"all": slice(None), "P1": order[:N // 2], "P2": order[N // 2:]}
     if which not in halves:
         raise ValueError(f"no part of the training set is called {which!r}; choose P1 or P2")
     return halves[which]
@@ -253,6 +254,6 @@ def digest(net, *arrays):
         sha.update(f"{type(layer).__name__} {constants}".encode())
     for a in [*map(backend.to_host, net.params), *arrays]:
         sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode() + a.tobytes())
-    for module in (intriguing, bracket, lbfgs, conv, layers, losses):
+    for module in (intriguing, bracket, conv, layers, lbfgs, losses, net_module):
         sha.update(Path(module.__file__).read_bytes())
     return sha.hexdigest()[:32]

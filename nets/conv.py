@@ -3,6 +3,8 @@
 A tap (u, v) is one place of the window; what it sees of an image is one slice, and so forward,
 backward and gradients are loops over taps, or one matrix product over all of them (`im2col`).
 """
+import math
+
 import numpy as np
 
 from nets.backend import to_device, xp
@@ -40,8 +42,8 @@ def im2col(x, k, stride, padding):
 def col2im(patches, stride, padding, shape):
     """The adjoint of im2col: every patch added up where it came from, x (N, C, H, W) of `shape`.
 
-    Within one tap no two places coincide, so each tap is one addition of arrays, and the result
-    is the same on any device.
+    Within one tap no two places coincide, so each tap is one addition of arrays: the order of the
+    additions is the same on any device.
     """
     N, C, H, W = shape
     p, (k, h, w) = padding, patches.shape[3:]
@@ -64,14 +66,19 @@ class Conv:
         """W (D, C / groups, k, k), normal with variance 1 / (terms of the sum); b = 0."""
         if C % groups or D % groups:
             raise ValueError(f"Conv: {C} inputs and {D} outputs do not divide into {groups} groups")
-        shape = (D, C // groups, k, k)
-        W = rng.normal(0, 1 / np.sqrt(C // groups * k * k), shape)
+        if min(k, stride) < 1 or padding < 0:
+            raise ValueError(f"Conv: window {k}, stride {stride}, padding {padding}; expected at "
+                             "least 1, 1 and 0")
+        W = rng.normal(0, 1 / np.sqrt(C // groups * k * k), (D, C // groups, k, k))
         self.params = [to_device(W), to_device(np.zeros(D))]
-        self.stride, self.padding, self.groups = stride, padding, groups
+        self.k, self.stride, self.padding, self.groups = k, stride, padding, groups
+
+    # For each of g groups one matrix product: W (g, D/g, C/g k k) times the patches of n images
+    # (n, g, C/g k k, h w) is y (n, g, D/g, h w).
 
     def forward(self, x, rng=None):         # (N, C, H, W)
         """y = W patches(x) + b"""
-        W, b = self._W(), self.params[1]
+        W, b = self._weights(), self.params[1]
         y = xp.concatenate([W @ self._patches(x[n]) for n in self._chunks(x)])
         y = y.reshape(len(x), len(b), *self._size(x))
         y += b[:, None, None]
@@ -79,43 +86,42 @@ class Conv:
 
     def backward(self, dy, x):              # (N, D, h, w)
         """dx = W^T dy, each patch added up where it came from"""
-        W, k = self._W().swapaxes(1, 2), self.params[0].shape[3]
-        (_, C, _, _), (_, _, h, w) = x.shape, dy.shape
+        WT, k, (h, w) = self._weights().swapaxes(1, 2), self.k, dy.shape[2:]
         return xp.concatenate([             # (N, C, H, W)
-            col2im((W @ self._columns(dy[n])).reshape(-1, C, k, k, h, w),
+            col2im((WT @ self._columns(dy[n])).reshape(-1, x.shape[1], k, k, h, w),
                    self.stride, self.padding, x[n].shape) for n in self._chunks(x)])
 
     def gradients(self, dy, x):             # (N, D, h, w), (N, C, H, W)
         """dW = dy patches(x)^T,  db = sum of dy, over images and places"""
-        dW = sum((self._columns(dy[n]) @ self._patches(x[n]).swapaxes(2, 3)).sum(0)
-                 for n in self._chunks(x))
+        dW = xp.zeros_like(self._weights())
+        for n in self._chunks(x):           # images and places side by side: one sum over both
+            columns = self._columns(dy[n]).transpose(1, 2, 0, 3)        # (g, D/g, n, h w)
+            patches = self._patches(x[n]).transpose(1, 0, 3, 2)         # (g, n, h w, C/g k k)
+            dW += (columns.reshape(*columns.shape[:2], -1)
+                   @ patches.reshape(len(patches), -1, patches.shape[3]))
         return [dW.reshape(self.params[0].shape), dy.sum((0, 2, 3))]
 
-    # What the matrix products are of: for each of g groups, W (g, D/g, C/g k k), and of n images,
-    # y (n, g, D/g, h w) and the patches (n, g, C/g k k, h w).
-
-    def _W(self):
+    def _weights(self):
         W = self.params[0]
-        return W.reshape(self.groups, len(W) // self.groups, -1)
+        return W.reshape(self.groups, len(W) // self.groups, -1)        # (g, D/g, C/g k k)
 
     def _columns(self, y):
         n, D, h, w = y.shape
-        return y.reshape(n, self.groups, D // self.groups, h * w)
+        return y.reshape(n, self.groups, D // self.groups, h * w)       # (n, g, D/g, h w)
 
     def _patches(self, x):
-        k, (h, w) = self.params[0].shape[3], self._size(x)
-        return im2col(x, k, self.stride, self.padding).reshape(len(x), self.groups, -1, h * w)
+        (n, C, _, _), (h, w) = x.shape, self._size(x)
+        patches = im2col(x, self.k, self.stride, self.padding)          # (n, g, C/g k k, h w)
+        return patches.reshape(n, self.groups, C // self.groups * self.k ** 2, h * w)
 
     def _size(self, x):
         """h, w of the output."""
-        k = self.params[0].shape[3]
-        return [places(length + 2 * self.padding, k, self.stride) for length in x.shape[2:]]
+        return [places(length + 2 * self.padding, self.k, self.stride) for length in x.shape[2:]]
 
     def _chunks(self, x):
         """Slices of as many images as have PATCHES numbers in their patches, one at least."""
-        k, (h, w) = self.params[0].shape[3], self._size(x)
-        n = max(1, PATCHES // (x.shape[1] * k * k * h * w))
-        return [slice(i, i + n) for i in range(0, len(x), n)]
+        n = max(1, PATCHES // (x.shape[1] * self.k ** 2 * math.prod(self._size(x))))
+        return [slice(i, i + n) for i in range(0, max(1, len(x)), n)]
 
 
 class MaxPool:
@@ -128,6 +134,9 @@ class MaxPool:
     params = []
 
     def __init__(self, size, stride):
+        if not 1 <= size <= 16 or stride < 1:           # a tap's number fits into 8 bits
+            raise ValueError(f"MaxPool: window {size}, stride {stride}; expected 1 to 16, and at "
+                             "least 1")
         self.size, self.stride = size, stride
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -152,3 +161,46 @@ class MaxPool:
     def gradients(self, dy, cache):
         """none: no parameters"""
         return []
+
+
+class ChannelNorm:
+    """y_i = x_i / d_i^beta, d_i = k + alpha * sum over j of x_j^2, |i - j| <= (n - 1) / 2.
+
+    Krizhevsky et al. (2012), section 3.3, "local response normalization": each channel i of a
+    pixel against its n nearest, n odd, fewer at the ends.  What Caffe, torch and the code of 2012
+    call alpha is n times this one, which is the paper's.  Cache: x and d.
+    """
+
+    params = []
+
+    def __init__(self, n, k, alpha, beta):
+        self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
+
+    def forward(self, x, rng=None):         # (N, C, H, W)
+        """y = x d^-beta"""
+        d = self._sum(x * x)
+        d *= self.alpha
+        d += self.k
+        return x * d ** -self.beta, (x, d)  # (N, C, H, W)
+
+    def backward(self, dy, cache):          # (N, C, H, W)
+        """dx = dy d^-beta - 2 alpha beta x sum of dy x d^(-beta - 1) over the channels around"""
+        x, d = cache
+        dx = dy * d ** -self.beta           # through the numerator
+        through = self._sum(dx * x / d)     # the denominator
+        through *= x
+        through *= 2 * self.alpha * self.beta
+        dx -= through
+        return dx                           # (N, C, H, W)
+
+    def gradients(self, dy, cache):
+        """none: no parameters"""
+        return []
+
+    def _sum(self, z):
+        """Over the n channels around each one: (N, C, H, W)."""
+        total = z.copy()
+        for i in range(1, (self.n + 1) // 2):
+            total[:, i:] += z[:, :-i]
+            total[:, :-i] += z[:, i:]
+        return total

@@ -74,6 +74,36 @@ class ReLU:
         return []
 
 
+class Dropout:
+    """In training y = m x, m = 0 for a share p of the units and c for the others; else y = E[m] x.
+
+    Hinton et al. (2012).  inverted: c = 1 / (1 - p), so that E[m] = 1, as Caffe and torchvision
+    have it.  Else c = 1 and E[m] = 1 - p, as Krizhevsky et al. (2012) have it: one net's weights
+    under the other convention give wrong logits.  Cache: m, an array in training, else E[m].
+    """
+
+    params = []
+
+    def __init__(self, p, inverted=True):
+        self.p, self.inverted = p, inverted
+
+    def forward(self, x, rng=None):
+        """y = m x, m drawn from rng if it is given, else its mean"""
+        c = 1 / (1 - self.p) if self.inverted else 1.0
+        m = c * (1 - self.p)
+        if rng is not None:
+            m = (to_device(rng.random(x.shape) >= self.p) * c).astype(x.dtype)
+        return x * m, m
+
+    def backward(self, dy, m):
+        """dx = m dy"""
+        return dy * m
+
+    def gradients(self, dy, m):
+        """none: no parameters"""
+        return []
+
+
 class Flatten:
     """(N, C, H, W) -> (N, C H W).  Cache: the shape."""
 

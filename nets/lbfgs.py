@@ -41,8 +41,8 @@ def minimize(fun, z0, lower, upper, **options):
     their values (n,) and gradients (n, D), all on the host.
     z0, lower, upper: (N, D) float64; infinite bounds are none.
     Options: corrections, L-BFGS's memory m; a row stops when an iteration gains less than
-    ftol * max(|value|, 1), when no entry of the projected gradient exceeds gtol (numbers, or
-    one for each row), or after maxiter iterations.  Returns a Result.
+    ftol * max(|value|, 1), when no entry of the projected gradient exceeds gtol, or after
+    maxiter iterations.  ftol, gtol: a number each, or one for each row (N,).  Returns a Result.
     """
     solve = lockstep if lockstep_works() else one_by_one
     return solve(fun, z0, lower, upper, **options)
@@ -82,7 +82,7 @@ def lockstep(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxi
     z = np.clip(z0, lower, upper, order="C")
     g = np.zeros_like(z)
     solvers = [Solver(*row, corrections, *tols, maxiter) for *row, tols in
-               zip(z, g, lower, upper, _rows(ftol, gtol, len(z)), strict=True)]
+               zip(z, g, lower, upper, _tolerances(ftol, gtol, len(z)), strict=True)]
     evaluations = np.zeros(len(z), int)
     rows = [i for i, solver in enumerate(solvers) if solver.step(0.0)]
     while rows:
@@ -95,7 +95,7 @@ def lockstep(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxi
 
 def one_by_one(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxiter=1000):
     """`minimize`, by SciPy's public function on each row alone: the oracle of the lockstep."""
-    z, tols = np.empty_like(z0), _rows(ftol, gtol, len(z0))
+    z, tols = np.empty_like(z0), _tolerances(ftol, gtol, len(z0))
     evaluations = np.zeros(len(z0), int)
 
     def fun_of_row(z, i):
@@ -113,7 +113,7 @@ def one_by_one(fun, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, ma
     return Result(z, evaluations)
 
 
-def _rows(ftol, gtol, N):
+def _tolerances(ftol, gtol, N):
     """(ftol, gtol) of each of N rows."""
     return np.stack([np.broadcast_to(ftol, N), np.broadcast_to(gtol, N)], 1)
 

@@ -68,13 +68,19 @@ class Net:
         starts = [i for i, layer in enumerate(self.layers) if layer.params]
         return [0, *starts[1:], len(self.layers)]
 
+    def _cut(self, k):
+        cuts = self._cuts()
+        if not 0 <= k < len(cuts):
+            raise ValueError(f"phi_{k}: this net has phi_0 to phi_{len(cuts) - 1}")
+        return cuts[k]
+
     def below(self, k):
         """The net that computes phi_k from x.  It shares its parameters with this one."""
-        return Net(self.layers[:self._cuts()[k]])
+        return Net(self.layers[:self._cut(k)])
 
     def above(self, k):
         """The net that computes the logits from phi_k.  It shares its parameters."""
-        return Net(self.layers[self._cuts()[k]:])
+        return Net(self.layers[self._cut(k):])
 
     def activations(self, x):
         """[phi_0, ..., phi_K] of images x (N, ...)."""
