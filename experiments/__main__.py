@@ -24,7 +24,9 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
          quiet=False):
     flags = dict(locals())
     common.start(out)
-    data, _, (_, t_test) = common.load(data, quiet)     # asked for once: it may take a download
+    data, (_, t), (_, t_test) = common.load(data, quiet)    # asked for once: it may be downloaded
+    made.checked(targets)                   # bad flags are refused before hours of training
+    common.sample(t, count, seed)
     nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *table1.BEYOND])
     made.trained(list(nets), data, seed, train, workers, quiet)     # all at once: no core waits
     for script in SCRIPTS:

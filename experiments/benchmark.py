@@ -6,8 +6,8 @@
 `scipy.optimize.minimize`, image by image.  (c) D with its last step onto the boundary, which is
 beyond the paper.  (d) the reference for the quality, on the first 64 images: image by image by
 `scipy.optimize.minimize`, each c from r = 0 with tight tolerances, c halved down to 0.1 %; not
-for LeNet, where it takes some 18,000 evaluations an image, stuck at the kinks of ReLU and pooling,
-and ends no nearer than (a).  LeNet is searched on the first 64 images only.
+for LeNet, where tight tolerances take minutes an image at the kinks of ReLU and max pooling.
+LeNet is searched on the first 64 images only.
 Per image: milliseconds (the fastest of three runs), evaluations of the objective; and the mean
 distortion, on (d)'s images for the comparison with it.  Training images that the net has right,
 targets (label + 1) mod 10.  Machines differ and are shared: compare ratios, and read the times
@@ -42,10 +42,10 @@ def main(data="auto", count=256, seed=0, train="adam", workers=0, out="runs", qu
         if len(right) == 0:
             raise ValueError(f"--count {count}: a net has none of these images right; take more")
         right = right if name in SMOOTH else right[:COMPARED]
-        jobs.append((net, x[right], (t[right] + 1) % 10, name in SMOOTH, not jobs))
+        jobs.append((net, x[right], (t[right] + 1) % 10, name in SMOOTH))
     found = dict(over_processes(measure, jobs, 1, (REPEATS + 1) * len(jobs), "measuring", quiet))
-    rate = found[0][1]
-    numbers = {name: found[i][0] for i, name in enumerate(NETS)}
+    [(_, rate)] = over_processes(matrix_product, [()], 1, 1, "measuring", quiet)
+    numbers = {name: found[i] for i, name in enumerate(NETS)}
     columns = ("ms", "times (a)", "evaluations", "distortion", "above (d) %", "found %")
     lines = [[name, how, *(common.cell(row.get(k)) for k in columns)]
              for name, rows in numbers.items() for how, row in rows.items()]
@@ -60,11 +60,10 @@ LeNet, on the first {min(count, COMPARED)} of them; "above (d)" compares on thes
     return numbers
 
 
-def measure(net, x, target, smooth, product):
+def measure(net, x, target, smooth):
     """In a worker, on one thread: {search: {ms, evaluations, distortion, ...}} for one net.
 
     x: (N, ...).  target: (N,).  smooth: whether the net is, so that the reference is one.
-    product: whether to time the matrix product too.
     """
     searches = {A: D, B: functools.partial(D, minimize=lbfgs.one_by_one),
                 C: functools.partial(D, onto_boundary=True)}
@@ -84,7 +83,7 @@ def measure(net, x, target, smooth, product):
             best = common.mean(distortion(x[few], images[REFERENCE]))
             row["above (d) %"] = 100 * (common.mean(size[few]) / best - 1)
     tick()
-    return found, matrix_product() if product else None
+    return found
 
 
 def timed(search, net, x, target):
@@ -144,7 +143,7 @@ def nearest(net, x, target):
 
 
 def matrix_product(n=2048):
-    """GFLOP/s of an n x n float32 matrix product, the best of five."""
+    """In a worker: GFLOP/s of an n x n float32 matrix product, the best of five."""
     a = np.random.default_rng(0).random((n, n), np.float32)
     times = []
     for _ in range(5):

@@ -20,10 +20,11 @@ from nets.store import write
 FLAGS = {                                   # they mean the same in every script
     "data": "what images: auto (MNIST, or strokes where it cannot be had), mnist, strokes",
     "count": "how many images are attacked",
-    "seed": "of everything random: the nets' starts, the sample of images, the targets, noise",
+    "seed": "of everything random: nets' starts, samples, halves, targets, noise, directions",
     "image": "the picture of a digit, in any format that Pillow reads",
     "target": "the wanted label, 0 to 9",
-    "net": "a net of Table 1, FC123-456-10 or LeNet; `again`, from another start",
+    "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
+           "or on P2 (trained on that half)",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",

@@ -12,7 +12,7 @@ Accuracies and distortions are measured on all `count` images.
 import numpy as np
 
 from experiments import common, made, pictures
-from experiments.table2 import MODELS, noisy
+from experiments.table2 import CLIPPED, MODELS, noisy
 from intriguing import distortion, transfer
 
 PAPER = {"a": {"stddev": 0.06, "accuracy %": 0}, "b": {"stddev": 0.063, "accuracy %": 0},
@@ -25,7 +25,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
          quiet=False):
     flags, started = dict(locals()), common.start(out)
     job = made.prepare(MODELS, data, count, seed, targets, train, workers, quiet)
-    noise = {how: noisy(job.x, 1.0, how == "clipped", seed) for how in ("not clipped", "clipped")}
+    noise = {how: noisy(job.x, 1.0, clip, seed) for how, clip in CLIPPED.items()}
     accuracy = accuracies(job, noise)
     how, nearest = min(((how, name) for how in noise for name in job.nets),
                        key=lambda k: abs(accuracy[k[0]][k[1]] - PAPER["c"]["accuracy %"]))

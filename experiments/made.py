@@ -15,6 +15,7 @@ import data as datasets
 import intriguing
 from experiments import common
 from experiments.processes import over_processes, tick
+from intriguing import distortion
 from nets import (
     autoencoder,
     backend,
@@ -53,8 +54,7 @@ def prepare(names, data, count, seed, targets, method, workers, quiet, attacked=
 
     names: of the nets, see `build`.  attacked: the "training" or the "test" images.
     """
-    if targets not in ("random", "nearest"):
-        raise ValueError(f"--targets {targets}: choose random or nearest")
+    checked(targets)
     data, train_set, test_set = common.load(data, quiet)
     x, t = {"training": train_set, "test": test_set}[attacked]
     rows, wanted = common.sample(t, count, seed)
@@ -68,11 +68,23 @@ def prepare(names, data, count, seed, targets, method, workers, quiet, attacked=
                f"{how}.  {trained_how(names, method)}")
 
 
+def checked(targets):
+    """ValueError if --targets is none of its choices."""
+    if targets not in ("random", "nearest"):
+        raise ValueError(f"--targets {targets}: choose random or nearest")
+
+
+def searches(job, name):
+    """What the search for a net gave: {av. min. distortion, searched, not found}."""
+    size = distortion(job.x, job.images[name])[job.searched[name]]
+    return {"av. min. distortion": common.mean(size), "searched": len(size),
+            "not found": int(np.isnan(size).sum())}
+
+
 def caption(job):
     """What was attacked, how, and what was left out."""
     wrong = ", ".join(f"{name} {(~ok).sum()}" for name, ok in job.searched.items())
-    lost = sum(int(np.isnan(job.images[name][ok, 0, 0, 0]).sum())
-               for name, ok in job.searched.items())
+    lost = sum(searches(job, name)["not found"] for name in job.nets)
     return (f"{len(job.x):,} {job.attacked} images of {common.describe(job.data)}, {job.how}.  "
             f"Left as they are and out of the average distortion, because the net has them wrong "
             f"already: {wrong}.  Not found: {lost}.")
@@ -120,7 +132,7 @@ def trained_how(names, method):
 
 def way(name, method):
     """How the net is trained, as its file's name says: linear nets by L-BFGS always."""
-    name, *_ = parts(name)
+    name = parse(name).base
     if name == "AE400-10":
         return f"adam {autoencoder.EPOCHS} x {autoencoder.RATE}"
     if name == "LeNet":
@@ -130,13 +142,17 @@ def way(name, method):
     return f"adam {EPOCHS} x {RATE}"
 
 
-def parts(name):
-    """A net's name, read: whose sizes it has, whether it is another start, on what it is trained.
+class Name(NamedTuple):
+    """A net's name, read: what its sizes are called, whether it starts anew, trained on what."""
+    base: str
+    again: bool
+    part: str
 
-    "FC100-100-10 again on P2" -> "FC100-100-10", True, "P2".  Without "on", on "all".
-    """
-    name, _, half = name.partition(" on ")
-    return name.removesuffix(" again"), name.endswith(" again"), half or "all"
+
+def parse(name):
+    """"FC100-100-10 again on P2" -> FC100-100-10, from the next seed, on P2; else on "all"."""
+    name, on, part = name.partition(" on ")
+    return Name(name.removesuffix(" again"), name.endswith(" again"), part if on else "all")
 
 
 def build(name, seed):
@@ -145,7 +161,7 @@ def build(name, seed):
     name: a key of fc.NETS, AE400-10 or LeNet; followed by " again", it starts from the next
     seed; followed by " on P1" or " on P2", it is trained on that half of the training set.
     """
-    base, again, _ = parts(name)
+    base, again, _ = parse(name)
     rng = np.random.default_rng(seed + again)
     if base == "AE400-10":
         return autoencoder.ae(rng).astype("float32")
@@ -157,16 +173,16 @@ def build(name, seed):
     return fc.fc(fc.NETS[base][0], rng).astype("float32")
 
 
-def half(N, which, seed):
+def part_of(N, part, seed):
     """Which of N training images a net is trained on: "all", or one of the halves "P1", "P2".
 
     Section 4.2, Table 3: P1 and P2 are disjoint, drawn by seed, and cover everything.
     """
     order = np.random.default_rng([seed, 43]).permutation(N)
     halves = {"all": slice(None), "P1": order[:N // 2], "P2": order[N // 2:]}
-    if which not in halves:
-        raise ValueError(f"no part of the training set is called {which!r}; choose P1 or P2")
-    return halves[which]
+    if part not in halves:
+        raise ValueError(f"no part of the training set is called {part!r}; choose P1 or P2")
+    return halves[part]
 
 
 def train_net(name, data, seed, method, reading):
@@ -175,9 +191,9 @@ def train_net(name, data, seed, method, reading):
     L-BFGS is believed to be the paper's way; it takes 5 minutes or more and ends nearer to its
     Table 1.  Linear nets, whose cost is convex, are trained by it always.
     """
-    base, _, which = parts(name)
+    base, _, part = parse(name)
     _, (x, t), _ = datasets.load(data, quiet=True)
-    rows = half(len(x), which, seed)
+    rows = part_of(len(x), part, seed)
     x, t = backend.to_device(x[rows]), backend.to_device(t[rows])
     net = build(name, seed)
     rng = np.random.default_rng([seed, 1])
@@ -242,7 +258,7 @@ def distort(net, x, t, targets):
 def nearest_wrong(net, x, t):
     """The nearest of D(x, l) over the nine labels l that are not t: (N, ...), NaN if none."""
     found = [intriguing.D(net, x, (t + k) % 10) for k in range(1, 10)]
-    size = np.nan_to_num([intriguing.distortion(x, images) for images in found], nan=np.inf)
+    size = np.nan_to_num([distortion(x, images) for images in found], nan=np.inf)
     return np.array(found)[size.argmin(0), np.arange(len(x))]
 
 

@@ -33,12 +33,15 @@ def picked(a, M, n, seed):
     """
     H = a.shape[1]
     live = np.flatnonzero(a.max(0) > a.min(0))
+    if len(live) == 0 or len(a) <= n:
+        raise ValueError(f"no unit of the layer varies over these {len(a)} images, or they are no "
+                         f"more than {n}: nothing to pick")
     units = np.random.default_rng([seed, 44]).permutation(live)[:M]
     groups = {"natural": group(a, {f"unit {i}": natural_direction(H, i) for i in units}, n, seed,
                                H - len(live))}
     for kind, distribution in RANDOM.items():
-        vs = {f"v of seed [{seed}, {i}]": random_direction(H, [seed, i], distribution)
-              for i in range(M)}
+        vs = {f"random_direction({H}, [{seed}, 47, {i}])":
+              random_direction(H, [seed, 47, i], distribution) for i in range(M)}
         groups[kind] = group(a, vs, n, seed)
     return groups
 
@@ -46,7 +49,8 @@ def picked(a, M, n, seed):
 def group(a, directions, n, seed, left_out=0):
     """The Group of {name: direction (H,)} for activations a (N, H)."""
     scores = a @ np.stack([*directions.values()], 1)                # (N, M), all in one product
-    images = [top_images(scores[:, [i]], np.ones(1), n, [seed, i]) for i in range(len(directions))]
+    images = [top_images(scores[:, [i]], np.ones(1), n, [seed, 48, i])
+              for i in range(len(directions))]
     last, next_one = np.sort(scores, 0)[[-n, -n - 1]]
     return Group([*directions], np.stack(images), left_out, int((last == next_one).sum()))
 

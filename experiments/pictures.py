@@ -70,14 +70,11 @@ def bars(values, edges, full, width, height):
     """A histogram of values (n,) in bins that end at evenly spaced edges (B + 1,), as a picture.
 
     full: the share of the values that is as high as the picture.  The red line is their mean.
-    Values that are NaN are left out.
     """
-    values = values[~np.isnan(values)]
     sheet = Image.new("RGB", (width, height), PALE)
     draw = ImageDraw.Draw(sheet)
     at = across(edges, edges, width)
-    shares = np.histogram(values, edges)[0] / max(1, len(values))
-    for left, right, share in zip(at[:-1], at[1:], shares, strict=True):
+    for left, right, share in zip(at[:-1], at[1:], shares(values, edges), strict=True):
         top = height - round(height * share / full)
         if top < height:
             draw.rectangle((left, top, right - 2, height - 1), BAR)
@@ -85,6 +82,11 @@ def bars(values, edges, full, width, height):
         mean = across(values.mean(), edges, width)
         draw.line((mean, 0, mean, height - 1), RED, 2)
     return sheet
+
+
+def shares(values, edges):
+    """The share of the values (n,) in each bin between the edges (B + 1,): (B,)."""
+    return np.histogram(values, edges)[0] / max(1, len(values))
 
 
 def across(value, edges, width):
@@ -101,6 +103,7 @@ def histograms(rows, axes, title, width=210, height=40):
     left = int(max(FONT.getlength(label) for label in rows)) + 2 * MARGIN
     whole = left + len(axes) * (width + 5 * MARGIN)
     title = wrapped(title, whole)
+    rows = {label: {axis: v[~np.isnan(v)] for axis, v in of.items()} for label, of in rows.items()}
     step, top = height + 6, 2 * MARGIN + (title.count("\n") + 2) * (SIZE + 5)
     bottom = top + len(rows) * step
     sheet = Image.new("RGB", (whole, bottom + SIZE + MARGIN), "white")
@@ -109,12 +112,12 @@ def histograms(rows, axes, title, width=210, height=40):
     for i, label in enumerate(rows):
         draw.text((MARGIN, top + i * step + height // 2), label, "black", FONT, "lm")
     for axis, (edges, ticks) in axes.items():
-        full = max(np.histogram(of[axis], edges)[0].max() / len(of[axis]) for of in rows.values())
+        full = max(shares(of[axis], edges).max() for of in rows.values()) or 1
         draw.text((left, top - 6), f"{axis} (a full bar: {100 * full:.0f} %)", "black", FONT, "ls")
         for i, of in enumerate(rows.values()):
             sheet.paste(bars(of[axis], edges, full, width, height), (left, top + i * step))
             draw.text((left + width + 6, top + i * step + height // 2),
-                      f"{np.nanmean(of[axis]):.2f}", RED, FONT, "lm")
+                      f"{of[axis].mean():.2f}" if len(of[axis]) else "-", RED, FONT, "lm")
         for tick in ticks:
             draw.text((left + across(tick, edges, width), bottom), f"{tick:g}", "black", FONT, "mt")
         left += width + 5 * MARGIN

@@ -10,10 +10,7 @@ Beyond the print: FC100-100-10 from another start, and LeNet, a conv net.
 Below it, the errors of the linear nets under the three readings of the weight decay, and the
 filters of the autoencoder.
 """
-import numpy as np
-
 from experiments import common, made, pictures
-from intriguing import distortion
 from nets.backend import to_host
 from nets.train import error
 
@@ -37,17 +34,14 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
     job = made.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, workers, quiet)
     numbers, rows = {}, []
     for name, net in job.nets.items():
-        lam, *_ = PAPER.get(made.parts(name)[0], ("0",))
+        lam, *_ = PAPER.get(made.parse(name).base, ("0",))
         paper = PAPER.get(name, [None] * 4)[1:]
-        found = distortion(job.x, job.images[name])[job.searched[name]]
-        ours = [*errors(net, job), common.mean(found)]
-        numbers[name] = {"train error %": ours[0], "test error %": ours[1],
-                         "av. min. distortion": ours[2], "searched": len(found),
-                         "not found": int(np.isnan(found).sum())}
-        rows.append([name, lam, *map(common.cell, ours, paper), len(found),
-                     numbers[name]["not found"]])
-    text = common.table(["model", "lambda", "train error %", "test error %",
-                         "av. min. distortion", "searched", "not found"], rows)
+        train_error, test_error = errors(net, job)
+        numbers[name] = {"train error %": train_error, "test error %": test_error,
+                         **made.searches(job, name)}
+        *ours, searched, lost = numbers[name].values()
+        rows.append([name, lam, *map(common.cell, ours, paper), searched, lost])
+    text = common.table(["model", "lambda", *numbers[name]], rows)
     readings = decays(job, seed, train, workers, quiet)
     pictures.save(filters(job.nets["AE400-10"], common.describe(job.data)),
                   common.folder(out, job.data) / "table1-filters.png")

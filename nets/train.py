@@ -20,7 +20,8 @@ def decay(params, lams, reading="half"):
     """sum over layers of factor * sum(w^2), and its gradient in every parameter.
 
     Section 2.  Weights are decayed, biases are not (the paper does not say).
-    params: W_1, b_1, W_2, b_2, ...  lams: lambda_1, lambda_2, ..., one a layer.
+    params: W_1, b_1, W_2, b_2, ...  lams: lambda_1, lambda_2, ..., one a layer.  A layer's k is
+    the number of its biases: units of a dense layer, filters of a convolution.
     reading: a key of DECAYS.  Returns a number, [dW_1, db_1, ...].
     """
     value, grads = 0.0, []

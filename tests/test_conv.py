@@ -92,10 +92,21 @@ def test_no_buffer_holds_more_patches_than_it_may(monkeypatch):
     made = []
     monkeypatch.setattr(conv, "PATCHES", 2000)
     monkeypatch.setattr(conv, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
+    monkeypatch.setattr(conv, "col2im",
+                        lambda patches, *args: made.append(patches) or col2im(patches, *args))
     layer = Conv(2, 4, 3, np.random.default_rng(4), 1, 1)
-    layer.forward(to_device(np.zeros((10, 2, 6, 6))))
-    assert [len(patches) for patches in made] == [3, 3, 3, 1]           # of 648 numbers each
+    y, cache = layer.forward(to_device(np.zeros((10, 2, 6, 6))))
+    layer.backward(y, cache)
+    layer.gradients(y, cache)
+    assert [len(patches) for patches in made] == 3 * [3, 3, 3, 1]       # of 648 numbers each
     assert max(patches.size for patches in made) <= 2000
+
+
+def test_no_images_are_no_images():
+    layer = Conv(2, 4, 3, np.random.default_rng(0), 1, 1, 2)
+    y, cache = layer.forward(xp.zeros((0, 2, 6, 6)))
+    assert y.shape == (0, 4, 6, 6) and layer.backward(y, cache).shape == (0, 2, 6, 6)
+    assert not to_host(layer.gradients(y, cache)[0]).any()
 
 
 def test_channels_of_another_group_are_not_seen():
@@ -119,6 +130,14 @@ def test_a_convolution_begins_with_outputs_that_vary_as_much_as_its_inputs():
 def test_groups_that_do_not_divide_the_channels_are_an_error():
     with pytest.raises(ValueError, match="3 inputs and 4 outputs do not divide into 2 groups"):
         Conv(3, 4, 3, np.random.default_rng(0), groups=2)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Conv(1, 1, 3, np.random.default_rng(0), stride=0), lambda: MaxPool(2, 0),
+    lambda: Conv(1, 1, 3, np.random.default_rng(0), padding=-1), lambda: MaxPool(17, 1)])
+def test_sizes_that_make_no_sense_are_an_error(make):
+    with pytest.raises(ValueError, match="expected"):
+        make()
 
 
 @pytest.mark.parametrize("layer", [Conv(1, 1, 5, np.random.default_rng(0)), MaxPool(5, 2)])

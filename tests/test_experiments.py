@@ -1,4 +1,5 @@
 """The experiments, run small: flags, errors in one line, caches, tables, figures."""
+import copy
 import json
 import os
 import signal
@@ -28,6 +29,8 @@ from experiments import (
 )
 from nets import autoencoder, fc, store, train
 from nets.backend import to_device
+from nets.conv import Conv
+from nets.layers import ReLU, Sigmoid
 from nets.net import Net
 
 ROOT = Path(__file__).parent.parent
@@ -64,17 +67,20 @@ def quick(monkeypatch, tmp_path, small, nets):
 
 def test_the_main_job_prints_the_tables_and_draws_the_figures(quick, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(measures, "RESAMPLES", 99)      # the permutations take most of the time
-    everything.main(**{**quick, "count": 20})
+    everything.main(**quick)
     text = capsys.readouterr().out
     out = tmp_path / "out" / "strokes"      # never where MNIST's results would stand
     assert not (tmp_path / "out" / "table1.md").exists()
     for stem in ("table1", "table2", "figure7", "table3_4", "figure1_2"):
         assert (out / f"{stem}.md").read_text() in text
         record = json.loads((out / f"{stem}.json").read_text())
-        assert record["data"] == "strokes" and record["flags"].get("count", 20) == 20
+        assert record["data"] == "strokes"
+        assert ("count" not in record["flags"]) == (stem == "figure1_2")
+        assert record["flags"].get("count") in (20, None)
         assert record["command"].startswith(f"python -m experiments.{stem} --data strokes")
         assert "strokes" in (out / f"{stem}.md").read_text()
-    assert Image.open(out / "figure7.png").size[0] > 800
+    for stem in ("figure1", "figure2", "figure7"):
+        assert Image.open(out / f"{stem}.png").size[0] > 800
     assert "experiments.attack" in text
 
 
@@ -219,6 +225,15 @@ def test_a_shards_name_depends_on_weights_images_labels_and_targets(nets, small)
     assert len(names) == 5
 
 
+def test_a_shards_name_depends_on_what_the_layers_are_and_on_their_constants(small):
+    x, t = small[1][0][:4], small[1][1][:4]
+    conv = Conv(1, 1, 3, np.random.default_rng(0))
+    wider = copy.copy(conv)
+    wider.stride = 2
+    nets = [Net(layers) for layers in ([conv], [wider], [conv, ReLU()], [conv, Sigmoid()])]
+    assert len({made.digest(net, x, t, t) for net in nets}) == 4
+
+
 def fail(n):
     raise ValueError(f"job {n} fails")
 
@@ -303,9 +318,52 @@ def test_the_papers_names_are_the_papers_sizes():
 @pytest.mark.parametrize("flags, words", [
     ({"count": 0}, "count 0"), ({"count": 99999}, "count 99999"),
     ({"targets": "near"}, "random or nearest")])
-def test_bad_flags_are_named(quick, flags, words):
+def test_bad_flags_are_named_before_anything_is_trained(quick, flags, words, monkeypatch):
+    for script in (table1, table3_4):
+        with pytest.raises(ValueError, match=words):
+            script.main(**{**quick, **flags})
+    monkeypatch.setattr(made, "trained", None)          # would fail if it were called
     with pytest.raises(ValueError, match=words):
-        table1.main(**{**quick, **flags})
+        everything.main(**{**quick, **flags})
+
+
+def test_more_images_than_the_test_set_has_are_refused_by_tables_3_and_4_alone(
+        quick, monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="count 101: there are 100 images"):
+        table3_4.main(**{**quick, "count": 101})
+    counts = {}
+
+    def stub(module):
+        def main(count=1, data=""):
+            counts[module] = count
+        return main
+
+    for module in everything.SCRIPTS:
+        monkeypatch.setattr(module, "main", stub(module))
+    everything.main(**{**quick, "count": 101})
+    assert {m: n for m, n in counts.items() if n != 101} == {table3_4: 100}
+
+
+def test_what_is_not_a_number_is_null_in_the_record(tmp_path):
+    common.save("stem", lambda: None, {"out": str(tmp_path)}, "mnist", 0.0, "text",
+                {"a": [float("nan"), 1.5]})
+    assert json.loads((tmp_path / "stem.json").read_text())["numbers"] == {"a": [None, 1.5]}
+
+
+@pytest.mark.parametrize("names, method, words", [
+    (["FC10(1)", "LeNet"], "lbfgs", "linear ones by L-BFGS, LeNet by Adam"),
+    (["FC123-456-10 on P1"], "lbfgs", "sigmoid nets by full-batch L-BFGS"),
+    (["AE400-10", "FC200-200-10"], "adam", "sigmoid nets by Adam, AE400-10 by Adam (the code)")])
+def test_the_caption_says_how_each_kind_of_net_was_trained(names, method, words):
+    assert made.trained_how(names, method).startswith(f"Trained: {words}")
+
+
+@pytest.mark.parametrize("name, read", [
+    ("LeNet", ("LeNet", False, "all")), ("FC10(1) again", ("FC10(1)", True, "all")),
+    ("FC100-100-10 again on P2", ("FC100-100-10", True, "P2")),
+    ("FC10(1) on ", ("FC10(1)", False, ""))])
+def test_a_nets_name_says_its_sizes_its_start_and_its_part_of_the_training_set(name, read):
+    assert made.parse(name) == read
 
 
 @pytest.mark.parametrize("names, method, words", [
@@ -327,6 +385,10 @@ def script(*words, **environment):
     pytest.param(["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""},
                  "gpu", marks=on_numpy),
     (["experiments"], {"INTRIGUING_DEVICE": "tpu"}, "tpu"),
+    (["experiments.table3_4", "--data", "strokes", "--count", "20000"], {}, "count 20000"),
+    (["experiments.figure1_2", "--data", "strokes", "--seed", "-1"], {}, "seed -1"),
+    (["experiments.attack", "--image", "experiments/results/digit.png", "--target", "3", "--data",
+      "strokes", "--net", "LeNet on P3"], {}, "P3"),
     (["experiments"], {"INTRIGUING_DATA": "/nowhere"}, "/nowhere")])
 def test_bad_input_on_the_command_line_gets_one_clear_line(words, environment, said):
     done = script(*words, **environment)

@@ -139,8 +139,8 @@ def test_groups_are_what_their_directions_rank_first():
     groups = measures.picked(a, 6, 10, 3)
     for kind, distribution in measures.RANDOM.items():
         for i, images in enumerate(groups[kind].images):
-            assert groups[kind].names[i] == f"v of seed [3, {i}]"
-            v = random_direction(9, [3, i], distribution)
+            assert groups[kind].names[i] == f"random_direction(9, [3, 47, {i}])"
+            v = random_direction(9, [3, 47, i], distribution)
             assert images.tolist() == np.argsort(-(a @ v))[:10].tolist()
     name, images = groups["natural"].names[0], groups["natural"].images[0]
     score = a @ natural_direction(9, int(name.split()[1]))
@@ -217,43 +217,78 @@ def test_the_record_and_the_pictures_are_written(run):
     for stem in ("figure1", "figure2", "figure1_2-histograms"):
         picture = Image.open(folder / f"{stem}.png")
         assert picture.mode == "RGB" and picture.size[0] > 800 and f"({stem}.png)" in text
-    for name in figure1_2.LAYERS:
-        for m in figure1_2.AXES:
-            assert text.count(f"\n- {name}, {m}: ") == 1
+    for name in figure1_2.MEASURED:
+        for kind in measures.RANDOM:
+            assert text.count(f"\n- {name}, natural against {kind} directions: ") == 1
 
 
-def planted(natural, random, spread=0.01):
-    """found and tests for two trained nets and their controls: every measure as given."""
-    rng = np.random.default_rng(0)
-    level = {"natural": natural, "random": random, "non-negative": random}
-    found = {(name, kind): {m: level[kind] * (name in figure1_2.LAYERS) + spread * rng.normal(
-        size=40) for m in figure1_2.AXES} for name in (
-            *figure1_2.LAYERS, *map(figure1_2.untrained, figure1_2.LAYERS), "pixels")
-        for kind in level}
-    found[figure1_2.AT_RANDOM] = dict.fromkeys(figure1_2.AXES, np.zeros(40))
-    tests = {key: {m: measures.compare(found[key[0], "natural"][m], values, 0)
-                   for m, values in of.items()} for key, of in found.items()
-             if key[-1] in measures.RANDOM}
-    return figure1_2.findings(found, tests, 0.01)
+def test_the_figures_show_lenets_units_and_its_random_directions(run, nets, monkeypatch):
+    _, folder, (x, t) = run
+    shown = {}
+
+    def panels(parts, title, columns):
+        shown[title[:8]] = parts
+        return parts
+
+    monkeypatch.setattr(pictures, "grid", lambda images, columns: images)
+    monkeypatch.setattr(pictures, "panels", panels)
+    monkeypatch.setattr(pictures, "histograms", lambda *args: None)
+    monkeypatch.setattr(pictures, "save", lambda *args: None)
+    groups = {("LeNet", kind): g for kind, g in
+              measures.picked(phi(nets["LeNet"], x, 3), 12, 10, 0).items()}
+    figure1_2.draw(groups, {}, x, t, "strokes", folder)
+    for title, kind in (("Figure 1", "natural"), ("Figure 2", "random")):
+        g = groups["LeNet", kind]
+        assert len(shown[title]) == 4
+        for (images, caption), name, rows in zip(shown[title], g.names, g.images, strict=False):
+            assert (images == x[rows]).all()
+            assert caption == f"{name}: {' '.join(map(str, t[rows]))}"
 
 
-def test_the_words_follow_the_numbers(monkeypatch):
-    monkeypatch.setattr(measures, "RESAMPLES", 499)
-    higher, lower, same = planted(0.9, 0.8), planted(0.8, 0.9), planted(0.8, 0.8, spread=0.1)
-    assert "random ones in 6 of 6 comparisons and from non-negative ones in 6:" in higher
-    assert higher.count("**natural is higher**") == lower.count("**natural is lower**") == 12
-    assert "random ones in 0 of 6 comparisons and from non-negative ones in 0:" in same
-    assert same.count("no difference found") == 12 and "**" not in same
-    assert higher.count("both kinds are above them all") == 6
-    assert planted(-0.9, -0.8).count("both kinds are below them all") == 6
-    assert planted(0.9, -0.9).count("the two kinds are not both on one side") == 6
+def planted(natural, other, p, different=1000):
+    """Rows and tests of two trained nets and their controls, every measure as given."""
+    level = {"natural": natural, "random": other, "non-negative": other}
+    rows = {(name, kind): {m: {"mean": level[kind] if name in figure1_2.MEASURED else 0.5}
+                           for m in figure1_2.AXES} | {"directions": 200, "different": different}
+            for name in (*figure1_2.MEASURED, "pixels") for kind in level}
+    tests = {(name, kind): {m: {"d": 1.0, "p": p} for m in figure1_2.AXES}
+             for name in figure1_2.MEASURED for kind in measures.RANDOM}
+    return figure1_2.findings(rows, tests)
+
+
+def test_the_verdicts_follow_the_numbers():
+    level = 0.05 / 12                       # two nets, two kinds, three measures
+    higher, lower = planted(0.9, 0.8, 0.9 * level), planted(0.8, 0.9, 0.9 * level)
+    same, few = planted(0.9, 0.8, 1.1 * level), planted(0.9, 0.8, 0.9 * level, different=499)
+    for text in (higher, lower):
+        assert text.count("**the claim does not hold**, by 3 of 3 measures") == 4
+    for words, count in (("**purer**", 4), ("**more mixed**", 4), ("**more alike**", 4)):
+        assert higher.count(words) == count and lower.count(words) == 0
+    for words in ("**less pure**", "**less mixed**", "**less alike**"):
+        assert lower.count(words) == 4 and higher.count(words) == 0
+    assert same.count("**no difference found**, the claim stands") == 4
+    assert few.count("not tested, because the natural ones pick only 499 different images") == 4
+    assert "p = " not in few and "claim" not in few
+    assert planted(0.9, 0.8, None).count("not tested") == 12
+
+
+def test_the_controls_are_the_most_coherent_of_all_untrained_and_pixel_directions():
+    purity, entropy, _ = planted(0.9, 0.4, 0.5).splitlines()[-3:]
+    assert "the most coherent are pixels, natural (0.5)" in purity
+    trained = {kind: ", ".join(f"{name}, {kind} ({mean})" for name in figure1_2.MEASURED)
+               for kind, mean in (("natural", 0.9), ("random", 0.4))}
+    for text, beyond, rest in ((purity, "natural", "random"), (entropy, "random", "natural")):
+        more, less = text.split("More coherent: ")[1].split(".  Not: ")
+        for part in trained[beyond].split(", ")[::2]:
+            assert part in more
+        assert f"{beyond} (" in more and f"{rest} (" in less and f"{rest} (" not in more
 
 
 # ---- the histograms --------------------------------------------------------------------------
 
 
 def test_bars_are_as_high_as_their_shares_and_the_mean_is_red():
-    values = np.array([0.5, 0.5, 1.5, 3.5, np.nan])       # shares 1/2, 1/4, 0, 1/4; mean 1.5
+    values = np.array([0.5, 0.5, 1.5, 3.5])     # shares 1/2, 1/4, 0, 1/4; mean 1.5
     picture = np.asarray(pictures.bars(values, np.arange(5), 0.5, 80, 40))
     assert picture.shape == (40, 80, 3)
     filled = (picture == pictures.BAR).all(2).sum(0)      # of each column
@@ -261,6 +296,16 @@ def test_bars_are_as_high_as_their_shares_and_the_mean_is_red():
     red = np.flatnonzero((picture == pictures.RED).all(2).any(0))
     assert red.min() <= 30 <= red.max() and len(red) <= 3
     assert (picture[-1, 65] == pictures.BAR).all() and (picture[0, 65] == pictures.PALE).all()
+
+
+def test_what_cannot_be_measured_has_no_share_in_the_heights(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, "bars", lambda values, edges, full, *size: drawn.append(
+        (values.tolist(), full)) or pictures.Image.new("RGB", size))
+    axes = {"m": (np.arange(4), (0, 1))}
+    rows = {"a": {"m": np.array([0.5, 1.5, np.nan, np.nan])}, "b": {"m": np.full(2, np.nan)}}
+    pictures.histograms(rows, axes, "")
+    assert drawn == [([0.5, 1.5], 0.5), ([], 0.5)]
 
 
 def test_the_bins_hold_every_value_that_a_measure_can_take():

@@ -56,7 +56,7 @@ def test_the_objectives_gradient_through_the_whole_net_is_its_slope(net):
     assert relative_error(np.array([dr[place] for place in places]), slopes) < BOUND
 
 
-def test_training_moves_along_the_slope_of_every_parameter(net):
+def test_the_costs_gradient_is_its_slope_in_every_parameter(net):
     rng = np.random.default_rng(2)                      # black paper would lie on the kinks
     x, t = map(to_device, (rng.uniform(0.1, 0.9, (2, 1, 28, 28)), np.array([3, 5])))
     cost = train.classification(net, [0.1] * 4)
@@ -85,6 +85,17 @@ def test_where_the_gradient_jumps_the_search_ends_all_the_same(kinked):
     found = D(counting, x, target)
     assert (kinked.predict(found.astype(float)) == target).all()
     assert counting.evaluations < 100 * len(x)          # by its gradient alone, thousands each
+
+
+def test_logits_a_hundred_times_as_large_are_searched_as_well(kinked, sigmoid):
+    x, target = attack(kinked, 5)
+    for net in (kinked, sigmoid):
+        louder = net.astype("float64")
+        for p in louder.params[-2:]:        # the same labels everywhere, another loss
+            p *= 100
+        ours, theirs = (length(x, D(n, x, target)) for n in (louder, net))
+        assert np.isfinite(ours).all()
+        assert ours.mean() == pytest.approx(theirs.mean(), rel=0.03)
 
 
 @on_numpy
