@@ -1,0 +1,80 @@
+"""CIFAR-10, from its binary archive (nothing is unpickled) or the six files unpacked from it.
+
+Looked for in $INTRIGUING_DATA/cifar10, then in data/raw/cifar10; downloaded if it is in neither.
+The archive is verified each time.  Sources and licence: data/README.md.
+"""
+
+import tarfile
+
+import numpy as np
+
+from data import archive
+from data.mnist import damaged
+
+ARCHIVE = archive.Archive(
+    "CIFAR-10", "cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 170_052_171,
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd")
+UNPACKED = "cifar-10-batches-bin"            # the archive's own folder
+FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+IMAGES = 10_000                              # in each file
+RECORD = 1 + 3 * 32 * 32                     # bytes: the label, then the planes R, G, B
+
+
+def load(quiet=False):
+    """((x, t), (x_test, t_test)): 50,000 images to train on and 10,000 to test with.
+
+    x: (N, 3, 32, 32) float32, pixels / 255, in [0, 1], RGB.  t: (N,) int64, index into CLASSES.
+    quiet: no progress bar while downloading.
+    Raises mnist.Damaged, a ValueError, if a file is not CIFAR-10's, mnist.Unavailable, an
+    OSError, if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder.
+    """
+    if folder := find_unpacked():
+        files = {name: read(folder / name) for name in FILES}
+    else:
+        files = unpacked(archive.find(ARCHIVE) or archive.download(ARCHIVE, quiet))
+    *train, test = (files[name] for name in FILES)
+    return pair(np.concatenate(train)), pair(test)
+
+
+def here():
+    """Whether the archive or the six files are on disk, whatever is in them."""
+    return bool(find_unpacked()) or any(
+        (folder / ARCHIVE.name).exists() for folder in archive.folders(ARCHIVE))
+
+
+def find_unpacked():
+    """The first folder that holds all six files, or None."""
+    places = (place for folder in archive.folders(ARCHIVE) for place in (folder, folder / UNPACKED))
+    return next((place for place in places if all((place / n).exists() for n in FILES)), None)
+
+
+def unpacked(path):
+    """The six files of the archive, {name: (IMAGES, RECORD) uint8}: in memory, none written."""
+    with tarfile.open(path) as tar:          # in the archive's order, so that it is read once
+        return {name: records(tar.extractfile(member).read(), path) for member in tar
+                if (name := member.name.removeprefix(f"{UNPACKED}/")) in FILES}
+
+
+def read(path):
+    """One file of records on disk: (IMAGES, RECORD) uint8."""
+    with open(path, "rb") as file:
+        return records(file.read(IMAGES * RECORD + 1), path)   # a byte more shows as well as many
+
+
+def records(raw, path):
+    """The bytes of one file as (IMAGES, RECORD) uint8.  Raises mnist.Damaged if they are others."""
+    if len(raw) != IMAGES * RECORD:
+        more = "more than " if len(raw) > IMAGES * RECORD else ""
+        raise damaged(path, f"{more}{min(len(raw), IMAGES * RECORD):,} bytes",
+                      f"{IMAGES * RECORD:,}, {IMAGES:,} records of {RECORD:,}")
+    rows = np.frombuffer(raw, np.uint8).reshape(IMAGES, RECORD)
+    if (label := rows[:, 0].max()) >= len(CLASSES):
+        raise damaged(path, f"a label {label}", f"0 to {len(CLASSES) - 1}")
+    return rows
+
+
+def pair(rows):
+    """x (N, 3, 32, 32) and t (N,) of load, from records (N, RECORD)."""
+    x = rows[:, 1:].reshape(-1, 3, 32, 32)
+    return np.divide(x, 255, dtype=np.float32), rows[:, 0].astype(np.int64)

@@ -1,0 +1,167 @@
+"""Photographs in a folder, one folder a class: listed at once, decoded only when asked for.
+
+root/<class>/*.JPEG, as ImageNet is usually unpacked; or root/*.JPEG, photographs without labels.
+Every image becomes RGB, upright, square, in [0, 1]; the rules: data/README.md.
+"""
+
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
+
+SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
+# What a file is, its first bytes say, not its name.  No other plugin of Pillow's sees them: some
+# start other programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+
+
+def load(root, size, short=None, strict=False, quiet=False):
+    """The Photographs below `root`; none is decoded yet.
+
+    size: pixels, of the square that is cut from the centre of every image once its short side
+    is `short` pixels long (size, if None: then only the ends of the long side are lost).
+    strict: the first broken image is an error.  quiet: no progress bar.
+    Raises ValueError if there is no such folder, it holds no images, or some have a class and
+    others none; or if short < size.
+    """
+    short = size if short is None else short
+    if not 1 <= size <= short:
+        raise ValueError(f"a square of {size} pixels from a short side of {short}: expected at "
+                         "least 1, and a short side no shorter than the square")
+    return Photographs(Path(root), *listed(root), size, short, strict, quiet)
+
+
+def listed(root):
+    """files, t, classes of the Photographs below `root`; ValueError as in load."""
+    if not Path(root).is_dir():
+        raise ValueError(f"{root}: no such folder; expected one of photographs, as "
+                         "root/<class>/*.JPEG or root/*.JPEG")
+    flat = images_in(root)
+    classes = sorted(entry.name for entry in os.scandir(root)
+                     if entry.is_dir() and not entry.name.startswith("."))
+    names = [images_in(Path(root, folder)) for folder in classes]
+    files = [f"{folder}/{name}" for folder, inside in zip(classes, names, strict=True)
+             for name in inside]
+    if flat and files:
+        raise ValueError(f"{root}: {len(flat):,} images beside folders of images ({files[0]}); "
+                         "expected one or the other; move either elsewhere")
+    if not flat and not files:
+        raise ValueError(f"{root}: no images in it, nor in its {len(classes)} folders; expected "
+                         "root/<class>/*.JPEG or root/*.JPEG; name the folder of the classes")
+    if flat:
+        return flat, np.full(len(flat), -1, np.int64), []
+    t = [label for label, inside in enumerate(names) for _ in inside]
+    return files, np.array(t, np.int64), classes
+
+
+def images_in(folder):
+    """The names of the image files in this very folder, sorted; hidden ones left out."""
+    return sorted(name for name in os.listdir(folder)
+                  if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+
+
+@dataclass(eq=False)
+class Photographs:
+    """Images still on disk: a sample is drawn from t or len(), and only its images are decoded."""
+
+    root: Path
+    files: list          # N paths below root
+    t: np.ndarray        # (N,) int64, index into classes; -1 where there are none
+    classes: list        # the names of the class folders, sorted; an empty one keeps its place
+    size: int            # as load has them, these four
+    short: int
+    strict: bool
+    quiet: bool
+
+    def __len__(self):
+        return len(self.files)
+
+    def images(self, rows=None):
+        """x (N, 3, size, size) and rows (N,), which images they are: all in one batch."""
+        rows = range(len(self)) if rows is None else rows
+        [(x, kept)] = self.batches(rows, len(rows) or 1)
+        return x, kept
+
+    def batches(self, rows=None, n=64):
+        """Yield x (B, 3, size, size) float32 in [0, 1] and rows (B,) int64, for n rows at a time.
+
+        rows: which images, in this order; None: all.  A broken image is named on stderr and
+        left out, so that B may be less than n, even 0: the labels are t[rows] of those that came.
+        Raises ValueError at the first broken image if strict, and at the end if all were broken.
+        """
+        rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
+        broken = 0
+        with tqdm(total=len(rows), desc="reading photographs", disable=self.quiet) as bar:
+            for part in np.split(rows, range(n, len(rows), n)):
+                x, kept = np.empty((len(part), 3, self.size, self.size), np.float32), []
+                for row in part:
+                    image = self.decoded(row)
+                    if image is not None:
+                        x[len(kept)] = image
+                        kept.append(row)
+                    bar.update()
+                broken += len(part) - len(kept)
+                yield x[:len(kept)], np.array(kept, np.int64)
+        if broken == len(rows) > 0:
+            raise ValueError(f"{self.root}: all {broken:,} images asked for are broken; expected "
+                             f"whole files of {', '.join(FORMATS)}")
+        if broken:
+            print(f"{self.root}: {broken:,} of {len(rows):,} images were broken and left out",
+                  file=sys.stderr, flush=True)
+
+    def decoded(self, row):
+        """One image (3, size, size), or None if it is broken.  Raises ValueError then if strict."""
+        path = self.root / self.files[row]
+        try:
+            return read(path, self.size, self.short)
+        except Exception as error:          # broken files raise a dozen kinds
+            said = f"{path}: a broken image ({reason(error)})"
+            if self.strict:
+                raise ValueError(f"{said}; mend or delete it, or go without --strict") from error
+            tqdm.write(f"{said}, left out", file=sys.stderr)
+            return None
+
+
+def read(path, size, short):
+    """One image file as (3, size, size) float32 in [0, 1]; Pillow's exceptions if it is broken."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")     # of slips in EXIF and the like, which do no harm
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as file:
+            image = rgb(ImageOps.exif_transpose(file))
+    side = min(image.size) * size / short   # of the square to be cut out, before it is resized
+    left, top = ((length - side) / 2 for length in image.size)
+    image = image.resize((size, size), Image.Resampling.BILINEAR,
+                         box=(left, top, left + side, top + side))
+    return np.divide(np.asarray(image).transpose(2, 0, 1), 255, dtype=np.float32)
+
+
+def rgb(image):
+    """An image of any mode as RGB; what is transparent shows white behind it."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def eight_bits(image):
+    """16-bit grey to the nearest of 256 levels; Pillow's own conversion may clip at 255."""
+    grey = np.asarray(image)
+    if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
+        raise ValueError(f"grey from {grey.min():g} to {grey.max():g} in mode {image.mode}, "
+                         "expected integers from 0 to 65535")
+    return Image.fromarray(np.round(grey / 257).astype(np.uint8))
+
+
+def reason(error):
+    """What is wrong with a file, without its path, which Pillow and Python repeat."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"none of {', '.join(FORMATS)}"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

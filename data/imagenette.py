@@ -1,0 +1,83 @@
+"""Imagenette at 320 pixels: photographs of ten ImageNet classes, in ImageNet's own folders.
+
+imagenette2-320/ is looked for in $INTRIGUING_DATA/imagenette, then in data/raw/imagenette; else
+its archive is unpacked into the latter, and downloaded first if it is in neither.
+Sources and licence: data/README.md.
+"""
+
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+
+from data import archive, folder
+from data.mnist import damaged
+
+ARCHIVE = archive.Archive(
+    "Imagenette", "imagenette",
+    "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz", 341_663_724,
+    "569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c")
+UNPACKED = "imagenette2-320"                 # the archive's own folder
+IMAGES = {"train": 9469, "val": 3925}
+# Folder: its name, and its row among ImageNet's 1000, the label a net trained on them gives it.
+CLASSES = {
+    "n01440764": ("tench", 0), "n02102040": ("English springer", 217),
+    "n02979186": ("cassette player", 482), "n03000684": ("chain saw", 491),
+    "n03028079": ("church", 497), "n03394916": ("French horn", 566),
+    "n03417042": ("garbage truck", 569), "n03425413": ("gas pump", 571),
+    "n03445777": ("golf ball", 574), "n03888257": ("parachute", 701),
+}
+
+
+def load(size, short=None, strict=False, quiet=False):
+    """(train, val): 9,469 and 3,925 folder.Photographs, cut as folder.load says.
+
+    t: index into CLASSES, whose order is that of the folders.
+    Raises mnist.Damaged, a ValueError, if the archive or the unpacked folder is not whole,
+    mnist.Unavailable, an OSError, if neither is here nor the archive to be had, ValueError if
+    INTRIGUING_DATA names no folder.
+    """
+    root = find_unpacked() or unpack(archive.find(ARCHIVE) or archive.download(ARCHIVE, quiet))
+    for part, count in IMAGES.items():
+        found = {path.name: len(folder.images_in(path)) for path in root.glob(f"{part}/[!.]*/")}
+        if sum(found.values()) != count or set(found) != set(CLASSES):
+            raise damaged(root / part, f"{sum(found.values()):,} images in {len(found)} classes",
+                          f"{count:,} in Imagenette's own {len(CLASSES)}")
+    train, val = (folder.load(root / part, size, short, strict, quiet) for part in IMAGES)
+    return train, val
+
+
+def here():
+    """Whether the archive or its folder is on disk, whatever is in them."""
+    return any((place / name).exists() for place in archive.folders(ARCHIVE)
+               for name in (ARCHIVE.name, UNPACKED))
+
+
+def find_unpacked():
+    """The first folder of that name, or None."""
+    places = (place / UNPACKED for place in archive.folders(ARCHIVE))
+    return next((place for place in places if place.is_dir()), None)
+
+
+def unpack(path):
+    """The folder in data/raw unpacked from a verified archive; named only once it is whole.
+
+    Raises mnist.Damaged if a member is neither file nor folder or would leave the folder.
+    """
+    target = archive.raw(ARCHIVE) / UNPACKED
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
+        try:
+            with tarfile.open(path) as tar:
+                tar.extractall(temporary, filter=files_only)
+        except tarfile.TarError as error:
+            raise damaged(path, f"an archive that cannot be unpacked ({error})",
+                          "files and folders below its own") from error
+        os.replace(Path(temporary, UNPACKED), target)
+    return target
+
+
+def files_only(member, path):
+    """tarfile's filter "data", and no links: there are none, and some have led out of folders."""
+    if not (member.isfile() or member.isdir()):
+        raise tarfile.SpecialFileError(member)
+    return tarfile.data_filter(member, path)

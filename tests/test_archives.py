@@ -1,0 +1,310 @@
+"""CIFAR-10 and Imagenette: found, verified, downloaded, unpacked; and what is said if not right."""
+
+import hashlib
+import io
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+import test_mnist
+from PIL import Image
+from test_mnist import fill, serve
+
+from data import archive, cifar10, imagenette, mnist
+
+server = test_mnist.server                   # the fixture
+RNG = np.random.default_rng(0)
+
+
+def tar(files):
+    """A .tar.gz of {name: its bytes, or a TarInfo of whatever kind}."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as whole:
+        for name, contents in files.items():
+            if isinstance(contents, tarfile.TarInfo):
+                whole.addfile(contents)
+            else:
+                member = tarfile.TarInfo(name)
+                member.size = len(contents)
+                whole.addfile(member, io.BytesIO(contents))
+    return file.getvalue()
+
+
+def batch(count):
+    """A file of CIFAR-10's: `count` records."""
+    labels = RNG.integers(0, 10, (count, 1), np.uint8)
+    return np.concatenate([labels, RNG.integers(0, 256, (count, 3072), np.uint8)], 1).tobytes()
+
+
+def photograph():
+    file = io.BytesIO()
+    Image.fromarray(RNG.integers(0, 256, (8, 8, 3), np.uint8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+BATCHES = {name: batch(3) for name in cifar10.FILES}
+CIFAR = tar({"cifar-10-batches-bin/readme.html": b"", **{
+    f"cifar-10-batches-bin/{name}": BATCHES[name] for name in reversed(BATCHES)}})
+PHOTOGRAPHS = {f"imagenette2-320/{part}/{name}/{name}_{i}.JPEG": photograph()
+               for part, count in (("train", 2), ("val", 1)) for name in imagenette.CLASSES
+               for i in range(count)}
+IMAGENETTE = tar({"imagenette2-320/noisy_imagenette.csv": b"", **PHOTOGRAPHS})
+
+
+@pytest.fixture
+def raw(tmp_path, monkeypatch, server):
+    """data/raw, empty, for a CIFAR-10 of 18 images and an Imagenette of 30, at a local server."""
+    address, files, _ = server
+    serve(files, "good", {"cifar-10-binary.tar.gz": CIFAR, "imagenette2-320.tgz": IMAGENETTE})
+    monkeypatch.setattr(cifar10, "IMAGES", 3)
+    monkeypatch.setattr(imagenette, "IMAGES", {"train": 20, "val": 10})
+    known(monkeypatch, cifar10, CIFAR, f"{address}/good")
+    known(monkeypatch, imagenette, IMAGENETTE, f"{address}/good")
+    monkeypatch.setattr(mnist, "RAW", tmp_path / "raw" / "mnist")
+    monkeypatch.delenv("INTRIGUING_DATA", raising=False)
+    return tmp_path / "raw"
+
+
+def known(monkeypatch, module, contents, place):
+    """Let these bytes be the module's archive, to be had from that place."""
+    monkeypatch.setattr(module, "ARCHIVE", module.ARCHIVE._replace(
+        url=f"{place}/{module.ARCHIVE.name}", size=len(contents),
+        sha256=hashlib.sha256(contents).hexdigest()))
+
+
+def assert_cifar(loaded):
+    """What was loaded is exactly the 18 images."""
+    for (x, t), names in zip(loaded, [cifar10.FILES[:5], cifar10.FILES[5:]], strict=True):
+        bytes_ = np.frombuffer(b"".join(BATCHES[name] for name in names), np.uint8)
+        label, planes = np.split(bytes_.reshape(-1, 3073), [1], axis=1)
+        assert t.tolist() == label[:, 0].tolist() and t.dtype == np.int64
+        assert x.shape == (len(t), 3, 32, 32) and x.dtype == np.float32
+        assert (x.reshape(-1, 3072) == planes.astype(np.float32) / np.float32(255)).all()
+
+
+def assert_imagenette(loaded):
+    for photographs, count in zip(loaded, [2, 1], strict=True):
+        assert photographs.classes == list(imagenette.CLASSES)
+        assert photographs.t.tolist() == [label for label in range(10) for _ in range(count)]
+        x, rows = photographs.images()
+        assert x.shape == (10 * count, 3, 8, 8) and len(rows) == 10 * count
+
+
+def load_both():
+    assert_cifar(cifar10.load(quiet=True))
+    assert_imagenette(imagenette.load(8, quiet=True))
+
+
+# On disk
+
+
+def test_the_class_folders_sort_as_the_classes_are_listed():
+    assert list(imagenette.CLASSES) == sorted(imagenette.CLASSES)
+    rows = [row for _, row in imagenette.CLASSES.values()]
+    assert rows == sorted(rows) and len(set(rows)) == 10
+
+
+@pytest.mark.parametrize("place", ["raw", "named"])
+def test_archives_are_found_in_the_named_folder_and_in_raw(
+        raw, server, tmp_path, monkeypatch, place):
+    if place == "named":
+        monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "named"))
+    assert not (tmp_path / place).exists()
+    fill(tmp_path / place / "cifar10", {"cifar-10-binary.tar.gz": CIFAR})
+    fill(tmp_path / place / "imagenette", {"imagenette2-320.tgz": IMAGENETTE})
+    assert cifar10.here() and imagenette.here()
+    load_both()
+    assert not server[2]
+
+
+@pytest.mark.parametrize("inside", ["", "cifar-10-batches-bin"])
+@pytest.mark.parametrize("place", ["raw", "named"])
+def test_unpacked_files_of_cifar10_will_do(raw, server, tmp_path, monkeypatch, place, inside):
+    (tmp_path / "named").mkdir()
+    monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "named"))
+    fill(tmp_path / place / "cifar10" / inside, BATCHES)
+    assert cifar10.here()
+    assert_cifar(cifar10.load(quiet=True))
+    assert not server[2]
+
+
+def test_five_files_of_the_six_are_not_cifar10(raw, server):
+    fill(raw / "cifar10", {name: BATCHES[name] for name in cifar10.FILES[1:]})
+    assert not cifar10.here()
+    assert_cifar(cifar10.load(quiet=True))
+    assert server[2] == ["/good/cifar-10-binary.tar.gz"]
+
+
+def test_an_unpacked_imagenette_will_do(raw, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "named"))
+    for path, contents in PHOTOGRAPHS.items():
+        fill((tmp_path / "named" / "imagenette" / path).parent, {Path(path).name: contents})
+    assert imagenette.here()
+    assert_imagenette(imagenette.load(8, quiet=True))
+    assert not server[2] and not raw.exists()
+
+
+def test_what_is_not_there_is_not_here(raw):
+    assert not cifar10.here() and not imagenette.here()
+
+
+# Damaged
+
+FLIPPED = CIFAR[:99] + bytes([CIFAR[99] ^ 1]) + CIFAR[100:]
+LABELLED = b"\x0a" + BATCHES["test_batch.bin"][1:]
+
+
+@pytest.mark.parametrize(("name", "contents", "said"), [
+    ("cifar-10-binary.tar.gz", CIFAR[:-1], f"{len(CIFAR) - 1:,} bytes, expected {len(CIFAR):,}"),
+    ("cifar-10-binary.tar.gz", FLIPPED, f"SHA-256 {hashlib.sha256(FLIPPED).hexdigest()}"),
+    ("test_batch.bin", LABELLED[:-1], "9,218 bytes, expected 9,219"),
+    ("test_batch.bin", LABELLED + b"\0", "more than 9,219 bytes, expected 9,219"),
+    ("test_batch.bin", LABELLED, "a label 10, expected 0 to 9"),
+], ids=["cut", "flipped", "short", "long", "label"])
+def test_a_damaged_file_is_named_in_one_line_and_never_passed_over(
+        raw, server, tmp_path, monkeypatch, name, contents, said):
+    monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path))
+    fill(tmp_path / "cifar10", {name: contents} if name.endswith("gz") else
+         {**BATCHES, name: contents})
+    fill(raw / "cifar10", {"cifar-10-binary.tar.gz": CIFAR})   # a sound copy elsewhere
+    with pytest.raises(mnist.Damaged, match=re.escape(said)) as caught:
+        cifar10.load(quiet=True)
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "cifar10" / name))
+    assert "delete it" in message and "\n" not in message and not server[2]
+
+
+def test_an_imagenette_with_other_images_or_classes_is_damaged(raw, server):
+    imagenette.load(8, quiet=True)
+    root = raw / "imagenette" / "imagenette2-320"
+    last = root / "val" / "n03888257" / "n03888257_0.JPEG"
+    last.rename(last.with_suffix(".part"))
+    with pytest.raises(mnist.Damaged, match="val: 9 images in 10 classes, expected 10 in Image"):
+        imagenette.load(8, quiet=True)
+    last.with_suffix(".part").rename(last)
+    fill(root / "val", {"notes.txt": b"no class", ".DS_Store": b""})
+    imagenette.load(8, quiet=True)
+    (root / "val" / "mine").mkdir()
+    with pytest.raises(mnist.Damaged, match="val: 10 images in 11 classes, expected 10 in Image"):
+        imagenette.load(8, quiet=True)
+    (root / "train").rename(root / "trian")
+    with pytest.raises(mnist.Damaged, match="train: 0 images in 0 classes, expected 20 in Image"):
+        imagenette.load(8, quiet=True)
+    assert len(server[2]) == 1
+
+
+# Unpacked
+
+
+def link(kind, target):
+    member = tarfile.TarInfo("imagenette2-320/link")
+    member.type, member.linkname = kind, target
+    return member
+
+
+@pytest.mark.parametrize("files", [
+    {"../../evil": b"e"}, {"imagenette2-320/../../../evil": b"e"},
+    {"link": link(tarfile.SYMTYPE, "train")}, {"link": link(tarfile.SYMTYPE, "/etc")},
+    {"link": link(tarfile.SYMTYPE, "../../../.."), "imagenette2-320/link/evil": b"e"},
+    {"link": link(tarfile.LNKTYPE, "/etc/hostname")}, {"link": link(tarfile.FIFOTYPE, "")},
+], ids=["up", "down and up", "link", "link out", "through a link", "hard link", "pipe"])
+def test_an_archive_with_more_than_files_below_its_folder_is_refused(
+        raw, monkeypatch, tmp_path, files):
+    contents = tar({**files, **PHOTOGRAPHS})
+    known(monkeypatch, imagenette, contents, "http://127.0.0.1")
+    fill(raw / "imagenette", {"imagenette2-320.tgz": contents})
+    with pytest.raises(mnist.Damaged, match="tgz: an archive that cannot be unpacked") as caught:
+        imagenette.load(8, quiet=True)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.rglob("*")] == [
+        "raw", "imagenette", "imagenette2-320.tgz"]
+
+
+def test_an_absolute_path_is_unpacked_below_the_folder(raw, monkeypatch, tmp_path):
+    contents = tar({str(tmp_path / "evil"): b"e", **PHOTOGRAPHS})
+    known(monkeypatch, imagenette, contents, "http://127.0.0.1")
+    fill(raw / "imagenette", {"imagenette2-320.tgz": contents})
+    assert_imagenette(imagenette.load(8, quiet=True))
+    assert not (tmp_path / "evil").exists()
+
+
+def test_an_interrupted_unpacking_leaves_nothing_to_be_taken_for_the_whole(raw, monkeypatch):
+    unpacked = []
+
+    def interrupted(member, path):
+        unpacked.append(member)
+        if len(unpacked) == 5:
+            raise KeyboardInterrupt
+        return member
+
+    fill(raw / "imagenette", {"imagenette2-320.tgz": IMAGENETTE})
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        context.setattr(imagenette, "files_only", interrupted)
+        imagenette.load(8, quiet=True)
+    assert [path.name for path in (raw / "imagenette").iterdir()] == ["imagenette2-320.tgz"]
+    assert_imagenette(imagenette.load(8, quiet=True))
+
+
+# Downloaded
+
+
+def test_archives_are_downloaded_once_and_imagenette_unpacked_once(raw, server, monkeypatch):
+    load_both()
+    monkeypatch.setattr(imagenette, "unpack", lambda path: pytest.fail("unpacked again"))
+    load_both()
+    assert server[2] == ["/good/cifar-10-binary.tar.gz", "/good/imagenette2-320.tgz"]
+    assert {str(path.relative_to(raw)) for path in raw.glob("*/*")} == {
+        "cifar10/cifar-10-binary.tar.gz", "imagenette/imagenette2-320.tgz",
+        "imagenette/imagenette2-320"}
+
+
+@pytest.mark.parametrize(("first", "why"), [
+    ("gone", "HTTPError"), ("wrong", "Damaged"), ("cut", "ChunkedEncodingError")])
+def test_without_a_whole_download_nothing_is_left_behind(raw, server, monkeypatch, first, why):
+    address, files, asked = server
+    serve(files, "wrong", {"cifar-10-binary.tar.gz": FLIPPED})
+    serve(files, "cut", {"cifar-10-binary.tar.gz": CIFAR})
+    known(monkeypatch, cifar10, CIFAR, f"{address}/{first}")
+    with pytest.raises(mnist.Unavailable) as caught:
+        cifar10.load(quiet=True)
+    message = str(caught.value)
+    for part in ("CIFAR-10: no cifar-10-binary.tar.gz", str(raw / "cifar10"), f"({why})",
+                 f"download {address}/{first}/cifar-10-binary.tar.gz elsewhere"):
+        assert part in message
+    assert "\n" not in message and not list((raw / "cifar10").iterdir()) and len(asked) == 1
+
+
+def test_an_interrupted_download_leaves_nothing_behind(raw, monkeypatch):
+    def interrupted(url, path, pooch):
+        Path(path).write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        imagenette.load(8, quiet=True)
+    assert not list((raw / "imagenette").iterdir())
+
+
+@pytest.mark.parametrize("module", [cifar10, imagenette])
+def test_a_folder_that_cannot_be_made_is_told_of(raw, module):
+    fill(raw.parent, {"raw": b"a file where the folder should be"})
+    with pytest.raises(mnist.Unavailable, match="cannot be made .Not a directory"):
+        archive.download(module.ARCHIVE, quiet=True)
+
+
+def test_a_progress_bar_is_shown_unless_quiet(raw, capsys):
+    cifar10.load()
+    assert "100%" in capsys.readouterr().err
+    (raw / "cifar10" / "cifar-10-binary.tar.gz").unlink()
+    cifar10.load(quiet=True)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("module", [cifar10, imagenette])
+def test_a_named_folder_that_is_not_there_is_an_error(raw, tmp_path, monkeypatch, module):
+    monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "tpyo"))
+    with pytest.raises(ValueError, match="^INTRIGUING_DATA names .*tpyo, which is no folder"):
+        module.load(8) if module is imagenette else module.load()

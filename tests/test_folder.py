@@ -1,0 +1,298 @@
+"""Photographs in a folder: listed and labelled, decoded, cut; and what is said of broken ones."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data import folder
+
+RNG = np.random.default_rng(0)
+T = Image.Transpose
+
+
+def picture(width=12, height=8, mode="RGB"):
+    """An image of random pixels."""
+    pixels = RNG.integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def put(image, path, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return image
+
+
+def levels(image):
+    """An RGB image's pixels as (3, H, W) integers, 0 to 255."""
+    return np.asarray(image, np.int64).transpose(2, 0, 1)
+
+
+def only(root, size=8, **options):
+    """The pixels (3, size, size) of the only image in a flat folder, 0 to 255."""
+    x, rows = folder.load(root, size, quiet=True, **options).images()
+    assert rows.tolist() == [0] and x.dtype == np.float32
+    assert x.min() >= 0 and x.max() <= 1
+    return np.round(x[0] * 255).astype(np.int64)
+
+
+# Listed
+
+
+def test_labels_are_the_indices_of_the_sorted_class_folders_even_of_empty_ones(tmp_path):
+    for name in ("n3/b.JPEG", "n1/z.jpg", "n3/a.PNG", "n1/.hidden.jpg", ".git/x.jpg"):
+        put(picture(), tmp_path / name)
+    (tmp_path / "n2").mkdir()
+    (tmp_path / "n1" / "notes.txt").write_text("no image")
+    (tmp_path / "synsets.txt").write_text("no image")
+    found = folder.load(tmp_path, 8, quiet=True)
+    assert found.classes == ["n1", "n2", "n3"]
+    assert found.files == ["n1/z.jpg", "n3/a.PNG", "n3/b.JPEG"] and len(found) == 3
+    assert found.t.tolist() == [0, 2, 2] and found.t.dtype == np.int64
+
+
+def test_a_flat_folder_has_images_without_labels(tmp_path):
+    for name in ("b.png", "a.png"):
+        put(picture(), tmp_path / name)
+    found = folder.load(tmp_path, 8, quiet=True)
+    assert found.files == ["a.png", "b.png"] and found.classes == []
+    assert found.t.tolist() == [-1, -1] and found.t.dtype == np.int64
+
+
+@pytest.mark.parametrize(("names", "place", "said"), [
+    ([], "tpyo", "no such folder"),
+    ([], "", "no images in it, nor in its 0 folders"),
+    (["train/cat/a.png", "val/cat/b.png"], "", "no images in it, nor in its 2 folders"),
+    (["a.png", "cat/b.png"], "", "1 images beside folders of images (cat/b.png)"),
+])
+def test_a_folder_that_is_no_folder_of_photographs_is_named_in_one_line(
+        tmp_path, names, place, said):
+    for name in names:
+        put(picture(), tmp_path / name)
+    with pytest.raises(ValueError) as caught:
+        folder.load(tmp_path / place, 8)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / place}: {said}") and "expected" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("sizes", [(0,), (8, 7), (8, 0)])
+def test_the_square_is_no_larger_than_the_short_side(tmp_path, sizes):
+    put(picture(), tmp_path / "a.png")
+    with pytest.raises(ValueError, match="a short side no shorter than the square"):
+        folder.load(tmp_path, *sizes)
+
+
+# Decoded on demand
+
+
+def test_only_the_rows_asked_for_are_decoded_in_their_order(tmp_path, capsys):
+    images = [put(picture(8, 8), tmp_path / f"{i}.png") for i in range(5)]
+    (tmp_path / "1.png").write_bytes(b"never looked at")
+    x, rows = folder.load(tmp_path, 8, quiet=True).images([3, 0, 3])
+    assert rows.tolist() == [3, 0, 3] and rows.dtype == np.int64
+    expected = np.stack([levels(images[i]) for i in rows]).astype(np.float32)
+    assert (x == expected / np.float32(255)).all()
+    assert x.dtype == np.float32 and x.shape == (3, 3, 8, 8)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_batches_are_the_images_n_at_a_time(tmp_path):
+    for i in range(5):
+        put(picture(), tmp_path / f"{i}.png")
+    found = folder.load(tmp_path, 8, quiet=True)
+    batches = list(found.batches(n=2))
+    assert [rows.tolist() for _, rows in batches] == [[0, 1], [2, 3], [4]]
+    assert (np.concatenate([x for x, _ in batches]) == found.images()[0]).all()
+    assert found.images([])[0].shape == (0, 3, 8, 8)
+
+
+def test_a_progress_bar_is_shown_unless_quiet(tmp_path, capsys):
+    put(picture(), tmp_path / "a.png")
+    folder.load(tmp_path, 8).images()
+    assert "100%" in capsys.readouterr().err
+    folder.load(tmp_path, 8, quiet=True).images()
+    assert capsys.readouterr() == ("", "")
+
+
+# Cut
+
+
+@pytest.mark.parametrize("width_height", [(160, 80), (80, 160)])
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_the_short_side_is_resized_and_the_centre_cut_out(tmp_path, width_height, suffix):
+    width, height = width_height
+    put(picture(width, height), tmp_path / f"a.{suffix}")
+    whole = Image.open(tmp_path / f"a.{suffix}")
+    small = whole.resize((width // 4, height // 4), Image.Resampling.BILINEAR)
+    left, top = width // 8 - 6, height // 8 - 6
+    expected = levels(small.crop((left, top, left + 12, top + 12)))
+    assert abs(only(tmp_path, 12, short=20) - expected).max() <= 1
+
+
+def test_without_a_short_side_the_square_reaches_from_edge_to_edge(tmp_path):
+    image = put(picture(12, 8), tmp_path / "a.png")
+    assert (only(tmp_path, 8) == levels(image.crop((2, 0, 10, 8)))).all()
+
+
+def test_a_small_image_is_scaled_up(tmp_path):
+    halves = Image.new("RGB", (32, 32), (200, 0, 0))
+    halves.paste((0, 0, 100), (16, 0, 32, 32))
+    put(halves, tmp_path / "a.png")
+    x = only(tmp_path, 227)
+    assert x.shape == (3, 227, 227)
+    assert (x[:, :, :110].max((1, 2)) == (200, 0, 0)).all()
+    assert (x[:, :, 117:].max((1, 2)) == (0, 0, 100)).all()
+    assert (np.diff(x[0], axis=1) <= 0).all()
+
+
+# Any mode
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [
+    ("1", "png"), ("L", "png"), ("LA", "png"), ("P", "png"), ("RGB", "png"), ("RGBA", "png"),
+    ("P", "gif"), ("RGB", "bmp"), ("RGB", "ppm"), ("L", "pgm"), ("CMYK", "tiff"),
+    ("YCbCr", "tif"),
+])
+def test_every_mode_becomes_rgb(tmp_path, mode, suffix):
+    image = put(picture(8, 8, mode), tmp_path / f"a.{suffix}")
+    assert abs(only(tmp_path) - levels(image.convert("RGB"))).max() <= 1
+
+
+def test_a_cmyk_jpeg_keeps_its_colours(tmp_path):
+    put(Image.new("RGB", (8, 8), (250, 130, 20)).convert("CMYK"), tmp_path / "a.jpg", quality=95)
+    assert abs(only(tmp_path).mean((1, 2)) - (250, 130, 20)).max() < 3
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [
+    ("<u2", "png"), ("<u2", "tif"), (">u2", "tif"), ("<i4", "tif"), ("<u2", "pgm")])
+def test_sixteen_bits_are_scaled_to_the_nearest_of_256_levels(tmp_path, dtype, suffix):
+    wide = np.linspace(0, 65535, 64).astype(np.int64).reshape(8, 8)
+    put(Image.fromarray(wide.astype(dtype)), tmp_path / f"a.{suffix}")
+    x = only(tmp_path)
+    assert (x == np.round(wide / 65535 * 255)).all() and x.min() == 0 and x.max() == 255
+
+
+@pytest.mark.parametrize("numbers", [
+    np.full((8, 8), 0.5, "f4"), np.full((8, 8), 65536, "i4"), np.full((8, 8), -1, "i4")])
+def test_grey_levels_of_no_known_white_are_refused(tmp_path, numbers):
+    put(Image.fromarray(numbers), tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="expected integers from 0 to 65535"):
+        only(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_what_is_transparent_shows_white_behind_it(tmp_path, mode):
+    options = {}
+    if mode in ("RGBA", "LA"):
+        image = Image.new("RGBA", (8, 8), (0, 0, 0, 51)).convert(mode)  # a fifth is black
+        white = 204
+    else:                                    # one colour, this black one, is transparent
+        image, white = Image.new(mode, (8, 8)), 255
+        options = {"transparency": 0 if mode == "P" else (0, 0, 0)}
+    put(image, tmp_path / "a.png", **options)
+    assert (only(tmp_path) == white).all()
+
+
+def test_of_an_animation_the_first_image_is_taken(tmp_path):
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    put(first, tmp_path / "a.gif", save_all=True, append_images=[second])
+    assert (only(tmp_path) == levels(first)).all()
+
+
+STORED = {1: None, 2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE,
+          6: T.ROTATE_90, 7: T.TRANSVERSE, 8: T.ROTATE_270}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "I;16"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_an_image_stands_upright_however_the_camera_was_held(tmp_path, orientation, mode):
+    upright = picture(12, 8)
+    if mode == "I;16":
+        upright = Image.fromarray(np.asarray(upright)[:, :, 0].astype("<u2") * np.uint16(257))
+    turn = STORED[orientation]
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    put(upright.transpose(turn) if turn is not None else upright, tmp_path / "a.png", exif=exif)
+    middle = np.asarray(upright.crop((2, 0, 10, 8)))
+    expected = levels(middle) if mode == "RGB" else middle // 257
+    assert (only(tmp_path) == expected).all()
+
+
+def test_exif_that_cannot_be_read_does_no_harm(tmp_path, recwarn):
+    image = put(Image.new("RGB", (8, 8), (90, 90, 90)), tmp_path / "a.jpg",
+                exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 20)
+    assert (only(tmp_path) == levels(image)).all() and not recwarn
+
+
+# Broken
+
+
+def encoded(form, image=None):
+    file = io.BytesIO()
+    (image or picture(40, 40)).save(file, form)
+    return file.getvalue()
+
+
+BROKEN = {
+    "cut.jpg": (encoded("JPEG")[:-200], "truncated"),
+    "cut.png": (encoded("PNG")[:-200], "truncated"),
+    "page.jpg": (b"<html>Please log in", "none of JPEG, PNG"),
+    "empty.jpg": (b"", "none of JPEG, PNG"),
+    "postscript.jpg": (encoded("EPS"), "none of JPEG, PNG"),
+    "flipped.png": (encoded("PNG").replace(b"IHDR", b"IHDX"), "none of JPEG, PNG"),
+    "bomb.png": (encoded("PNG", Image.new("RGB", (80, 80))), "decompression bomb"),
+    "larger.png": (encoded("PNG", Image.new("RGB", (200, 200))), "decompression bomb"),
+}
+
+
+@pytest.fixture
+def broken(request, tmp_path, monkeypatch):
+    """A folder of three images, of which the second is broken: (its path, what is said)."""
+    contents, said = BROKEN[request.param]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
+    for name in ("0.png", "9.png"):
+        put(picture(), tmp_path / name)
+    path = tmp_path / f"5{request.param}"
+    path.write_bytes(contents)
+    return path, said
+
+
+@pytest.mark.parametrize("broken", BROKEN, indirect=True)
+def test_a_broken_image_is_named_left_out_and_counted(broken, tmp_path, capsys):
+    path, said = broken
+    x, rows = folder.load(tmp_path, 8, quiet=True).images()
+    assert rows.tolist() == [0, 2] and x.shape == (2, 3, 8, 8)
+    assert (x[1] * 255).round().tolist() == levels(
+        Image.open(tmp_path / "9.png").crop((2, 0, 10, 8))).tolist()
+    named, counted = capsys.readouterr().err.splitlines()
+    assert named.startswith(f"{path}: a broken image (") and said in named
+    assert counted == f"{tmp_path}: 1 of 3 images were broken and left out"
+
+
+@pytest.mark.parametrize("broken", BROKEN, indirect=True)
+def test_a_broken_image_is_an_error_if_strict(broken, tmp_path):
+    path, said = broken
+    with pytest.raises(ValueError, match=said) as caught:
+        folder.load(tmp_path, 8, strict=True, quiet=True).images()
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and "--strict" in message and "\n" not in message
+    assert message.count(path.name) == 1
+
+
+def test_images_that_have_gone_since_they_were_listed_are_broken(tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        put(picture(), tmp_path / name)
+    found = folder.load(tmp_path, 8, quiet=True)
+    (tmp_path / "a.png").unlink()
+    assert found.images()[1].tolist() == [1]
+    assert f"{tmp_path / 'a.png'}: a broken image (No such file" in capsys.readouterr().err
+
+
+def test_it_is_an_error_if_all_images_asked_for_are_broken(tmp_path):
+    put(picture(), tmp_path / "a.png")
+    for name in ("b.png", "c.png"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match="all 2 images asked for are broken"):
+        folder.load(tmp_path, 8, quiet=True).images([1, 2])
