@@ -174,6 +174,8 @@ class ChannelNorm:
     params = []
 
     def __init__(self, n, k, alpha, beta):
+        if n < 1 or n % 2 == 0:
+            raise ValueError(f"ChannelNorm: {n} channels around each; expected an odd number")
         self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
 
     def forward(self, x, rng=None):         # (N, C, H, W)

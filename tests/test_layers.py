@@ -1,22 +1,30 @@
 """Every layer keeps one contract (nets/layers.py), and each computes what its equation says."""
+from numbers import Real
+
 import numpy as np
 import pytest
 from gradcheck import BOUND, numeric, relative_error
 
+from nets.alexnet import BGR, Preprocess
 from nets.backend import to_device, to_host
-from nets.conv import Conv, MaxPool
-from nets.layers import Dense, Flatten, ReLU, Sigmoid
+from nets.conv import ChannelNorm, Conv, MaxPool
+from nets.layers import Dense, Dropout, Flatten, ReLU, Sigmoid
 
 LAYERS = {                                  # name: how to make one, shape of an input
     "Dense": (lambda rng: Dense(5, 3, rng), (4, 5)),
     "Sigmoid": (lambda rng: Sigmoid(), (4, 5)),
     "ReLU": (lambda rng: ReLU(), (4, 5)),
+    "Dropout": (lambda rng: Dropout(0.4), (4, 5)),
+    "Dropout, as in 2012": (lambda rng: Dropout(0.4, inverted=False), (4, 5)),
     "Flatten": (lambda rng: Flatten(), (4, 2, 3, 2)),
     "Conv": (lambda rng: Conv(2, 3, 3, rng), (2, 2, 5, 6)),
     "Conv, stride 2, padding 1": (lambda rng: Conv(2, 3, 3, rng, 2, 1), (2, 2, 6, 5)),
     "Conv, stride 4, padding 2, groups": (lambda rng: Conv(4, 2, 5, rng, 4, 2, 2), (1, 4, 7, 9)),
     "MaxPool": (lambda rng: MaxPool(2, 2), (2, 3, 4, 5)),
     "MaxPool, overlapping": (lambda rng: MaxPool(3, 2), (2, 2, 7, 6)),
+    "ChannelNorm": (lambda rng: ChannelNorm(5, 2, 0.3, 0.75), (2, 7, 3, 2)),
+    "ChannelNorm, fewer channels than n": (lambda rng: ChannelNorm(5, 1, 0.5, 0.6), (2, 2, 2, 3)),
+    "Preprocess": (lambda rng: Preprocess(3, BGR, (0.1, 0.2, 0.3), (1, 2, 4)), (2, 3, 4, 5)),
 }
 
 
@@ -56,14 +64,16 @@ def test_an_evaluation_in_between_changes_no_gradient(case):
         assert (to_host(a) == to_host(b)).all()
 
 
-def test_a_layer_keeps_nothing_but_its_parameters_and_sizes(case):
+def test_a_layer_keeps_nothing_but_its_parameters_and_constants(case):
     layer, x, dy = case
     before = dict(vars(layer))
     _, cache = layer.forward(x)
     layer.backward(dy, cache)
     layer.gradients(dy, cache)
     assert vars(layer) == before
-    assert all(isinstance(size, int) for name, size in before.items() if name != "params")
+    for name, constant in before.items():
+        numbers = constant if isinstance(constant, tuple) else (constant,)
+        assert name == "params" or all(isinstance(number, Real) for number in numbers)
 
 
 def test_no_array_that_is_handed_over_is_written_to(case):
