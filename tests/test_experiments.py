@@ -242,6 +242,7 @@ def die(n):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@on_numpy
 @pytest.mark.parametrize("function, error", [(fail, ValueError), (die, RuntimeError)])
 def test_a_worker_that_fails_or_dies_ends_the_run_with_an_error_and_no_hang(function, error):
     started = time.monotonic()
@@ -280,6 +281,7 @@ def ended(pid):
         time.sleep(0.05)
 
 
+@on_numpy
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     code = ("import sys; sys.path.insert(0, 'tests')\n"
             "from experiments import processes; from test_experiments import linger\n"
@@ -378,12 +380,12 @@ def script(*words, **environment):
                           env={**os.environ, **environment}, check=False)
 
 
+@on_numpy
 @pytest.mark.parametrize("words, environment, said", [
     (["experiments.table1", "--data", "cats"], {}, "cats"),
     (["experiments.table1", "--count", "many"], {}, "invalid int"),
     (["experiments.table1", "--colour", "red"], {}, "--colour"),
-    pytest.param(["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""},
-                 "gpu", marks=on_numpy),
+    (["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""}, "gpu"),
     (["experiments"], {"INTRIGUING_DEVICE": "tpu"}, "tpu"),
     (["experiments.table3_4", "--data", "strokes", "--count", "20000"], {}, "count 20000"),
     (["experiments.figure1_2", "--data", "strokes", "--seed", "-1"], {}, "seed -1"),
@@ -396,6 +398,7 @@ def test_bad_input_on_the_command_line_gets_one_clear_line(words, environment, s
     assert said in done.stderr.strip().splitlines()[-1]
 
 
+@on_numpy
 @pytest.mark.parametrize("name", ["table1", "table2", "table3_4", "figure1_2", "figure7",
                                   "benchmark"])
 def test_help_is_the_docstring(name):
@@ -404,6 +407,7 @@ def test_help_is_the_docstring(name):
     assert done.returncode == 0 and doc.strip() in done.stdout and "--seed" in done.stdout
 
 
+@on_numpy
 def test_ctrl_c_in_the_middle_ends_with_one_line_and_leaves_no_worker(tmp_path):
     code = ("import sys; sys.path.insert(0, 'tests'); sys.argv = ['table1']\n"
             "from experiments import common, processes; from test_experiments import linger\n"

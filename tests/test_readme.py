@@ -25,7 +25,7 @@ def test_the_test_command_is_the_one_that_ci_runs():
 
 def test_every_command_names_a_script_that_exists():
     scripts = set(re.findall(r"python -m experiments\.(\w+)", README))
-    assert {"table1", "attack", "gradients", "benchmark"} <= scripts
+    assert {"table1", "table3_4", "figure1_2", "attack", "gradients", "benchmark"} <= scripts
     for name in scripts:
         assert (ROOT / "experiments" / f"{name}.py").exists()
 
@@ -35,8 +35,14 @@ def test_every_file_that_is_linked_exists():
         assert (ROOT / path).exists(), path
 
 
-@pytest.mark.parametrize("name", ["table1", "table2", "figure7", "benchmark"])
+@pytest.mark.parametrize("name", ["table1", "table2", "table3_4", "figure7", "benchmark"])
 def test_the_results_shown_are_the_results_committed(name):
     lines = (ROOT / "experiments" / "results" / f"{name}.md").read_text().splitlines()
     rows = [line for line in lines if line.startswith("|")]
     assert rows and all(row in README for row in rows)
+
+
+def test_the_findings_on_units_are_the_findings_committed():
+    text = (ROOT / "experiments" / "results" / "figure1_2.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    assert len(lines) == 7 and all(line in README for line in lines)

@@ -13,7 +13,7 @@ from nets.backend import to_device, to_host, xp
 from nets.fc import fc
 from nets.train import classification, fit_adam
 
-on_numpy = pytest.mark.skipif(xp is not np, reason="is about numbers, not about where they are")
+on_numpy = pytest.mark.skipif(xp is not np, reason="is not about where arrays are")
 
 
 def images(K, N=24, seed=0):
