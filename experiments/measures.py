@@ -48,7 +48,7 @@ def picked(a, M, n, seed):
 
 def group(a, directions, n, seed, left_out=0):
     """The Group of {name: direction (H,)} for activations a (N, H)."""
-    scores = a @ np.stack([*directions.values()], 1)                # (N, M), all in one product
+    scores = a @ np.stack([*directions.values()], 1).astype(a.dtype)    # (N, M), in one product
     images = [top_images(scores[:, [i]], np.ones(1), n, [seed, 48, i])
               for i in range(len(directions))]
     last, next_one = np.sort(scores, 0)[[-n, -n - 1]]

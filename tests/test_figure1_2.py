@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from data import strokes
-from experiments import common, figure1_2, made, measures, pictures
+from experiments import coherence, common, figure1_2, made, measures, pictures
 from intriguing import natural_direction, phi, random_direction
 from nets import train
 from nets.backend import to_device
@@ -253,7 +253,7 @@ def planted(natural, other, p, different=1000):
             for name in (*figure1_2.MEASURED, "pixels") for kind in level}
     tests = {(name, kind): {m: {"d": 1.0, "p": p} for m in figure1_2.AXES}
              for name in figure1_2.MEASURED for kind in measures.RANDOM}
-    return figure1_2.findings(rows, tests)
+    return coherence.findings(coherence.Study([*figure1_2.MEASURED], 10, rows, tests))
 
 
 def test_the_verdicts_follow_the_numbers():
