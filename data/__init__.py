@@ -1,11 +1,13 @@
-"""The images: each data set's load() returns ((x, t), (x_test, t_test)) of the same form."""
+"""The images: digits as arrays, by load(); photographs, decoded on demand, by photographs()."""
+
+import os
 import sys
 
-from data import mnist, strokes
+from data import cifar10, folder, imagenette, mnist, strokes
 
 
 def load(name="auto", quiet=False):
-    """(name, (x, t), (x_test, t_test)), with the name of the data set that it is.
+    """(name, (x, t), (x_test, t_test)), with the name of the set of digits that it is.
 
     name: "mnist", "strokes", or "auto": MNIST if it is here or can be downloaded, else strokes.
     x: (N, 1, 28, 28) float32 in [0, 1].  t: (N,) int64, 0 to 9.  quiet: no progress bar.
@@ -13,7 +15,7 @@ def load(name="auto", quiet=False):
     mnist.Unavailable, an OSError, if MNIST was asked for by name and cannot be had.
     """
     if name not in ("auto", "mnist", "strokes"):
-        raise ValueError(f"no data set is called {name!r}; choose auto, mnist or strokes")
+        raise ValueError(f"no set of digits is called {name!r}; choose auto, mnist or strokes")
     if name != "strokes":
         try:
             return "mnist", *mnist.load(quiet)
@@ -22,3 +24,22 @@ def load(name="auto", quiet=False):
                 raise
             print(f"Strokes stand in.  {error}", file=sys.stderr, flush=True)
     return "strokes", *strokes.load(quiet)
+
+
+def photographs(name, size, short=None, strict=False, quiet=False):
+    """(name, train, test), two folder.Photographs of the same classes, none decoded yet.
+
+    name: "cifar10", "imagenette", or a folder, which folder.parts divides; ./cifar10 is a folder.
+    size, short, strict, quiet: as folder.load has them.
+    Raises ValueError if it is none of these or not whole, and mnist.Unavailable, an OSError, if a
+    set asked for by name cannot be had.
+    """
+    options = size, short, strict, quiet
+    if name == "cifar10":
+        return name, *cifar10.load(*options)
+    if name == "imagenette":
+        return name, *imagenette.load(*options)
+    if not os.path.isdir(name):
+        raise ValueError(f"{name or repr(name)}: neither a set of photographs nor a folder; choose "
+                         "cifar10, imagenette or a folder of photographs")
+    return name, *folder.parts(name, *options)

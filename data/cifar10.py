@@ -5,10 +5,11 @@ The archive is verified each time.  Sources and licence: data/README.md.
 """
 
 import tarfile
+from pathlib import Path
 
 import numpy as np
 
-from data import archive
+from data import archive, folder
 from data.mnist import damaged
 
 ARCHIVE = archive.Archive(
@@ -21,31 +22,33 @@ IMAGES = 10_000                              # in each file
 RECORD = 1 + 3 * 32 * 32                     # bytes: the label, then the planes R, G, B
 
 
-def load(quiet=False):
-    """((x, t), (x_test, t_test)): 50,000 images to train on and 10,000 to test with.
+def load(size, short=None, strict=False, quiet=False):
+    """(train, test): 50,000 and 10,000 folder.Photographs, cut as folder.load says.
 
-    x: (N, 3, 32, 32) float32, pixels / 255, in [0, 1], RGB.  t: (N,) int64, index into CLASSES.
-    quiet: no progress bar while downloading.
+    t: index into CLASSES.  At a size of 32 the pixels are the file's; they are kept in memory as
+    they are, 32 x 32 bytes, and scaled up only when asked for.
     Raises mnist.Damaged, a ValueError, if a file is not CIFAR-10's, mnist.Unavailable, an
-    OSError, if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder.
+    OSError, if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder
+    or short < size.
     """
-    if folder := find_unpacked():
-        files = {name: read(folder / name) for name in FILES}
+    if place := find_unpacked():
+        files = {name: read(place / name) for name in FILES}
     else:
         files = unpacked(archive.find(ARCHIVE) or archive.download(ARCHIVE, quiet))
     *train, test = (files[name] for name in FILES)
-    return pair(np.concatenate(train)), pair(test)
+    return [folder.Photographs(Path("cifar10"), *pair(rows), list(CLASSES), size, short, strict,
+                               quiet) for rows in (np.concatenate(train), test)]
 
 
 def here():
     """Whether the archive or the six files are on disk, whatever is in them."""
     return bool(find_unpacked()) or any(
-        (folder / ARCHIVE.name).exists() for folder in archive.folders(ARCHIVE))
+        (place / ARCHIVE.name).exists() for place in archive.folders(ARCHIVE))
 
 
 def find_unpacked():
     """The first folder that holds all six files, or None."""
-    places = (place for folder in archive.folders(ARCHIVE) for place in (folder, folder / UNPACKED))
+    places = (place for raw in archive.folders(ARCHIVE) for place in (raw, raw / UNPACKED))
     return next((place for place in places if all((place / n).exists() for n in FILES)), None)
 
 
@@ -75,6 +78,6 @@ def records(raw, path):
 
 
 def pair(rows):
-    """x (N, 3, 32, 32) and t (N,) of load, from records (N, RECORD)."""
+    """Pixels (N, 32, 32, 3) uint8 and labels (N,) int64, from records (N, RECORD)."""
     x = rows[:, 1:].reshape(-1, 3, 32, 32)
-    return np.divide(x, 255, dtype=np.float32), rows[:, 0].astype(np.int64)
+    return x.transpose(0, 2, 3, 1), rows[:, 0].astype(np.int64)

@@ -1,23 +1,28 @@
 """Photographs in a folder, one folder a class: listed at once, decoded only when asked for.
 
-root/<class>/*.JPEG, as ImageNet is usually unpacked; or root/*.JPEG, photographs without labels.
+root/<class>/*.JPEG, as ImageNet is usually unpacked; or root/*.JPEG, photographs without labels;
+or two such folders, root/train and root/val or root/test.
 Every image becomes RGB, upright, square, in [0, 1]; the rules: data/README.md.
 """
 
 import os
 import sys
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
+from data import imagenet
+
 SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
 # What a file is, its first bytes say, not its name.  No other plugin of Pillow's sees them: some
 # start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+SPLIT = 2014             # seeds the draw of the test images where a folder has no parts of its own
 
 
 def load(root, size, short=None, strict=False, quiet=False):
@@ -29,15 +34,36 @@ def load(root, size, short=None, strict=False, quiet=False):
     Raises ValueError if there is no such folder, it holds no images, or some have a class and
     others none; or if short < size.
     """
-    short = size if short is None else short
-    if not 1 <= size <= short:
-        raise ValueError(f"a square of {size} pixels from a short side of {short}: expected at "
-                         "least 1, and a short side no shorter than the square")
     return Photographs(Path(root), *listed(root), size, short, strict, quiet)
 
 
+def parts(root, size, short=None, strict=False, quiet=False):
+    """(train, test): the Photographs of the folders train and val, or test, below `root`.
+
+    Where there are no such two, a fifth of the images, and one at least, is drawn for the test:
+    always the same ones.  Raises ValueError as load does, or if the class folders differ.
+    """
+    options = size, short, strict, quiet
+    test = next((name for name in ("val", "test") if Path(root, name).is_dir()), None)
+    if test is None or not Path(root, "train").is_dir():
+        return divided(load(root, *options))
+    pair = [load(Path(root, name), *options) for name in ("train", test)]
+    if odd := sorted(set(pair[0].folders) ^ set(pair[1].folders)):
+        raise ValueError(f"{root}: {len(odd):,} class folders are in one of train and {test} only "
+                         f"({odd[0]}); expected the same in both, empty ones for classes without "
+                         "images, or none in either")
+    return pair
+
+
+def divided(photographs):
+    """(train, test): the test is a fifth, rounded down, and at least one; each in order."""
+    order = np.random.default_rng(SPLIT).permutation(len(photographs))
+    count = max(1, len(order) // 5)
+    return [photographs.only(np.sort(rows)) for rows in (order[count:], order[:count])]
+
+
 def listed(root):
-    """files, t, classes of the Photographs below `root`; ValueError as in load."""
+    """files, t, folders of the Photographs below `root`; ValueError as in load."""
     if not Path(root).is_dir():
         raise ValueError(f"{root}: no such folder; expected one of photographs, as "
                          "root/<class>/*.JPEG or root/*.JPEG")
@@ -69,17 +95,32 @@ def images_in(folder):
 class Photographs:
     """Images still on disk: a sample is drawn from t or len(), and only its images are decoded."""
 
-    root: Path
-    files: list          # N paths below root
-    t: np.ndarray        # (N,) int64, index into classes; -1 where there are none
-    classes: list        # the names of the class folders, sorted; an empty one keeps its place
+    root: Path           # the folder, or the name of the set
+    files: Sequence      # N paths below root; or (N, H, W, 3) uint8, of a set kept in memory
+    t: np.ndarray        # (N,) int64, index into folders and classes; -1 where there are none
+    folders: list        # the class folders, sorted; an empty one keeps its place
     size: int            # as load has them, these four
-    short: int
+    short: int | None
     strict: bool
     quiet: bool
 
+    def __post_init__(self):
+        self.short = self.size if self.short is None else self.short
+        if not 1 <= self.size <= self.short:
+            raise ValueError(f"a square of {self.size} pixels from a short side of {self.short}: "
+                             "expected at least 1, and a short side no shorter than the square")
+
+    @property
+    def classes(self):
+        """The names of the labels: the class folders', but ImageNet's words for its ids."""
+        return [imagenet.label(folder) for folder in self.folders]
+
     def __len__(self):
         return len(self.files)
+
+    def only(self, rows):
+        """The Photographs of these rows alone, renumbered from 0 in this order."""
+        return replace(self, files=[self.files[row] for row in rows], t=self.t[rows])
 
     def images(self, rows=None):
         """x (N, 3, size, size) and rows (N,), which images they are: all in one batch."""
@@ -116,9 +157,12 @@ class Photographs:
 
     def decoded(self, row):
         """One image (3, size, size), or None if it is broken.  Raises ValueError then if strict."""
-        path = self.root / self.files[row]
+        file = self.files[row]
+        if isinstance(file, np.ndarray):
+            return cut(Image.fromarray(file), self.size, self.short)
+        path = self.root / file
         try:
-            return read(path, self.size, self.short)
+            return cut(opened(path), self.size, self.short)
         except Exception as error:          # broken files raise a dozen kinds
             said = f"{path}: a broken image ({reason(error)})"
             if self.strict:
@@ -127,13 +171,17 @@ class Photographs:
             return None
 
 
-def read(path, size, short):
-    """One image file as (3, size, size) float32 in [0, 1]; Pillow's exceptions if it is broken."""
+def opened(path):
+    """One image file, upright and RGB; Pillow's exceptions if it is broken."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")     # of slips in EXIF and the like, which do no harm
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=FORMATS) as file:
-            image = rgb(ImageOps.exif_transpose(file))
+            return rgb(ImageOps.exif_transpose(file))
+
+
+def cut(image, size, short):
+    """The centre of an RGB image as (3, size, size) float32 in [0, 1], as load says."""
     side = min(image.size) * size / short   # of the square to be cut out, before it is resized
     left, top = ((length - side) / 2 for length in image.size)
     image = image.resize((size, size), Image.Resampling.BILINEAR,

@@ -19,20 +19,14 @@ ARCHIVE = archive.Archive(
     "569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c")
 UNPACKED = "imagenette2-320"                 # the archive's own folder
 IMAGES = {"train": 9469, "val": 3925}
-# Folder: its name, and its row among ImageNet's 1000, the label a net trained on them gives it.
-CLASSES = {
-    "n01440764": ("tench", 0), "n02102040": ("English springer", 217),
-    "n02979186": ("cassette player", 482), "n03000684": ("chain saw", 491),
-    "n03028079": ("church", 497), "n03394916": ("French horn", 566),
-    "n03417042": ("garbage truck", 569), "n03425413": ("gas pump", 571),
-    "n03445777": ("golf ball", 574), "n03888257": ("parachute", 701),
-}
+CLASSES = ("n01440764", "n02102040", "n02979186", "n03000684", "n03028079", "n03394916",
+           "n03417042", "n03425413", "n03445777", "n03888257")      # the folders; names: imagenet
 
 
 def load(size, short=None, strict=False, quiet=False):
     """(train, val): 9,469 and 3,925 folder.Photographs, cut as folder.load says.
 
-    t: index into CLASSES, whose order is that of the folders.
+    t: index into CLASSES; imagenet.labels has ImageNet's rows.
     Raises mnist.Damaged, a ValueError, if the archive or the unpacked folder is not whole,
     mnist.Unavailable, an OSError, if neither is here nor the archive to be had, ValueError if
     INTRIGUING_DATA names no folder.

@@ -13,7 +13,7 @@ import test_mnist
 from PIL import Image
 from test_mnist import fill, serve
 
-from data import archive, cifar10, imagenette, mnist
+from data import archive, cifar10, imagenet, imagenette, mnist
 
 server = test_mnist.server                   # the fixture
 RNG = np.random.default_rng(0)
@@ -77,34 +77,37 @@ def known(monkeypatch, module, contents, place):
 
 def assert_cifar(loaded):
     """What was loaded is exactly the 18 images."""
-    for (x, t), names in zip(loaded, [cifar10.FILES[:5], cifar10.FILES[5:]], strict=True):
-        bytes_ = np.frombuffer(b"".join(BATCHES[name] for name in names), np.uint8)
-        label, planes = np.split(bytes_.reshape(-1, 3073), [1], axis=1)
-        assert t.tolist() == label[:, 0].tolist() and t.dtype == np.int64
-        assert x.shape == (len(t), 3, 32, 32) and x.dtype == np.float32
-        assert (x.reshape(-1, 3072) == planes.astype(np.float32) / np.float32(255)).all()
+    for photographs, names in zip(loaded, [cifar10.FILES[:5], cifar10.FILES[5:]], strict=True):
+        rows = np.concatenate([np.frombuffer(BATCHES[n], np.uint8).reshape(3, -1) for n in names])
+        assert photographs.classes == list(cifar10.CLASSES)
+        assert photographs.t.tolist() == rows[:, 0].tolist() and photographs.t.dtype == np.int64
+        x, _ = photographs.images()
+        assert x.shape == (len(rows), 3, 32, 32) and x.dtype == np.float32
+        assert (x.reshape(-1, 3072) == rows[:, 1:].astype(np.float32) / np.float32(255)).all()
 
 
 def assert_imagenette(loaded):
     for photographs, count in zip(loaded, [2, 1], strict=True):
-        assert photographs.classes == list(imagenette.CLASSES)
+        assert photographs.folders == list(imagenette.CLASSES)
         assert photographs.t.tolist() == [label for label in range(10) for _ in range(count)]
         x, rows = photographs.images()
         assert x.shape == (10 * count, 3, 8, 8) and len(rows) == 10 * count
 
 
 def load_both():
-    assert_cifar(cifar10.load(quiet=True))
+    assert_cifar(cifar10.load(32, quiet=True))
     assert_imagenette(imagenette.load(8, quiet=True))
 
 
 # On disk
 
 
-def test_the_class_folders_sort_as_the_classes_are_listed():
-    assert list(imagenette.CLASSES) == sorted(imagenette.CLASSES)
-    rows = [row for _, row in imagenette.CLASSES.values()]
-    assert rows == sorted(rows) and len(set(rows)) == 10
+def test_imagenettes_classes_are_ten_of_imagenets_in_its_order():
+    rows = [imagenet.ROW[folder] for folder in imagenette.CLASSES]
+    assert rows == [0, 217, 482, 491, 497, 566, 569, 571, 574, 701]
+    assert [imagenet.NAMES[row] for row in rows] == [
+        "tench", "English springer", "cassette player", "chain saw", "church", "French horn",
+        "garbage truck", "gas pump", "golf ball", "parachute"]
 
 
 @pytest.mark.parametrize("place", ["raw", "named"])
@@ -127,14 +130,14 @@ def test_unpacked_files_of_cifar10_will_do(raw, server, tmp_path, monkeypatch, p
     monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "named"))
     fill(tmp_path / place / "cifar10" / inside, BATCHES)
     assert cifar10.here()
-    assert_cifar(cifar10.load(quiet=True))
+    assert_cifar(cifar10.load(32, quiet=True))
     assert not server[2]
 
 
 def test_five_files_of_the_six_are_not_cifar10(raw, server):
     fill(raw / "cifar10", {name: BATCHES[name] for name in cifar10.FILES[1:]})
     assert not cifar10.here()
-    assert_cifar(cifar10.load(quiet=True))
+    assert_cifar(cifar10.load(32, quiet=True))
     assert server[2] == ["/good/cifar-10-binary.tar.gz"]
 
 
@@ -171,7 +174,7 @@ def test_a_damaged_file_is_named_in_one_line_and_never_passed_over(
          {**BATCHES, name: contents})
     fill(raw / "cifar10", {"cifar-10-binary.tar.gz": CIFAR})   # a sound copy elsewhere
     with pytest.raises(mnist.Damaged, match=re.escape(said)) as caught:
-        cifar10.load(quiet=True)
+        cifar10.load(32, quiet=True)
     message = str(caught.value)
     assert message.startswith(str(tmp_path / "cifar10" / name))
     assert "delete it" in message and "\n" not in message and not server[2]
@@ -269,7 +272,7 @@ def test_without_a_whole_download_nothing_is_left_behind(raw, server, monkeypatc
     serve(files, "cut", {"cifar-10-binary.tar.gz": CIFAR})
     known(monkeypatch, cifar10, CIFAR, f"{address}/{first}")
     with pytest.raises(mnist.Unavailable) as caught:
-        cifar10.load(quiet=True)
+        cifar10.load(32, quiet=True)
     message = str(caught.value)
     for part in ("CIFAR-10: no cifar-10-binary.tar.gz", str(raw / "cifar10"), f"({why})",
                  f"download {address}/{first}/cifar-10-binary.tar.gz elsewhere"):
@@ -296,10 +299,10 @@ def test_a_folder_that_cannot_be_made_is_told_of(raw, module):
 
 
 def test_a_progress_bar_is_shown_unless_quiet(raw, capsys):
-    cifar10.load()
+    cifar10.load(32)
     assert "100%" in capsys.readouterr().err
     (raw / "cifar10" / "cifar-10-binary.tar.gz").unlink()
-    cifar10.load(quiet=True)
+    cifar10.load(32, quiet=True)
     assert capsys.readouterr() == ("", "")
 
 
@@ -307,4 +310,4 @@ def test_a_progress_bar_is_shown_unless_quiet(raw, capsys):
 def test_a_named_folder_that_is_not_there_is_an_error(raw, tmp_path, monkeypatch, module):
     monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "tpyo"))
     with pytest.raises(ValueError, match="^INTRIGUING_DATA names .*tpyo, which is no folder"):
-        module.load(8) if module is imagenette else module.load()
+        module.load(8)

@@ -47,7 +47,7 @@ def test_labels_are_the_indices_of_the_sorted_class_folders_even_of_empty_ones(t
     (tmp_path / "n1" / "notes.txt").write_text("no image")
     (tmp_path / "synsets.txt").write_text("no image")
     found = folder.load(tmp_path, 8, quiet=True)
-    assert found.classes == ["n1", "n2", "n3"]
+    assert found.folders == found.classes == ["n1", "n2", "n3"]
     assert found.files == ["n1/z.jpg", "n3/a.PNG", "n3/b.JPEG"] and len(found) == 3
     assert found.t.tolist() == [0, 2, 2] and found.t.dtype == np.int64
 
@@ -58,6 +58,15 @@ def test_a_flat_folder_has_images_without_labels(tmp_path):
     found = folder.load(tmp_path, 8, quiet=True)
     assert found.files == ["a.png", "b.png"] and found.classes == []
     assert found.t.tolist() == [-1, -1] and found.t.dtype == np.int64
+
+
+def test_a_part_of_the_images_keeps_its_files_labels_and_classes(tmp_path):
+    images = [put(picture(8, 8), tmp_path / name) for name in ("a/0.png", "b/1.png", "b/2.png")]
+    part = folder.load(tmp_path, 8, quiet=True).only([2, 0])
+    assert part.files == ["b/2.png", "a/0.png"] and part.t.tolist() == [1, 0]
+    assert part.classes == ["a", "b"] and len(part) == 2
+    x, rows = part.images()
+    assert rows.tolist() == [0, 1] and (np.round(x[0] * 255) == levels(images[2])).all()
 
 
 @pytest.mark.parametrize(("names", "place", "said"), [
