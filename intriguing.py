@@ -11,7 +11,7 @@ from nets import lbfgs
 from nets.backend import to_device, to_host
 from nets.bracket import INSIDE, Bracket
 from nets.losses import softmax_cross_entropy
-from nets.net import CHUNK
+from nets.net import chunk
 
 # ---- Section 3: what the units of a layer mean, and random directions ------------------------
 
@@ -26,8 +26,8 @@ def phi(net, x, layer):
 
     Section 2.  x: (N, ...) of the host.  Returns (N, H) float64 on the host, an image a row.
     """
-    below = net.below(layer)
-    rows = [to_host(below.forward(to_device(x[i:i + CHUNK]))[0]) for i in range(0, len(x), CHUNK)]
+    below, n = net.below(layer), chunk(x)
+    rows = [to_host(below.forward(to_device(x[i:i + n]))[0]) for i in range(0, len(x), n)]
     return np.concatenate(rows).reshape(len(x), -1).astype(float)
 
 
@@ -85,6 +85,7 @@ def objective(net, x, target, c, r):
     Returns values (N,) in nats, gradients (N, ...), and the logits (N, K) on the way.
     """
     logits, caches = net.forward(x + r)
+    logits = logits.astype(float)           # from float32, say: its rounding stops the line search
     loss, dlogits = softmax_cross_entropy(logits, target)
     dr = net.backward(dlogits, caches)      # d(x + r)/dr = 1
     return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
@@ -107,7 +108,7 @@ def margin(logits, target):
 GTOL = 2e-3             # of each inner minimisation: its gradient, about that share of r
 FTOL = 1e-4             # and its gains, of |margin|: at the kinks of ReLU and max pooling, where
                         # the gradient does not fall, it would search on for hundreds of steps
-BATCH = 128             # images searched together: their solvers' memory, 10 MB, stays in cache
+BATCH = 128             # images searched together: MNIST's solvers, 10 MB, stay in cache
 CORRECTIONS = 5         # L-BFGS's memory; some ten steps from a warm start need no more
 ROUNDS = 40             # values of c at most; five do as a rule
 BOUNDARY_STEPS = 3      # of `step_onto_boundary`
@@ -121,24 +122,24 @@ def D(net, x, target, *, minimize=lbfgs.minimize, onto_boundary=False):
     gives the smallest r with f(x + r) = l.  The paper says "minimum c"; with c on |r|^2 that is
     the largest c that still succeeds.  D(x, f(x)) = x (printed as f(x)).
     net: anything with forward(x), backward(dlogits, caches) and predict(x), as nets.Net has
-    them; the first two work on arrays of the device, predict on NumPy's.  It is given float64:
-    cast it once, by net.astype("float64"), else NumPy does it each time.
+    them; the first two work on arrays of the device, predict on NumPy's.  It is given float64,
+    and may compute in less, as nets.Net does if its parameters are float32.
     x: (N, ...) pixels in [0, 1].  target: (N,) integers, or one for all.
     minimize: how the rows are minimised, `lbfgs.minimize` or another with its arguments.
     onto_boundary: a last step beyond the paper, see `step_onto_boundary`.
-    Returns (N, ...) float32 in [0, 1].  Each was checked to have the label l when exactly these
-    values are evaluated in float64; where none was found, all its pixels are NaN.
+    Returns (N, ...) float32 in [0, 1].  Each was checked to have the label l when the net is given
+    exactly these values; where none was found, all its pixels are NaN.
     Raises ValueError for pixels outside [0, 1], labels that the net has not, a net that gives NaN.
     """
     x, target = _checked(x, target)
-    found = np.empty(x.shape, np.float32)
-    for i in range(0, len(x), BATCH):
-        xs, targets = x[i:i + BATCH], target[i:i + BATCH]
+    found, n = np.empty(x.shape, np.float32), chunk(x, BATCH)
+    for i in range(0, len(x), n):
+        xs, targets = x[i:i + n], target[i:i + n]
         unit, steepest, log_c = _start(net, xs, targets)
         r = _search(net, xs, targets, unit, GTOL * steepest, log_c, minimize)
         if onto_boundary:
             r = step_onto_boundary(net, xs, targets, unit, r)
-        found[i:i + BATCH] = _verified(net, xs, targets, r)
+        found[i:i + n] = _verified(net, xs, targets, r)
     return found
 
 
@@ -230,7 +231,7 @@ def _start(net, x, target):
 
 
 def _verified(net, x, target, r):
-    """x + r as float32 in [0, 1] where it has the label in float64, NaN elsewhere: (N, ...)."""
+    """x + r as float32 in [0, 1] where it has the label, NaN elsewhere: (N, ...)."""
     found = np.full(x.shape, np.nan, np.float32)
     for push in PUSH:
         rows = np.flatnonzero(np.isnan(found.reshape(len(x), -1)[:, 0]) & ~np.isnan(square(r)))

@@ -1,11 +1,18 @@
 """Net: a list of layers, read forwards and backwards."""
 import copy
+import math
 
 import numpy as np
 
 from nets.backend import to_device, to_host
 
-CHUNK = 500    # images evaluated at a time where only the answers are kept: bounds the memory
+CHUNK = 500                                 # images evaluated at a time: as many at most,
+PIXELS = 5_000_000                          # and no more numbers: 32 photographs of AlexNet's
+
+
+def chunk(x, most=CHUNK):
+    """How many of images x (N, ...) are evaluated at a time: bounds the memory."""
+    return max(1, min(most, PIXELS // math.prod(x.shape[1:])))
 
 
 class Net:
@@ -13,6 +20,7 @@ class Net:
 
     phi_k is the output of the k-th layer that has parameters together with all that follows it
     up to the next one; phi_0 = x, phi_K = logits.  The softmax belongs to the loss.
+    It computes in the precision of its parameters, whatever it is given: see `astype`.
     """
 
     def __init__(self, layers):
@@ -20,7 +28,7 @@ class Net:
 
     def forward(self, x, rng=None):
         """x (N, ...) -> logits (N, K) and every layer's cache."""
-        caches = []
+        x, caches = self._cast(x), []
         for layer in self.layers:
             x, cache = layer.forward(x, rng)
             caches.append(cache)
@@ -28,13 +36,14 @@ class Net:
 
     def backward(self, dy, caches):
         """d loss / d logits (N, K) -> d loss / d x (N, ...): the chain rule, last layer first."""
+        dy = self._cast(dy)
         for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
             dy = layer.backward(dy, cache)
         return dy
 
     def gradients(self, dy, caches):
         """d loss / d logits (N, K) -> d loss / d parameter, in the order of `params`."""
-        grads = []
+        dy, grads = self._cast(dy), []
         first = min(i for i, layer in enumerate(self.layers) if layer.params)
         for i in range(len(self.layers) - 1, first - 1, -1):
             grads = self.layers[i].gradients(dy, caches[i]) + grads
@@ -57,11 +66,14 @@ class Net:
 
     def predict(self, x):
         """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host."""
-        labels = np.empty(len(x), int)
-        for i in range(0, len(x), CHUNK):
-            logits, _ = self.forward(to_device(x[i:i + CHUNK]))
-            labels[i:i + CHUNK] = to_host(logits.argmax(1))
+        labels, n = np.empty(len(x), int), chunk(x)
+        for i in range(0, len(x), n):
+            logits, _ = self.forward(to_device(x[i:i + n]))
+            labels[i:i + n] = to_host(logits.argmax(1))
         return labels
+
+    def _cast(self, z):
+        return z.astype(self.params[0].dtype, copy=False) if self.params else z
 
     def _cuts(self):
         """Where the list is cut into phi_1, ..., phi_K: K + 1 positions."""

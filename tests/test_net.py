@@ -112,8 +112,32 @@ def test_predict_in_chunks_is_predict_at_once(net, monkeypatch, chunk):
     net.params[-1][...] -= net.forward(to_device(x))[0].mean(0)     # so that no label always wins
     whole = net.predict(x)
     assert len(set(whole)) > 1
-    monkeypatch.setattr(nets_net, "CHUNK", chunk)
+    sizes, forward = [], net.forward
+    monkeypatch.setattr(nets_net, "PIXELS", 6 * chunk + 1)
+    monkeypatch.setattr(net, "forward", lambda x: sizes.append(len(x)) or forward(x))
     assert (net.predict(x) == whole).all()
+    assert max(sizes) == min(chunk, 10) and sum(sizes) == 10
+
+
+def test_images_evaluated_at_a_time_are_so_many_and_hold_so_many_numbers_at_most():
+    def shaped(*shape):
+        return np.broadcast_to(np.float32(0), shape)
+    assert nets_net.chunk(shaped(60_000, 1, 28, 28)) == nets_net.CHUNK
+    assert nets_net.chunk(shaped(60_000, 784), 128) == 128
+    assert nets_net.chunk(shaped(3, 3, 227, 227), 128) * 3 * 227 ** 2 <= nets_net.PIXELS
+    assert nets_net.chunk(shaped(3, 3, 4000, 4000)) == 1
+
+
+def test_a_net_computes_in_the_precision_of_its_parameters(net):
+    net = net.astype("float32")
+    x = to_device(np.random.default_rng(3).uniform(-9, 9, (10, 6)))
+    logits, caches = net.forward(x)
+    assert x.dtype == "float64" and logits.dtype == "float32"
+    dlogits = to_device(np.random.default_rng(4).normal(size=logits.shape))
+    assert net.backward(dlogits, caches).dtype == "float32"
+    assert {g.dtype.name for g in net.gradients(dlogits, caches)} == {"float32"}
+    same, _ = net.forward(x.astype("float32"))
+    assert (to_host(logits) == to_host(same)).all()
 
 
 def test_predict_of_no_images_is_no_labels(net):

@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 from toys import images
 
-import intriguing
 from intriguing import DISTRIBUTIONS, natural_direction, phi, random_direction, top_images
+from nets import net as net_module
 from nets.backend import to_device, to_host
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_phi_is_the_nets_activations_whatever_the_chunks(monkeypatch, sigmoid, layer):
     x, _ = images(5, 23)
-    monkeypatch.setattr(intriguing, "CHUNK", 7)
+    monkeypatch.setattr(net_module, "PIXELS", 7 * 20)
     found = phi(sigmoid, x, layer)
     expected = to_host(sigmoid.activations(to_device(x))[layer]).reshape(23, -1)
     assert found.shape == (23, (20, 12, 5)[layer]) and found.dtype == float
