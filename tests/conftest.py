@@ -3,9 +3,12 @@
 import socket
 
 import pytest
+from threadpoolctl import threadpool_limits
 from toys import trained
 
 from data import mnist
+
+threadpool_limits(1, "blas")                # of each worker of pytest's: there is one a core
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
 

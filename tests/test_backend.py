@@ -134,7 +134,7 @@ def test_the_stand_in_computes_and_keeps_its_results_on_the_device(standin):
 def test_the_core_runs_on_a_device_that_refuses_arrays_of_the_host():
     path = os.pathsep.join([str(ROOT / "tests" / "standin"), str(ROOT)])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
+        [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider",
          *[f"tests/test_{name}.py" for name in CORE]], cwd=ROOT, capture_output=True, text=True,
         env=os.environ | {"INTRIGUING_DEVICE": "gpu", "PYTHONPATH": path})
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
