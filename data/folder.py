@@ -137,7 +137,8 @@ class Photographs:
         """
         rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
         broken = 0
-        with tqdm(total=len(rows), desc="reading photographs", disable=self.quiet) as bar:
+        with tqdm(total=len(rows), desc="reading photographs", disable=self.quiet or None,
+                  leave=False) as bar:
             for part in np.split(rows, range(n, len(rows), n)):
                 x, kept = np.empty((len(part), 3, self.size, self.size), np.float32), []
                 for row in part:

@@ -16,7 +16,14 @@ ELSE = (  # command, minutes on two cores, what it needs
     ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the run in the README"),
     ("python -m experiments.attack --image digit.png --target 3", "1", "a picture of a digit"),
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
-    ("python -m experiments.benchmark", "2", "nothing: how fast the search is, and how near"),
+    ("python -m experiments.benchmark", "3", "nothing: how fast the search is, and how near"),
+    ("python -m experiments.benchmark --which alexnet", "1", "1 GB of memory: AlexNet, by layer"),
+    ("python -m experiments.train_alexnet --data cifar10", "30",
+     "CIFAR-10, downloaded (170 MB); or any folder of photographs, a folder a class"),
+    ("python -m experiments.figure3_4 --data cifar10", "2", "those weights"),
+    ("python -m experiments.figure5 --data cifar10 --target bird", "2", "those weights"),
+    ("python -m experiments.figure5 --weights bvlc --data imagenette --count 64", "10",
+     "BVLC's weights (243 MB) and Imagenette (342 MB), both downloaded"),
 )
 
 

@@ -1,6 +1,7 @@
 """How fast the search is and how near it comes, all measured in one run on one thread.
 
     python -m experiments.benchmark --count 256
+    python -m experiments.benchmark --which alexnet --weights runs/alexnet.npz --photographs cifar10
 
 (a) D as it is: a batch of images in lockstep.  (b) the same search with SciPy's public
 `scipy.optimize.minimize`, image by image.  (c) D with its last step onto the boundary, which is
@@ -12,6 +13,12 @@ Per image: milliseconds (the fastest of three runs), evaluations of the objectiv
 distortion, on (d)'s images for the comparison with it.  Training images that the net has right,
 targets (label + 1) mod 10.  Machines differ and are shared: compare ratios, and read the times
 beside the rate that the same thread reaches in a 2,048 x 2,048 float32 matrix product.
+
+--which alexnet: the net of 2012 at 227 pixels in float32, weights and images random: milliseconds
+an image of the objective's value and gradient, for batches of 1, 16 and 32; billions of additions
+and multiplications a second, counting those of the products, beside the matrix product's; memory;
+and each layer alone.  With --weights, the search besides, on ten photographs, in float32 and in
+float64.
 """
 import functools
 import time
@@ -19,7 +26,7 @@ import time
 import numpy as np
 from scipy.optimize import minimize
 
-from experiments import common, made
+from experiments import benchmark_alexnet, common, made
 from experiments.processes import over_processes, tick
 from intriguing import D, distortion, objective
 from nets import lbfgs
@@ -32,8 +39,13 @@ A, B, C, REFERENCE = ("(a) D, in lockstep", "(b) image by image", "(c) D, onto t
                       "(d) reference")
 
 
-def main(data="auto", count=256, seed=0, train="adam", workers=0, out="runs", quiet=False):
+def main(which="search", data="auto", count=256, seed=0, train="adam", weights="",
+         photographs="cifar10", workers=0, out="runs", quiet=False):
     flags, started = dict(locals()), common.start(out)
+    if which == "alexnet":
+        return of_alexnet(weights, photographs, seed, quiet, flags, started)
+    if which != "search":
+        raise ValueError(f"--which {which}: choose search or alexnet")
     data, (x, t), _ = common.load(data, quiet)
     rows, _ = common.sample(t, count, seed)
     jobs = []
@@ -57,6 +69,38 @@ def main(data="auto", count=256, seed=0, train="adam", workers=0, out="runs", qu
 ms and evaluations are per image.  {count:,} images, less those that a net has wrong; (d), and \
 LeNet, on the first {min(count, COMPARED)} of them; "above (d)" compares on these.""",
                 {"GFLOP/s": rate, **numbers})
+    return numbers
+
+
+def of_alexnet(weights, photographs, seed, quiet, flags, started):
+    """The other benchmark; arguments as main's."""
+    [(_, (found, layers))] = over_processes(benchmark_alexnet.measure, [()], 1,
+                                            len(benchmark_alexnet.BATCHES), "measuring", quiet)
+    [(_, rate)] = over_processes(matrix_product, [()], 1, 1, "measuring", quiet)
+    rows = [[n, common.cell(row["ms"]), common.cell(gflops := 1000 * row["GFLOP"] / row["ms"]),
+             common.cell(100 * gflops / rate), common.cell(row["MB"], digits=4)]
+            for n, row in found.items()]
+    numbers = {"GFLOP/s": rate, "batches": found, "layers": layers}
+    text = f"""\
+# AlexNet, on a thread that reaches {rate:.0f} GFLOP/s in a float32 matrix product
+
+{common.table(["batch", "ms an image", "GFLOP/s", "% of the product's", "peak MB"], rows)}
+
+Each layer, in a batch of 16, per image:
+
+{common.table(["layer", "ms forward", "ms backward", "GFLOP"],
+              [[name, *map(common.cell, row)] for name, *row in layers])}"""
+    if weights:
+        rows = benchmark_alexnet.precisions(weights, photographs, seed, quiet)
+        numbers["precisions"] = rows
+        text += f"""
+
+D of {benchmark_alexnet.COMPARED} photographs of {common.describe(photographs)} for {weights}, \
+each with the next label; moved: from pixels moved by some 1e-7, as rounding does:
+
+{common.table(["search in", *next(iter(rows.values()))],
+              [[how, *map(common.cell, row.values())] for how, row in rows.items()])}"""
+    common.save("benchmark-alexnet", main, flags, "none", started, text, numbers)
     return numbers
 
 

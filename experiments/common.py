@@ -18,14 +18,20 @@ import data as datasets
 from nets.store import write
 
 FLAGS = {                                   # they mean the same in every script
-    "data": "what images: auto (MNIST, or strokes where it cannot be had), mnist, strokes",
+    "data": "what images: digits, auto (MNIST, or strokes where it cannot be had), mnist, strokes; "
+            "or photographs, cifar10, imagenette, or a folder of them, a folder a class",
     "count": "how many images are attacked",
     "seed": "of everything random: nets' starts, samples, halves, targets, noise, directions",
     "image": "the picture of a digit, in any format that Pillow reads",
-    "target": "the wanted label, 0 to 9",
+    "target": "the wanted label: a digit, or the name of a class, ostrich or else bird if none is",
     "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
            "or on P2 (trained on that half)",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
+    "weights": "AlexNet's: bvlc (downloaded), or a file: .npz of train_alexnet, or .onnx",
+    "photographs": "as --data, for --weights",
+    "layer": "whose units: of those with weights, counted from 1",
+    "which": "search (of the nets for MNIST), or alexnet",
+    "strict": "end at the first broken photograph, instead of leaving it out",
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
     "out": "folder for the results",
@@ -114,8 +120,9 @@ def mean(a):
 
 def describe(name):
     """The data set's name as a caption gives it."""
-    return {"mnist": "MNIST",
-            "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)"}[name]
+    return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette",
+            "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)",
+            "none": "random images"}.get(name, f"the photographs in {name}")
 
 
 def sample(t, count, seed):
@@ -153,11 +160,12 @@ def table(head, rows):
 def save(stem, main, flags, data, started, text, numbers):
     """Write out/stem.md and out/stem.json, whole or not at all, and print the text.
 
-    data: the data set's name; what is not MNIST goes to a folder of its own name below `out`,
-    so that it never stands where MNIST's results do.  numbers: what the text shows, for JSON.
+    stem: the script's name, and, after a hyphen, which of its results.  data: the data set's name;
+    what is made of strokes goes to a folder of its own, see `folder`.  numbers: what the text
+    shows, for JSON.
     """
     out = folder(flags["out"], data)
-    cmd = command(stem, main, flags)
+    cmd = command(stem.partition("-")[0], main, flags)
     record = {"command": cmd, "flags": flags, "data": data,
               "seconds": round(time.time() - started, 1), "versions": versions(),
               "numbers": numbers}
@@ -170,8 +178,8 @@ def save(stem, main, flags, data, started, text, numbers):
 
 
 def folder(out, data):
-    """Where results on this data set go: `out` itself for MNIST, else a folder below it."""
-    return Path(out) if data == "mnist" else Path(out) / data
+    """Where results on this data set go: strokes never to where MNIST's results stand."""
+    return Path(out) / data if data == "strokes" else Path(out)
 
 
 def versions():

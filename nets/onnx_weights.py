@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data import archive
+from data import archive, imagenet
 from nets import alexnet, store
 from nets.backend import to_device, to_host
 from nets.net import Net
@@ -37,9 +37,27 @@ LARGEST = 10 ** 9                           # bytes of a file
 
 
 class Weights(NamedTuple):
-    name: str        # of the function in nets/alexnet.py
-    net: Net         # in float32
-    size: int        # pixels of an image's side
+    name: str       # of the function in nets/alexnet.py
+    net: Net        # in float32
+    size: int       # pixels of an image's side
+    short: int      # of a photograph's short side, out of whose centre they are cut
+    classes: list   # the class folder of each label, as data.imagenet.labels wants them
+
+    @property
+    def width(self):
+        """Of each hidden layer, as a share of AlexNet's."""
+        return self.net.params[12].shape[0] / 4096
+
+    @property
+    def said(self):
+        """What net it is, in words."""
+        scaled = "" if self.width == 1 else f" at {self.width:g} of its width"
+        return f"AlexNet ({self.name}{scaled}, {self.size} pixels)"
+
+    def anew(self, rng):
+        """The same net before training, float32."""
+        make = getattr(alexnet, self.name)
+        return make(rng, self.width, self.size, len(self.classes)).astype("float32")
 
 
 def weights(choice, quiet=False):
@@ -59,9 +77,10 @@ def weights(choice, quiet=False):
                      "or .npz")
 
 
-def save_npz(path, name, net):
-    """Save a net with the name of the function in nets/alexnet.py that made it."""
-    store.save_arrays(path, name=np.array(name),
+def save_npz(path, name, net, size, short, classes):
+    """Save a net with what Weights says of it."""
+    store.save_arrays(path, name=np.array(name), size=np.array(size), short=np.array(short),
+                      classes=np.array(classes, str),
                       **{f"p{i}": to_host(p) for i, p in enumerate(net.params)})
 
 
@@ -69,11 +88,21 @@ def load_npz(path):
     """Weights as save_npz saved them, or ValueError."""
     arrays = store.load_arrays(path)
     name = str(arrays.pop("name", None))
-    wanted = [f"p{i}" for i in range(len(AXES))]
-    if name not in IMAGE or set(arrays) != set(wanted):
+    labels = [f"p{i}" for i in range(len(AXES))]
+    if name not in IMAGE or set(arrays) != {"size", "short", "classes", *labels}:
         raise wrong(path, f"a net called {name!r} with arrays {sorted(arrays)}; expected "
-                    f"{' or '.join(IMAGE)} with p0 to {wanted[-1]}")
-    return fitted(path, name, {label: arrays[label] for label in wanted})
+                    f"{' or '.join(IMAGE)} with size, short, classes and p0 to {labels[-1]}")
+    found = fitted(path, name, {label: arrays[label] for label in labels})
+    size, short, classes = (arrays[label].tolist() for label in ("size", "short", "classes"))
+    sizes = range(found.size, found.size + 32)          # the same net takes them all
+    if type(size) is not int or type(short) is not int or size not in sizes or short < size:
+        raise wrong(path, f"images of {size} pixels out of {short}; this net takes {sizes[0]} to "
+                    f"{sizes[-1]}, out of as many at least")
+    K = found.net.params[-1].size
+    if arrays["classes"].dtype.kind != "U" or arrays["classes"].shape != (K,):
+        raise wrong(path, f"its classes are {arrays['classes'].dtype} "
+                    f"{arrays['classes'].shape}, expected the names of the net's {K}")
+    return found._replace(size=size, short=short, classes=classes)
 
 
 def load_onnx(path):
@@ -159,7 +188,9 @@ def fitted(path, name, arrays):
         params.append(to_device(a))         # a copy, for a file's own array cannot be written to
     for layer in net.layers:
         layer.params, params = params[:len(layer.params)], params[len(layer.params):]
-    return Weights(name, net, size)
+    K = net.params[-1].size
+    classes = imagenet.WNIDS if len(imagenet.WNIDS) == K else [f"class {i}" for i in range(K)]
+    return Weights(name, net, size, round(size * 256 / IMAGE[name]), classes)   # full: out of 256
 
 
 def unfilled(name, arrays):

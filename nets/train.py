@@ -1,8 +1,12 @@
-"""Training, two ways: full-batch L-BFGS, believed to be the paper's, and mini-batch Adam.
+"""Training, two ways: full-batch L-BFGS, believed to be the paper's, and steps on mini-batches,
+Adam's or those of momentum.
 
-Both minimise a cost: a function of a batch that returns its value and its gradient in every
+All minimise a cost: a function of a batch that returns its value and its gradient in every
 parameter.  `classification` makes the paper's: mean cross-entropy plus weight decay.
 """
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
 import numpy as np
 
 from nets import lbfgs
@@ -32,18 +36,27 @@ def decay(params, lams, reading="half"):
     return value, grads
 
 
-def classification(net, lams, reading="half"):
-    """The cost of a classifier: mean cross-entropy + weight decay.
+def cross_entropy(net):
+    """The cost of a classifier without weight decay: mean cross-entropy.
 
-    Returns cost(x, t) -> value in nats, gradients in the order of net.params;
+    Returns cost(x, t, rng) -> value in nats, gradients in the order of net.params;
     x (N, ...) and t (N,) on the device.
     """
     def cost(x, t, rng=None):
         logits, caches = net.forward(x, rng)
         loss, dlogits = softmax_cross_entropy(logits, t)
-        value, grads = decay(net.params, lams, reading)
-        grads = [g + d for g, d in zip(net.gradients(dlogits / len(x), caches), grads, strict=True)]
-        return float(loss.mean(dtype="float64")) + value, grads
+        return float(loss.mean(dtype="float64")), net.gradients(dlogits / len(x), caches)
+    return cost
+
+
+def classification(net, lams, reading="half"):
+    """The cost of a classifier: mean cross-entropy + weight decay.  As `cross_entropy`."""
+    entropy = cross_entropy(net)
+
+    def cost(x, t, rng=None):
+        value, grads = entropy(x, t, rng)
+        more, decays = decay(net.params, lams, reading)
+        return value + more, [g + d for g, d in zip(grads, decays, strict=True)]
     return cost
 
 
@@ -92,31 +105,118 @@ def _mean_over_chunks(cost, x, t, size=2000):
     return value, grads
 
 
-def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
-    """Train by Adam (Kingma and Ba 2015) on mini-batches, in place.
+class Adam:
+    """m <- m + 0.1 (g - m),  v <- v + 0.001 (g^2 - v),  w <- w - eps (m / sqrt(v) + decay w).
 
-    The rate falls linearly from `rate` towards 0, which averages out the noise of the batches.
+    Kingma and Ba (2015), m and v divided by what they lack because they start from 0, as the end
+    of their section 2 has it.  With decay, AdamW: Loshchilov and Hutter (2019).
+    State: the number of steps, every m, every v.
+    """
+
+    def __init__(self, params, decay=0.0):
+        self.params, self.decay = params, decay
+        self.steps = xp.zeros(())
+        self.mean = [xp.zeros_like(p) for p in params]
+        self.square = [xp.zeros_like(p) for p in params]
+        self.state = [self.steps, *self.mean, *self.square]
+
+    def step(self, grads, rate):
+        """One step along the gradients, one a parameter, with eps = rate; in place."""
+        self.steps += 1
+        step = int(self.steps)
+        size = rate * ((1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step))
+        for w, g, m, v in zip(self.params, grads, self.mean, self.square, strict=True):
+            m += 0.1 * (g - m)
+            v += 0.001 * (g * g - v)
+            if self.decay and w.ndim > 1:   # biases have one axis
+                w -= rate * self.decay * w
+            w -= size * m / (xp.sqrt(v) + 1e-8)
+
+
+class Momentum:
+    """v <- 0.9 v - decay eps w - eps g,  w <- w + v.  State: every v.
+
+    Krizhevsky et al. (2012), section 5, where decay is 0.0005; as in their code, biases have none.
+    """
+
+    def __init__(self, params, decay=0.0):
+        self.params, self.decay = params, decay
+        self.state = [xp.zeros_like(p) for p in params]
+
+    def step(self, grads, rate):
+        """One step along the gradients, one a parameter, with eps = rate; in place."""
+        for w, g, v in zip(self.params, grads, self.state, strict=True):
+            v *= 0.9
+            if self.decay and w.ndim > 1:
+                v -= self.decay * rate * w
+            v -= rate * g
+            w += v
+
+
+SCHEDULES = {                               # the rate's share of the first one, at a share of
+    "linear": lambda done: 1 - done,        # the steps; both average out the noise of batches
+    "cosine": lambda done: (1 + np.cos(np.pi * done)) / 2,
+}
+
+
+def rates(schedule, rate, epochs, images, batch):
+    """The rate of each step: `epochs` lists of one for each whole batch, falling from `rate`.
+
+    schedule: a key of SCHEDULES.  A set of fewer images than a batch is one batch.
+    """
+    batches = images // min(batch, images)
+    done = np.arange(epochs * batches) / (epochs * batches)
+    return (rate * SCHEDULES[schedule](done)).reshape(epochs, batches).tolist()
+
+
+def one_epoch(optimiser, cost, x, t, rates, rng, batch):
+    """A step of the optimiser for each of len(rates) batches: images in an order drawn by rng.
+
+    cost: as `cross_entropy` returns it; rng is given to it too.  x: (N, ...), t: (N,) on the
+    device.  rates: of each step.  Returns the cost of each batch before its step, a list.
+    """
+    order = to_device(rng.permutation(len(x)))
+    values = []
+    for i, rate in enumerate(rates):
+        rows = order[i * batch:(i + 1) * batch]
+        value, grads = cost(x[rows], t[rows], rng)
+        optimiser.step(grads, rate)
+        values.append(value)
+    return values
+
+
+def in_threads(cost, shard):
+    """The same cost, its batches divided into shards of so many images, each in a thread.
+
+    A mean over images, so the shards' costs are averaged, always in their order: the number of
+    cores changes nothing.  rng gives each shard one of its own.  BLAS should have one thread.
+    """
+    pool = ThreadPoolExecutor()
+
+    def of_shards(x, t, rng):
+        starts = range(0, len(x), shard)
+        tasks = [pool.submit(copy_context().run, cost, x[i:i + shard], t[i:i + shard], one)
+                 for i, one in zip(starts, rng.spawn(len(starts)), strict=True)]
+        parts = [task.result() for task in tasks]       # in its context is what NumPy warns of
+        shares = [len(x[i:i + shard]) / len(x) for i in starts]
+        values, grads = zip(*parts, strict=True)
+        return (sum(share * value for share, value in zip(shares, values, strict=True)),
+                [sum(share * g for share, g in zip(shares, of_one, strict=True))
+                 for of_one in zip(*grads, strict=True)])
+    return of_shards
+
+
+def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
+    """Train by Adam on mini-batches, in place, while the rate falls linearly from `rate` to 0.
+
     x (N, ...), t (N,) and the rest as for `fit_lbfgs`; rng draws the batches; tick is called
     after every epoch with the value of its last batch.
     """
-    mean = [xp.zeros_like(p) for p in params]
-    square = [xp.zeros_like(p) for p in params]
-    batch = min(batch, len(x))              # a set smaller than a batch is one batch
-    steps = epochs * (len(x) // batch)
-    step = 0
-    for _ in range(epochs):
-        order = to_device(rng.permutation(len(x)))
-        for i in range(0, len(x) - batch + 1, batch):
-            value, grads = cost(x[order[i:i + batch]], t[order[i:i + batch]], rng)
-            size = rate * (1 - step / steps)
-            step += 1
-            size *= (1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step)      # of the means from 0
-            for p, g, m, v in zip(params, grads, mean, square, strict=True):
-                m += 0.1 * (g - m)
-                v += 0.001 * (g * g - v)
-                p -= size * m / (xp.sqrt(v) + 1e-8)
+    adam = Adam(params)
+    for of_epoch in rates("linear", rate, epochs, len(x), batch):
+        values = one_epoch(adam, cost, x, t, of_epoch, rng, batch)
         if tick:
-            tick(value)
+            tick(values[-1])
 
 
 def error(net, x, t):

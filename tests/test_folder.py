@@ -1,6 +1,7 @@
 """Photographs in a folder: listed and labelled, decoded, cut; and what is said of broken ones."""
 
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -117,10 +118,13 @@ def test_batches_are_the_images_n_at_a_time(tmp_path):
     assert found.images([])[0].shape == (0, 3, 8, 8)
 
 
-def test_a_progress_bar_is_shown_unless_quiet(tmp_path, capsys):
+def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(tmp_path, capsys, monkeypatch):
     put(picture(), tmp_path / "a.png")
     folder.load(tmp_path, 8).images()
-    assert "100%" in capsys.readouterr().err
+    assert capsys.readouterr().err == ""                # a file of bars is no use to anybody
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    folder.load(tmp_path, 8).images()
+    assert "reading photographs" in capsys.readouterr().err
     folder.load(tmp_path, 8, quiet=True).images()
     assert capsys.readouterr() == ("", "")
 

@@ -153,7 +153,7 @@ def test_the_published_shapes_make_the_published_net(family):
             arrays[len(arrays)] = np.broadcast_to(np.float32(0), s)
     found = onnx_weights.fitted("published", family, arrays)
     assert [p.shape for p in found.net.params] == [a.shape for a in arrays.values()]
-    assert found.size == {"bvlc": 227, "torchvision": 224}[family]
+    assert (found.size, found.short) == ({"bvlc": 227, "torchvision": 224}[family], 256)
 
 
 def test_no_random_number_is_drawn(onnx, written, monkeypatch):
@@ -406,15 +406,16 @@ def test_another_choice_is_an_error_with_the_choices(choice):
 # ---- Our own format --------------------------------------------------------------------------
 
 ZEROS = SimpleNamespace(normal=lambda mean, std, shape: np.zeros(shape))
+NAMES = ["bird", "chien", "猫", "frog", "horse", "ship", "truck"]
 
 
 @pytest.mark.parametrize("name", ["krizhevsky2012", "bvlc", "torchvision"])
 def test_a_net_of_ours_comes_back_with_its_name_and_constants(tmp_path, name):
     path = str(tmp_path / "net.npz")
     net = getattr(alexnet, name)(np.random.default_rng(0), 1 / 16, 99, 7).astype("float32")
-    onnx_weights.save_npz(path, name, net)
+    onnx_weights.save_npz(path, name, net, 99, 111, NAMES)
     found = weights(path)
-    assert found.name == name
+    assert (found.name, found.size, found.short, found.classes) == (name, 99, 111, NAMES)
     for p, q in zip(net.params, found.net.params, strict=True):
         assert p.dtype == q.dtype and np.array_equal(to_host(p), to_host(q))
     x = to_device(np.random.default_rng(1).uniform(size=(2, 3, 99, 99)).astype("float32"))
@@ -423,17 +424,25 @@ def test_a_net_of_ours_comes_back_with_its_name_and_constants(tmp_path, name):
 
 @pytest.mark.parametrize(("change", "said"), [
     ({"name": np.array("lenet")}, "a net called 'lenet' with arrays .*; expected krizhevsky2012"),
-    ({"p16": np.zeros(3)}, r"'p16'.*\]; expected .* with p0 to p15"),
+    ({"p16": np.zeros(3)}, "'p16'.*; expected .* with size, short, classes and p0 to p15"),
     ({"p3": np.zeros(3)}, r"p3 is \(3,\), expected \(16,\)"),
     ({"p3": np.full(16, np.nan)}, "p3 holds what is not a finite number"),
     ({"p3": np.full(16, 1e300)}, "p3 holds what is not a finite number"),
     ({"p3": np.zeros(16, int)}, "p3 holds what is not a finite number"),
     ({"p3": np.array("bias")}, r"arrays of \[4, 1, 4, 0, "),
-], ids=["name", "more", "shape", "nan", "too large", "integers", "axes"])
+    ({"classes": np.array(NAMES[:6])}, r"its classes are <U5 \(6,\), expected the names of .* 7"),
+    ({"classes": np.arange(7)}, r"its classes are int64 \(7,\), expected the names of the net's 7"),
+    ({"size": np.array(67)}, "images of 67 pixels out of 111; this net takes 99 to 130, out of"),
+    ({"size": np.array(131)}, "images of 131 pixels out of 111; this net takes 99 to 130"),
+    ({"size": np.array(99.5)}, "images of 99.5 pixels"),
+    ({"short": np.array(98)}, "images of 99 pixels out of 98; .* out of as many at least"),
+    ({"short": np.array([111])}, r"images of 99 pixels out of \[111\]"),
+], ids=["name", "more", "shape", "nan", "too large", "integers", "axes", "classes", "numbers",
+        "small", "large", "half", "short", "list"])
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_an_npz_that_does_not_fit_is_told_of_in_one_line(tmp_path, change, said):
     path = str(tmp_path / "net.npz")
-    onnx_weights.save_npz(path, "bvlc", alexnet.bvlc(ZEROS, 1 / 16, 99, 7))
+    onnx_weights.save_npz(path, "bvlc", alexnet.bvlc(ZEROS, 1 / 16, 99, 7), 99, 111, NAMES)
     store.save_arrays(path, **store.load_arrays(path) | change)
     refused(path, said)
 

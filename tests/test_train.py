@@ -1,4 +1,7 @@
-"""Training: weight decay in its readings, the cost's gradient, L-BFGS to the optimum, Adam."""
+"""Training: weight decay in its readings, the cost's gradient, L-BFGS to the optimum, and steps on
+mini-batches against the formulas as they are printed."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from gradcheck import BOUND, numeric, relative_error
@@ -9,12 +12,19 @@ from nets.backend import to_device, to_host
 from nets.fc import fc
 from nets.train import (
     DECAYS,
+    SCHEDULES,
+    Adam,
+    Momentum,
     _mean_over_chunks,
     classification,
+    cross_entropy,
     decay,
     error,
     fit_adam,
     fit_lbfgs,
+    in_threads,
+    one_epoch,
+    rates,
 )
 
 READINGS = ["half", "whole", "per unit"]
@@ -82,6 +92,15 @@ def test_the_cost_is_the_mean_cross_entropy_and_the_decay(toy):
     W, b = map(to_host, net.params)
     expected = -log_softmax(x @ W + b, 1)[range(60), t].mean() + 0.2 / 2 * (W ** 2).sum()
     assert classification(net, (0.2,))(*toy)[0] == pytest.approx(expected)
+
+
+def test_cross_entropy_is_the_cost_without_decay(toy):
+    net = net_of(4, 5, 3)
+    value, grads = cross_entropy(net)(*toy)
+    other, others = classification(net, (0.0, 0.0))(*toy)
+    assert value == other
+    for a, b in zip(grads, others, strict=True):
+        assert (to_host(a) == to_host(b)).all()
 
 
 def test_in_chunks_the_cost_and_its_gradients_are_those_of_all_images_at_once(toy):
@@ -187,9 +206,167 @@ def test_adam_takes_fewer_images_than_a_batch_as_one_batch(toy):
     assert (to_host(few.params[0]) == to_host(whole.params[0])).all()
 
 
+def test_fit_adam_is_bit_for_bit_the_loop_written_out():
+    """So that a change of the code never changes the nets of MNIST."""
+    rng = np.random.default_rng(0)
+    x = to_device(rng.random((130, 7)).astype("float32"))
+    t = to_device(rng.integers(0, 3, 130))
+    net, plain, lams = *(net_of(7, 6, 3).astype("float32") for _ in range(2)), (0.1, 0.2)
+    fit_adam(net.params, classification(net, lams), x, t, 3, 0.01, np.random.default_rng(1), 40)
+    rng, step = np.random.default_rng(1), 0
+    m, v = ([to_device(np.zeros(p.shape, "float32")) for p in plain.params] for _ in range(2))
+    for _ in range(3):
+        order = to_device(rng.permutation(130))
+        for i in (0, 40, 80):                # the last ten of each order are left out
+            rows = order[i:i + 40]
+            grads = classification(plain, lams)(x[rows], t[rows], rng)[1]
+            size = 0.01 * (1 - step / 9)
+            step += 1
+            size *= (1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step)
+            for j, g in enumerate(grads):
+                m[j] = m[j] + 0.1 * (g - m[j])
+                v[j] = v[j] + 0.001 * (g * g - v[j])
+                plain.params[j] -= size * m[j] / (v[j] ** 0.5 + 1e-8)
+    for p, q in zip(net.params, plain.params, strict=True):
+        assert p.dtype == "float32" and (to_host(p) == to_host(q)).all()
+
+
+# ---- The steps of the optimisers -------------------------------------------------------------
+
+
+@pytest.fixture
+def weights():
+    """A weight of two axes and a bias of one, on the device, and what they are."""
+    start = [np.array([[1.0, -2], [3, 0.5]]), np.array([4.0, -1])]
+    return [to_device(w.copy()) for w in start], start
+
+
+GRADS = [[np.array([[0.1, 0.2], [-0.3, 1]]), np.array([0.5, -0.7])],
+         [np.array([[1.0, -0.2], [0.3, 2]]), np.array([0.1, 0.2])]]
+RATES = [0.1, 0.04]                          # of two steps
+
+
+def stepped(optimiser):
+    for grads, rate in zip(GRADS, RATES, strict=True):
+        optimiser.step([to_device(g) for g in grads], rate)
+    return [to_host(w) for w in optimiser.params]
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3])
+def test_momentum_steps_as_krizhevsky_2012_prints_it_but_biases_do_not_decay(weights, lam):
+    params, start = weights
+    found = stepped(Momentum(params, lam))
+    for i, w in enumerate(start):
+        v, own = 0, lam if i == 0 else 0
+        for grads, eps in zip(GRADS, RATES, strict=True):
+            v = 0.9 * v - own * eps * w - eps * grads[i]
+            w = w + v
+        assert found[i] == pytest.approx(w, abs=1e-12)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3])
+def test_adam_steps_as_loshchilov_and_hutter_print_it_but_biases_do_not_decay(weights, lam):
+    """Algorithm 2 of "Decoupled weight decay regularization": the rate scales the decay too."""
+    params, start = weights
+    found = stepped(Adam(params, lam))
+    for i, w in enumerate(start):
+        m, v, own = 0, 0, lam if i == 0 else 0
+        for step, (grads, eps) in enumerate(zip(GRADS, RATES, strict=True), 1):
+            m = 0.9 * m + 0.1 * grads[i]
+            v = 0.999 * v + 0.001 * grads[i] ** 2
+            m_hat, v_hat = m / (1 - 0.9 ** step), v / (1 - 0.999 ** step)
+            w = w - eps * (m_hat / np.sqrt(v_hat) + own * w)
+        assert found[i] == pytest.approx(w, abs=1e-6)       # theirs adds 1e-8 elsewhere
+
+
+@pytest.mark.parametrize("optimiser", [Adam, Momentum])
+def test_the_state_is_all_that_an_optimiser_keeps(weights, optimiser):
+    params, start = weights
+    whole = stepped(optimiser(params, 0.3))
+    first = optimiser([to_device(w.copy()) for w in start], 0.3)
+    first.step([to_device(g) for g in GRADS[0]], RATES[0])
+    second = optimiser(first.params, 0.3)
+    for a, b in zip(second.state, first.state, strict=True):
+        a[...] = b
+    second.step([to_device(g) for g in GRADS[1]], RATES[1])
+    for a, b in zip(whole, second.params, strict=True):
+        assert (a == to_host(b)).all()
+
+
+@pytest.mark.parametrize("schedule", list(SCHEDULES))
+@pytest.mark.parametrize(("optimiser", "rate"), [(Adam, 0.5), (Momentum, 0.02)])
+def test_every_optimiser_and_schedule_finds_the_bottom_of_a_bowl_from_noisy_slopes(
+        optimiser, rate, schedule):
+    """The images are points, the cost half the mean squared distance to them: w -> their mean."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal([3, -4], 0.5, (200, 2)), np.zeros((1, 2))
+    params = [to_device(w)]
+
+    def cost(x, t, rng):
+        away = params[0] - x.mean(0)
+        return float((away ** 2).sum()) / 2, [away]
+
+    steps = optimiser(params)
+    for of_epoch in rates(schedule, rate, 40, 200, 10):
+        values = one_epoch(steps, cost, to_device(x), to_device(x[:, 0]), of_epoch, rng, 10)
+    assert to_host(params[0])[0] == pytest.approx(x.mean(0), abs=0.02)
+    assert len(values) == 20
+
+
+def test_the_rate_falls_linearly_or_as_half_a_cosine_over_all_whole_batches():
+    assert list(SCHEDULES) == ["linear", "cosine"]
+    assert rates("linear", 0.8, 2, 23, 10) == [[0.8, pytest.approx(0.6)],
+                                               [0.4, pytest.approx(0.2)]]
+    half = np.sqrt(0.5)
+    assert np.array(rates("cosine", 2.0, 2, 23, 10)) == pytest.approx(
+        np.array([[2, 1 + half], [1, 1 - half]]))
+    assert rates("linear", 1.0, 2, 5, 10) == [[1.0], [0.5]]         # fewer images than a batch
+    assert type(rates("cosine", 1.0, 1, 1, 1)[0][0]) is float       # float32 stays float32
+    with pytest.raises(KeyError, match="by hand"):
+        rates("by hand", 1.0, 1, 1, 1)
+
+
+def test_an_epoch_takes_every_image_once_in_an_order_drawn_and_leaves_out_what_fills_no_batch():
+    x, seen = to_device(np.arange(23.0)), []
+
+    def cost(x, t, rng):
+        assert (to_host(x) == to_host(t)).all()
+        seen.append(to_host(x).astype(int).tolist())
+        return float(len(seen)), [rng.random(())]
+
+    steps = []
+    optimiser = SimpleNamespace(step=lambda grads, rate: steps.append(rate))
+    values = one_epoch(optimiser, cost, x, x, [0.5, 0.25], np.random.default_rng(3), 10)
+    order = np.random.default_rng(3).permutation(23).tolist()
+    assert seen == [order[:10], order[10:20]]
+    assert (values, steps) == ([1.0, 2.0], [0.5, 0.25])
+
+
 def test_error_is_the_share_of_images_with_another_label(toy):
     net = net_of(4, 3)
     t = net.predict(toy[0])
     assert error(net, toy[0], t) == 0
     t[:15] = (t[:15] + 1) % 3
     assert error(net, toy[0], to_device(t)) == 15 / 60
+
+
+@pytest.mark.parametrize("shard", [1, 3, 8, 100])
+def test_a_cost_in_threads_is_the_same_cost(shard):
+    rng = np.random.default_rng(0)
+    net = fc((5, 4, 3), rng)
+    x, t = to_device(rng.normal(size=(8, 5))), to_device(rng.integers(0, 3, 8))
+    cost = classification(net, [0.1, 0.2])
+    expected, slopes = cost(x, t)
+    found, grads = in_threads(cost, shard)(x, t, np.random.default_rng(1))
+    assert found == pytest.approx(expected)
+    for g, s in zip(grads, slopes, strict=True):
+        assert to_host(g) == pytest.approx(to_host(s))
+
+
+def test_each_shard_gets_its_own_random_numbers_whatever_the_number_of_threads():
+    def cost(x, t, rng):
+        return float(rng.random()), [x.sum(0)]
+    x, t = to_device(np.ones((6, 2))), to_device(np.zeros(6, int))
+    values = [in_threads(cost, shard)(x, t, np.random.default_rng(1))[0]
+              for shard in (2, 2, 3, 6)]
+    assert values[0] == values[1] and len(set(values)) == 3

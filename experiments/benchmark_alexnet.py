@@ -1,0 +1,104 @@
+"""How fast AlexNet is, for experiments.benchmark: milliseconds, share of the machine, memory."""
+import resource
+import sys
+import time
+
+import numpy as np
+
+import data as datasets
+from data.imagenet import labels
+from experiments import common
+from experiments.figure5 import recognised
+from experiments.processes import tick
+from intriguing import D, distortion, objective
+from nets import alexnet
+from nets.backend import to_device, to_host
+from nets.conv import Conv
+from nets.layers import Dense
+from nets.onnx_weights import weights as read_weights
+
+BATCHES = (1, 16, 32)
+REPEATS = 3
+COMPARED = 10                               # photographs searched in float32 and in float64
+
+
+def measure(size=227, width=1):
+    """In a worker, on one thread: AlexNet of 2012 in float32, its weights and images random.
+
+    Returns {batch: {ms, GFLOP, MB}}, ms and GFLOP (10^9 operations) an image of objective's value
+    and gradient, MB the process's peak so far; and [[layer, ms forward, ms backward, GFLOP]].
+    """
+    rng = np.random.default_rng(0)
+    net = alexnet.krizhevsky2012(rng, width, size).astype("float32")
+    found = {}
+    for n in BATCHES:
+        x, r = rng.random((n, 3, size, size), np.float32), np.zeros((n, 3, size, size))
+        args = [to_device(a) for a in (x, rng.integers(0, 1000, n), np.ones(n), r)]
+        found[n] = {"ms": fastest(objective, net, *args) / n, "MB": peak()}
+        tick()
+    layers = each_layer(net, to_device(x[:16]))
+    for row in found.values():
+        row["GFLOP"] = sum(gflop for *_, gflop in layers)
+    return found, layers
+
+
+def each_layer(net, x):
+    """[[name, ms forward, ms backward, GFLOP of both]] of every layer, an image of x."""
+    rows, n = [], len(x)
+    for layer in net.layers:
+        y, cache = layer.forward(x)
+        rows.append([type(layer).__name__, fastest(layer.forward, x) / n,
+                     fastest(layer.backward, y, cache) / n, operations(layer, y) / n / 1e9])
+        x = y
+    return rows
+
+
+def operations(layer, y):
+    """Additions and multiplications of forward and backward together, those of products alone."""
+    if isinstance(layer, Conv):             # each of y's numbers is a sum over one filter
+        return 4 * y.size * layer.params[0][0].size
+    return 4 * y.size * len(layer.params[0]) if isinstance(layer, Dense) else 0
+
+
+def fastest(function, *args):
+    """Milliseconds of the fastest of REPEATS calls."""
+    times = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        to_host(function(*args)[0][:1])     # a GPU has then finished
+        times.append(1000 * (time.perf_counter() - begin))
+    return min(times)
+
+
+def peak():
+    """The most memory that this process has had, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024      # bytes there, KB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def precisions(weights, data, seed, quiet):
+    """D of COMPARED photographs, each with the next label, in float32 and in float64.
+
+    The third row is the control: in float64, from pixels moved by some 1e-7.  At the kinks of ReLU
+    and max pooling a rounding decides where a search goes on, so that some end elsewhere.
+    Returns {how: {ms, av. distortion, and, of its distortions, how many % are within 2 % of
+    those in float64, and by how many % the mean is above theirs}}.
+    """
+    model = read_weights(weights, quiet)
+    _, _, photographs = datasets.photographs(data, model.size, model.short, quiet=quiet)
+    t, names = labels(photographs, model.classes)
+    x, t, *_ = recognised(model.net, photographs, t, -1, COMPARED, seed)
+    moved = np.clip(x + 1e-7 * np.random.default_rng(seed).normal(size=x.shape), 0, 1)
+    rows, sizes = {}, {}
+    for how, (image, dtype) in {"float64": (x, "float64"), "float32": (x, "float32"),
+                                "float64, moved": (moved, "float64")}.items():
+        net, begin = model.net.astype(dtype), time.perf_counter()
+        found = D(net, image, (t + 1) % len(names))
+        rows[how] = {"ms": 1000 * (time.perf_counter() - begin) / len(x)}
+        sizes[how] = distortion(x, found)
+    for how, row in rows.items():
+        ratio = sizes[how] / sizes["float64"]
+        row |= {"av. distortion": common.mean(sizes[how]),
+                "within 2 % of float64": 100 * float((abs(ratio - 1) < 0.02).mean()),
+                "mean above %": 100 * (sizes[how].mean() / sizes["float64"].mean() - 1)}
+    return rows
