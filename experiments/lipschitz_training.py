@@ -1,0 +1,143 @@
+"""The penalty that the paper suggests in section 4.3 and never tried: small norms by training.
+
+    python -m experiments.lipschitz_training
+    python -m experiments.lipschitz_training --count 1024 --seeds 3
+    python -m experiments.lipschitz_training --net LeNet
+
+A net trained with mu log L added to its cost, L the product of its layers' norms, for several mu;
+everything else is as for Table 1, mu = 0 is that net.  Of each: errors; L, the proven bound of
+|logits(x) - logits(x + r)| / |r|; the average distortion that takes the accuracy to 0, on
+`count` training images, each with a target drawn from the nine wrong labels; and transfer, the
+error on the images made for the net of another seed and the same mu.  Mean and standard
+deviation over the seeds.  What is trained and found is kept: an interrupted run goes on.
+"""
+import contextlib
+
+import numpy as np
+
+import data as datasets
+from experiments import common, made
+from experiments.processes import over_processes, tick
+from intriguing import distortion, transfer
+from nets import fc, lenet, store, train
+from nets.backend import to_device
+from nets.norms import lipschitz_bound
+from nets.penalty import penalised
+
+MU = {"FC100-100-10": (0, 0.003, 0.01, 0.03, 0.1, 0.3), "LeNet": (0, 0.01, 0.1)}
+EPOCHS = {"FC100-100-10": made.EPOCHS, "LeNet": lenet.EPOCHS}
+RATES = {"FC100-100-10": made.RATE, "LeNet": lenet.RATE}      # of Adam, as in Table 1's quick run
+COLUMNS = ("train error %", "test error %", "L", "av. min. distortion", "not found", "transfer %")
+
+
+def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, workers=0, out="runs",
+         quiet=False):
+    flags, started = dict(locals()), common.start(out)
+    if net not in MU:
+        raise ValueError(f"--net {net}: choose {' or '.join(MU)}")
+    if seeds < 1:
+        raise ValueError(f"--seeds {seeds}: expected 1 or more")
+    data, training, test = common.load(data, quiet)
+    rows, targets = common.sample(training[1], count, seed)
+    arms = [(mu, s) for mu in MU[net] for s in range(seed, seed + seeds)]
+    nets = trained(net, arms, data, workers, quiet)
+    x, t = training[0][rows], training[1][rows]
+    images = made.distorted(nets, x, t, targets, data, workers, quiet)
+    found = {arm: measured(nets[arm], images[arm], x, t, training, test) for arm in arms}
+    for mu in MU[net]:
+        for arm, value in transferred([(mu, s) for _, s in arms[:seeds]], nets, images, t).items():
+            found[arm]["transfer %"] = value
+    table = [[f"{mu:g}", *(spread([found[mu, s][column] for _, s in arms[:seeds]])
+                           for column in COLUMNS)] for mu in MU[net]]
+    stem = "lipschitz_training" + ("" if net == "FC100-100-10" else f"-{net}")
+    numbers = {f"mu {mu:g}, seed {s}": row for (mu, s), row in found.items()}
+    common.save(stem, main, flags, data, started, f"""\
+# {net} trained with mu log L added to its cost
+
+{common.table(["mu", *COLUMNS], table)}
+
+{seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}; {count:,} training images \
+attacked, each with a target drawn from the nine wrong labels; those that the net has wrong \
+already left out.  L: the product of the layers' norms and of the slopes of what stands between \
+them, a proven bound of |logits(x) - logits(x + r)| / |r|.  Trained by Adam, {EPOCHS[net]} epochs \
+from rate {RATES[net]}.{claims(found, MU[net], arms[:seeds])}""", numbers)
+    return numbers
+
+
+def trained(name, arms, data, workers, quiet):
+    """{(mu, seed): net}, trained or from the cache, in float64."""
+    nets = {arm: made.build(name, arm[1]) for arm in arms}
+    paths = {(mu, s): made.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
+                                           f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
+    todo = [arm for arm in arms if not paths[arm].exists()]
+    if todo:
+        common.writable(made.CACHE / data, "trained nets are kept there")
+        jobs = [(name, data, *arm) for arm in todo]
+        with contextlib.closing(over_processes(train_arm, jobs, workers, 100 * len(jobs),
+                                               "training", quiet)) as done:
+            for i, net in done:
+                store.save(paths[todo[i]], net)
+    for arm, net in nets.items():
+        store.load(paths[arm], net)
+    return {arm: net.astype("float64") for arm, net in nets.items()}
+
+
+def train_arm(name, data, mu, seed):
+    """In a worker: the named net, trained with the penalty mu log L, from this seed."""
+    _, (x, t), _ = datasets.load(data, quiet=True)
+    net = made.build(name, seed)
+    lams = fc.NETS[name][1] if name in fc.NETS else [0.0] * lenet.LAYERS
+    cost = train.classification(net, lams)
+    if mu:
+        cost = penalised(cost, net, mu, x.shape[1:], np.random.default_rng([seed, 52]))
+    epochs = EPOCHS[name]
+    train.fit_adam(net.params, cost, to_device(x), to_device(t), epochs, RATES[name],
+                   np.random.default_rng([seed, 1]), tick=lambda _: tick(100 / epochs))
+    return net
+
+
+def measured(net, images, x, t, training, test):
+    """What one net gives, {column: number}; images (N, ...) made for it from x, labels t (N,)."""
+    size = distortion(x, images)[net.predict(x.astype(float)) == t]
+    return {"train error %": 100 * train.error(net, *training),
+            "test error %": 100 * train.error(net, *test),
+            "L": lipschitz_bound(net, x.shape[1:])[1],
+            "av. min. distortion": common.mean(size), "not found": int(np.isnan(size).sum())}
+
+
+def transferred(arms, nets, images, t):
+    """{arm: its error % on the images made for the others, on average; None without others}."""
+    errors = 100 * transfer([nets[arm] for arm in arms], [images[arm] for arm in arms], t)
+    own = np.eye(len(arms), dtype=bool)
+    return {arm: common.mean(errors[~own[:, k], k]) for k, arm in enumerate(arms)}
+
+
+def spread(values):
+    """The mean, and with several values their standard deviation, as a cell."""
+    values = np.array([np.nan if v is None else v for v in values], float)
+    text = common.cell(common.mean(values))
+    return text if len(values) == 1 or np.isnan(values).any() else (
+        f"{text} ± {common.cell(values.std(ddof=1), digits=2)}")
+
+
+def claims(found, mus, seeds):
+    """What the penalty does, from the numbers alone: a paragraph."""
+    def mean(column, mu):
+        return np.mean([found[mu, s][column] for _, s in seeds])
+    best = min(mus, key=lambda mu: mean("test error %", mu))
+    far = max(mus, key=lambda mu: mean("av. min. distortion", mu))
+    falls = all(mean("L", b) < mean("L", a) for a, b in zip(mus, mus[1:], strict=False))
+    return f"""
+
+- Does L fall as mu grows?  {"Yes" if falls else "No"}: from {common.cell(mean("L", mus[0]))} to \
+{common.cell(mean("L", mus[-1]))}.
+- Does it generalise better?  The least test error, {common.cell(mean("test error %", best))} %, \
+is that of mu = {best:g}; without the penalty it is {common.cell(mean("test error %", 0))} %.
+- Does it resist more?  The largest average distortion, \
+{common.cell(mean("av. min. distortion", far))}, is that of mu = {far:g}, at \
+{common.cell(mean("test error %", far))} % test error; without the penalty it is \
+{common.cell(mean("av. min. distortion", 0))}."""
+
+
+if __name__ == "__main__":
+    common.run(main)

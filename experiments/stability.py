@@ -1,0 +1,138 @@
+"""How loose is the bound of section 4.3, and what does it certify?  The paper asks neither.
+
+    python -m experiments.stability --count 64
+    python -m experiments.stability --weights runs/alexnet.npz --photographs cifar10
+
+For every net and `count` of its training images (of AlexNet, held-out photographs), the gain
+|f(x + r) - f(x)| / |r| of the logits f, in Euclidean norms, pixels in [0, 1]:
+bound: L, the product of the layers' bounds, proven (nets/norms.py).
+searched: the largest that L-BFGS-B finds from any of the images, x + r in the box.
+along D's r, along random r: the average over the images; random ones are Gaussian, as long as D's.
+The certificate: no image nearer than min over j of (logit_f(x) - logit_j(x)) / (sqrt(2) L sqrt(n))
+has another label, as a distortion (root mean square of n pixels); beside it the one that D finds,
+for the next label.
+"""
+import numpy as np
+
+import data as datasets
+from data.imagenet import labels
+from experiments import common, made
+from experiments.figure5 import recognised
+from experiments.processes import over_processes, tick
+from intriguing import D, column, distortion, square
+from nets import lbfgs
+from nets.backend import to_device, to_host
+from nets.net import chunk
+from nets.norms import lipschitz_bound
+from nets.onnx_weights import weights as read_weights
+
+NETS = ("FC100-100-10", "LeNet")
+SMALL = 1e-2                                # |r| where the search for the largest gain starts
+STEPS = 100                                 # of it, at most
+COLUMNS = ("bound", "searched", "along D's r", "along random r", "bound / searched",
+           "certificate", "distortion", "certificate / distortion, at most")
+
+
+def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="cifar10",
+         workers=0, out="runs", strict=False, quiet=False):
+    flags, started = dict(locals()), common.start(out)
+    data, (x, t), _ = common.load(data, quiet)
+    rows, _ = common.sample(t, count, seed)
+    jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
+                   (t[right] + 1) % 10, seed)
+            for name, net in made.trained(NETS, data, seed, train, workers, quiet).items()}
+    if weights:
+        model = read_weights(weights, quiet)
+        _, _, held = datasets.photographs(photographs, model.size, model.short, strict, quiet)
+        label, names = labels(held, model.classes)
+        x, t, *_ = recognised(model.net, held, label, -1, count, seed)
+        jobs[model.said] = (model.net, x, (t + 1) % len(names), seed)
+    if empty := [name for name, (_, x, *_) in jobs.items() if len(x) == 0]:
+        raise ValueError(f"--count {count}: {empty[0]} has none of these images right; take more")
+    numbers = dict.fromkeys(jobs)
+    for i, row in over_processes(measured, list(jobs.values()), workers, 3 * len(jobs),
+                                 "measuring", quiet):
+        numbers[list(jobs)[i]] = row
+    common.save("stability", main, flags, data, started, f"""\
+# Section 4.3: the bound, and what can be found
+
+{common.table(["net", *COLUMNS], [[name, *(common.cell(row[c]) for c in COLUMNS)]
+                                  for name, row in numbers.items()])}
+
+Gains of the logits, |f(x + r) - f(x)| / |r|, pixels in [0, 1].  bound: proven, for every x and r; \
+searched: the largest found from any of {count:,} images, which no bound can be below; the others \
+on average.  certificate: the distortion below which the bound proves that no image has another \
+label, on average, beside the one that D finds; the last column is the largest ratio of any image: \
+above 1 it would disprove one of them.""", numbers)
+    return numbers
+
+
+def measured(net, x, target, seed):
+    """In a worker: the row of COLUMNS for one net; images x (N, ...) that it labels right."""
+    (_, L), n = lipschitz_bound(net, x.shape[1:]), np.prod(x.shape[1:])
+    tick()
+    images = D(net, x, target)
+    found = ~np.isnan(square(images))
+    x, images = x[found].astype(float), images[found].astype(float)
+    tick()
+    noise = np.random.default_rng([seed, 53]).normal(size=x.shape)
+    noise *= column(np.sqrt(square(images - x) / square(noise)), noise)
+    searched = largest_gains(net, x, noise)
+    tick()
+    size, certified = distortion(x, images), certificate(net, x, L) / np.sqrt(n)
+    return dict(zip(COLUMNS, (L, searched.max(), gains(net, x, images - x).mean(),
+                              gains(net, x, noise).mean(), L / searched.max(), certified.mean(),
+                              size.mean(), (certified / size).max()), strict=True))
+
+
+def logits(net, x):
+    """f(x) of images x (N, ...): (N, K) float64 on the host."""
+    n = chunk(x)
+    return np.concatenate([to_host(net.forward(to_device(x[i:i + n]))[0])
+                           for i in range(0, len(x), n)]).astype(float)
+
+
+def gains(net, x, r):
+    """|f(x + r) - f(x)| / |r|: images and perturbations (N, ...) -> (N,)."""
+    return np.sqrt(square(logits(net, x + r) - logits(net, x)) / square(r))
+
+
+def certificate(net, x, L):
+    """The |r| below which no x + r has another label: (N, ...) -> (N,).
+
+    A difference of two logits has the gain sqrt(2) L at most.
+    """
+    z = np.sort(logits(net, x), 1)
+    return (z[:, -1] - z[:, -2]) / (np.sqrt(2) * L)
+
+
+def largest_gains(net, x, start):
+    """The largest gain found from each image, x + r in [0, 1], by L-BFGS-B: (N, ...) -> (N,).
+
+    Minimised is log |r| - log |f(x + r) - f(x)|; with d = f(x + r) - f(x) its gradient in r is
+    r / |r|^2 - J^T d / |d|^2, J^T by backward.  start: (N, ...), a direction for each image.
+    """
+    r = start * column(SMALL / np.sqrt(square(start)), start)
+    flat, of_x, best = x.reshape(len(x), -1), logits(net, x), np.zeros(len(x))
+
+    def fun(r, rows):
+        r = r.reshape(-1, *x.shape[1:])
+        z, caches = net.forward(to_device(x[rows] + r))
+        d = to_host(z).astype(float) - of_x[rows]
+        slope = to_host(net.backward(to_device(2 * d), caches)).astype(float)       # of |d|^2
+        moved, length = square(d), square(r)
+        best[rows] = np.maximum(best[rows], np.sqrt(moved / length))
+        dr = r / column(length, r) - slope / column(2 * moved, slope)
+        return (np.log(length) - np.log(moved)) / 2, dr.reshape(len(r), -1)
+
+    for i in range(0, len(x), n := chunk(x, 128)):
+        rows = slice(i, i + n)
+        offset = np.arange(len(x))[rows]
+        lbfgs.minimize(lambda z, k, offset=offset: fun(z, offset[k]),
+                       r[rows].reshape(len(offset), -1), -flat[rows], 1 - flat[rows],
+                       corrections=10, ftol=1e-6, gtol=0.0, maxiter=STEPS)
+    return best
+
+
+if __name__ == "__main__":
+    common.run(main)

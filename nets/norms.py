@@ -1,0 +1,187 @@
+"""How much a layer can stretch: operator norms, and bounds for all of a net (section 4.3).
+
+|phi_k(x) - phi_k(x + r)| <= L_k |r| for every layer, so L = L_1 ... L_K holds for the net, in
+Euclidean norms.  For a layer with weights L_k is the largest singular value of its matrix:
+
+    dense_norm      of W itself
+    conv_norm       the paper's: the largest over the frequencies of a Fourier transform
+    operator_norm   of the layer as it is, with its zero padding and its image's size
+
+For the others a bound is known in closed form.  What the print says and these contradict: the
+factor of a stride (`conv_norm`), pooling called contractive (`pool_bound`), and the range of the
+exponent of contrast normalisation (`lrn_bound`).
+"""
+import copy
+import math
+
+import numpy as np
+
+from nets.alexnet import Preprocess
+from nets.backend import to_device, xp
+from nets.conv import ChannelNorm, Conv, MaxPool, places
+from nets.layers import Dense, Dropout, Flatten, ReLU, Sigmoid
+
+POINTS = 64                                 # frequencies along an axis, at least
+ACCURACY = 1e-4                             # of `operator_norm`, relative
+STEPS = 1000                                # of it, at most; a hundred do as a rule
+
+
+# ---- Layers with weights ---------------------------------------------------------------------
+
+
+def dense_norm(W):
+    """The largest singular value of W, or of any of a stack of matrices: (..., D, H) -> number.
+
+    Section 4.3.  Exact, to rounding: the root of the largest eigenvalue of the smaller of W W^T
+    and W^T W.
+    """
+    W = W if W.shape[-2] <= W.shape[-1] else W.swapaxes(-2, -1)
+    gram = W @ W.conj().swapaxes(-2, -1)
+    return math.sqrt(max(float(xp.linalg.eigvalsh(gram)[..., -1].max()), 0.0))
+
+
+def conv_norm(W, stride=1, groups=1, points=POINTS, printed=False):
+    """max over xi of |A(xi)| / s: the norm of a convolution with stride s on a circle.
+
+    Section 4.3.  A(xi) (D, C s^2) has the rows w^_cd(xi + l n / s), c = 1 .. C, l in {0 .. s-1}^2,
+    the s^2 frequencies of an image of n x n that the stride folds into one.  With groups, the
+    largest of theirs.  Exact for an image of n = s points.  On a smaller one zero padding only
+    leaves parts out: with `points_for` this is an upper bound.  The largest over all frequencies is
+    at most 1 / cos(pi q / points) times as large, q = ceil(k / s) - 1 and points > 2 q, for
+    |A(xi) v|^2 is a trigonometric polynomial of degree q along each axis.
+    Code and print differ: the print has |A| / s^2, low by exactly s; `printed` gives that.  And
+    its n is the size of the window: frequencies so far apart can miss the peak.
+    W: (D, C / groups, k, k).  points: xi = 0 .. points - 1 along each axis.
+    """
+    n = stride * points
+    phase = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(W.shape[3])))
+    phase = to_device(phase).astype(np.result_type(W.dtype, "complex64"))       # (n, k)
+    parts = W.astype(phase.dtype).reshape(groups, len(W) // groups, *W.shape[1:])
+    # W is real, so that A(-xi) is A(xi)'s conjugate: half of the rows of frequencies will do.
+    largest = max(dense_norm(_row(part, phase, xi, points)) for part in parts
+                  for xi in range(points // 2 + 1))
+    return largest / (stride ** 2 if printed else stride)
+
+
+def _row(W, phase, xi, points):
+    """A at the frequencies (xi, 0 .. points - 1), a chunk that fits the memory.
+
+    W: (D, C, k, k).  phase: (s points, k).  Returns (points, D, C s^2).
+    """
+    (D, C, _, _), s = W.shape, len(phase) // points
+    along_u = xp.tensordot(phase[xi::points], W, (1, 2))        # (s, D, C, k)
+    A = (along_u @ phase.T).reshape(s, D, C, s, points)
+    return A.transpose(4, 1, 2, 0, 3).reshape(points, D, -1)
+
+
+def points_for(layer, shape):
+    """How many `points` make `conv_norm` an upper bound for a Conv on inputs of `shape` (C, H, W).
+
+    Image and padding have room on the circle, so that the layer is a part of the operator there;
+    and there are POINTS at least, to be near the norm for images of any size.
+    """
+    room = max(shape[1:]) + 2 * layer.padding
+    return max(POINTS, -(-room // layer.stride))
+
+
+def operator_norm(layer, shape):
+    """The norm of a Dense or Conv as it is, zero padding included, on inputs of `shape`.
+
+    The largest eigenvalue of A^T A, A being the layer without its bias, from nothing but forward
+    and backward: power iteration that remembers its steps (Lanczos), since the largest are close
+    together and the last step alone needs ten times as many.
+    A lower estimate: the largest gain |A v| / |v| over the v seen.  Within ACCURACY, relative, of
+    a singular value; of the largest, unless the start, random by a fixed seed, is at right angles
+    to its vector.  RuntimeError if STEPS do not suffice.
+    """
+    W, b = layer.params
+    layer = copy.copy(layer)
+    layer.params = [W, xp.zeros_like(b)]
+    v, before, beta = np.random.default_rng(0).normal(size=(1, *shape)), 0.0, 0.0
+    v = to_device((v / np.linalg.norm(v)).astype(W.dtype))
+    T = np.zeros((STEPS + 1, STEPS + 1))    # A^T A, seen in the space of the steps
+    for i in range(STEPS):
+        y, cache = layer.forward(v)
+        T[i, i] = float((y * y).sum())
+        after = layer.backward(y, cache) - T[i, i] * v - beta * before
+        beta = math.sqrt(float((after * after).sum()))
+        values, vectors = np.linalg.eigh(T[:i + 1, :i + 1])
+        # An eigenvalue lies within |A^T A z - lambda z| of lambda; half of it, for the root.
+        if beta * abs(vectors[-1, -1]) <= 2 * ACCURACY * values[-1]:
+            return math.sqrt(values[-1])
+        T[i, i + 1] = T[i + 1, i] = beta
+        v, before = after / beta, v
+    raise RuntimeError(f"operator_norm: not within {ACCURACY:g} after {STEPS} steps")
+
+
+# ---- Layers without weights ------------------------------------------------------------------
+
+
+def pool_bound(layer, shape):
+    """sqrt(the most windows that a pixel is in), for MaxPool on images of `shape` (C, H, W).
+
+    Section 4.3 calls max pooling contractive; so it is where windows do not overlap.  A window's
+    maximum changes by no more than |r| within it, and a pixel counts in each of its windows.
+    Attained by a pixel that is the largest of all of them: 2 for AlexNet's 3 x 3 with stride 2.
+    """
+    return math.sqrt(math.prod(
+        min(-(-layer.size // layer.stride), places(length, layer.size, layer.stride))
+        for length in shape[1:]))
+
+
+def lrn_bound(layer, proven=True):
+    """For ChannelNorm: k^-beta (1 + 2 sqrt(n) (beta / (1 + beta))^(1 + beta)), which is proven.
+
+    proven=False: k^-beta, which no search has exceeded and which is attained at x = 0.  It is
+    proven (the paper's eps^-gamma, printed for gamma from 0.5 to 1, but true from 0 on) for
+    one window over all channels only, and here the windows slide.
+    The proof: the Jacobian is diag(d^-beta) - M, of which the first is k^-beta at most.  With
+    S = d_i - k, row i of M is no longer than 2 beta S (k + S)^(-beta - 1), largest at S = k / beta;
+    and each channel is in n windows at most, which is the sqrt(n).  alpha plays no part.
+    """
+    n, beta = layer.n, layer.beta
+    second = 2 * math.sqrt(n) * (beta / (1 + beta)) ** (1 + beta)
+    return layer.k ** -beta * (1 + proven * second)
+
+
+# ---- All of a net ----------------------------------------------------------------------------
+
+BOUNDS = {                                  # of a layer on inputs of a shape, without images' axis
+    Dense: lambda layer, shape: dense_norm(layer.params[0]),
+    Conv: lambda layer, shape: conv_norm(layer.params[0], layer.stride, layer.groups,
+                                         points_for(layer, shape)),
+    MaxPool: pool_bound,
+    ChannelNorm: lambda layer, shape: lrn_bound(layer),
+    Sigmoid: lambda layer, shape: 1 / 4,    # y (1 - y), at y = 1/2
+    ReLU: lambda layer, shape: 1.0,
+    Dropout: lambda layer, shape: 1.0 if layer.inverted else 1 - layer.p,       # in testing
+    Flatten: lambda layer, shape: 1.0,
+    Preprocess: lambda layer, shape: abs(layer.scale) / min(layer.std),         # order: no matter
+}
+
+
+def bound(layer, shape):
+    """L_k: proven, of one layer on inputs of `shape`, e. g. (C, H, W).  ValueError if unknown."""
+    if type(layer) not in BOUNDS:
+        raise ValueError(f"no bound is known for {type(layer).__name__}, only for "
+                         f"{', '.join(known.__name__ for known in BOUNDS)}")
+    return BOUNDS[type(layer)](layer, shape)
+
+
+def shapes(net, shape):
+    """[(layer, shape of its input)] of a net on images of `shape`, by showing it a black one."""
+    x, found = xp.zeros((1, *shape), net.params[0].dtype), []
+    for layer in net.layers:
+        found.append((layer, x.shape[1:]))
+        x, _ = layer.forward(x)
+    return found
+
+
+def lipschitz_bound(net, shape):
+    """L: |logits(x) - logits(x + r)| <= L |r|, proven, pixels in [0, 1] and preprocessing included.
+
+    Section 4.3: the product of the layers' bounds; the print's leaves pooling out.
+    shape: of an image, e. g. (3, 227, 227).  Returns [(layer's name, its bound)] and the product.
+    """
+    rows = [(type(layer).__name__, bound(layer, s)) for layer, s in shapes(net, shape)]
+    return rows, math.prod(L for _, L in rows)
