@@ -26,6 +26,11 @@ FLAGS = {                                   # they mean the same in every script
     "target": "the wanted label: a digit, or the name of a class, ostrich or else bird if none is",
     "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
            "or on P2 (trained on that half)",
+    "seeds": "how many seeds, from --seed on",
+    "size": "pixels of a photograph's side, 67 to 227",
+    "width": "of AlexNet's layers, as a share",
+    "optimiser": "adamw, or sgd (with momentum, as in 2012)",
+    "epochs": "how often each training photograph is used",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
     "weights": "AlexNet's: bvlc (downloaded), or a file: .npz of train_alexnet, or .onnx",
     "photographs": "as --data, for --weights",
@@ -122,7 +127,7 @@ def describe(name):
     """The data set's name as a caption gives it."""
     return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette",
             "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)",
-            "none": "random images"}.get(name, f"the photographs in {name}")
+            "none": "none"}.get(name, f"the photographs in {name}")
 
 
 def sample(t, count, seed):

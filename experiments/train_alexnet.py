@@ -34,7 +34,7 @@ CURVE = ("loss", "test accuracy %", "seconds")     # after each epoch, from the 
 CHUNK = 500                                 # photographs tested at a time: bounds the memory
 
 
-def main(data="cifar10", size=67, width=0.375, optimiser="adamw", epochs=35, seed=0,
+def main(data="cifar10", size=67, width=0.375, optimiser="adamw", epochs=60, seed=0,
          weights="runs/alexnet.npz", out="runs", strict=False, quiet=False):
     flags, started = dict(locals()), common.start(out)
     checked(size, width, optimiser, epochs, weights)
@@ -85,16 +85,10 @@ def pixels(photographs):
 
 
 def start(seed, width, size, classes):
-    """The net before training, float32: the sums of each layer as large as its inputs.
-
-    The published start, 0.01 and biases of 1, is that of 1.2 million photographs and 90 epochs;
-    on 20,000 it learns half as fast.
-    """
+    """The net before training, float32; after one epoch of 20,000 photographs it labels 36 to
+    40 % right, from the published start 28 %."""
     net = getattr(alexnet, NET)(np.random.default_rng(seed), width, size, classes)
-    for W, b in zip(net.params[::2], net.params[1::2], strict=True):
-        W *= np.sqrt(b.size / W.size) / float(W.std())      # variance 1 / terms of each sum
-        b *= 0.1
-    return net.astype("float32")
+    return alexnet.restarted(net).astype("float32")
 
 
 def trained(net, x, t, test, size, optimiser, epochs, seed, quiet):

@@ -118,6 +118,18 @@ def torchvision(rng, width=1, size=224, classes=1000):
         Dense(f, classes, rng)])
 
 
+def restarted(net):
+    """The net before training, from another start, in place: sums as large as their inputs.
+
+    The published one, a standard deviation of 0.01 and biases of 1, is for 1.2 million
+    photographs and 90 epochs.
+    """
+    for W, b in zip(net.params[::2], net.params[1::2], strict=True):
+        W *= np.sqrt(b.size / W.size) / float(W.std())      # variance 1 / terms of each sum
+        b *= 0.1
+    return net
+
+
 def _scaled(channels, width):
     """`width` times as many channels, an even number so that two groups share them."""
     return 2 * max(1, round(channels * width / 2))

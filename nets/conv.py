@@ -11,7 +11,7 @@ from nets.backend import to_device, xp
 
 # Numbers in a buffer of patches, unless one image has more: on a CPU as many as stay in a core's
 # cache, on a GPU as many as keep it busy (0.3 GB in float32).
-PATCHES = 2 ** 18 if xp is np else 2 ** 26
+PATCHES = 2 ** 20 if xp is np else 2 ** 26
 
 
 def taps(k, stride, h, w):
@@ -29,14 +29,15 @@ def places(length, k, stride):
 
 
 def im2col(x, k, stride, padding):
-    """patches[n, c, u, v, i, j] = x[n, c, i s + u - p, j s + v - p]: each tap's view of x.
+    """patches[c, u, v, i, j, n] = x[n, c, i s + u - p, j s + v - p]: each tap's view of x.
 
-    x: (N, C, H, W), beyond which all is 0.  Returns (N, C, k, k, h, w): one copy.
+    x: (N, C, H, W), beyond which all is 0.  Returns (C, k, k, h, w, N): the images last, so that
+    they are copied in long rows, however small the image.
     """
-    if padding:
-        x = xp.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    windows = xp.lib.stride_tricks.sliding_window_view(x, (k, k), (2, 3))[:, :, ::stride, ::stride]
-    return xp.ascontiguousarray(windows.transpose(0, 1, 4, 5, 2, 3))
+    x = xp.ascontiguousarray(x.transpose(1, 2, 3, 0))
+    x = xp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    windows = xp.lib.stride_tricks.sliding_window_view(x, (k, k), (1, 2))[:, ::stride, ::stride]
+    return xp.ascontiguousarray(windows.transpose(0, 4, 5, 1, 2, 3))
 
 
 def col2im(patches, stride, padding, shape):
@@ -46,11 +47,11 @@ def col2im(patches, stride, padding, shape):
     additions is the same on any device.
     """
     N, C, H, W = shape
-    p, (k, h, w) = padding, patches.shape[3:]
-    x = xp.zeros((N, C, H + 2 * p, W + 2 * p), patches.dtype)
+    p, (k, h, w) = padding, patches.shape[2:5]
+    x = xp.zeros((C, H + 2 * p, W + 2 * p, N), patches.dtype)
     for u, v, rows, columns in taps(k, stride, h, w):
-        x[:, :, rows, columns] += patches[:, :, u, v]
-    return x[:, :, p:p + H, p:p + W]
+        x[:, rows, columns] += patches[:, u, v]
+    return x[:, p:p + H, p:p + W].transpose(3, 0, 1, 2)
 
 
 class Conv:
@@ -74,13 +75,14 @@ class Conv:
         self.k, self.stride, self.padding, self.groups = k, stride, padding, groups
 
     # For each of g groups one matrix product: W (g, D/g, C/g k k) times the patches of n images
-    # (n, g, C/g k k, h w) is y (n, g, D/g, h w).
+    # (g, C/g k k, h w n) is y (g, D/g, h w n).
 
     def forward(self, x, rng=None):         # (N, C, H, W)
         """y = W patches(x) + b"""
-        W, b = self._weights(), self.params[1]
-        y = xp.concatenate([W @ self._patches(x[n]) for n in self._chunks(x)])
-        y = y.reshape(len(x), len(b), *self._size(x))
+        W, b, (h, w) = self._weights(), self.params[1], self._size(x)
+        y = xp.concatenate([(W @ self._patches(x[n])).reshape(len(b), h, w, -1)
+                            for n in self._chunks(x)], 3)
+        y = xp.ascontiguousarray(y.transpose(3, 0, 1, 2))
         y += b[:, None, None]
         return y, x                         # (N, D, h, w)
 
@@ -88,31 +90,26 @@ class Conv:
         """dx = W^T dy, each patch added up where it came from"""
         WT, k, (h, w) = self._weights().swapaxes(1, 2), self.k, dy.shape[2:]
         return xp.concatenate([             # (N, C, H, W)
-            col2im((WT @ self._columns(dy[n])).reshape(-1, x.shape[1], k, k, h, w),
+            col2im((WT @ self._columns(dy[n])).reshape(x.shape[1], k, k, h, w, -1),
                    self.stride, self.padding, x[n].shape) for n in self._chunks(x)])
 
     def gradients(self, dy, x):             # (N, D, h, w), (N, C, H, W)
         """dW = dy patches(x)^T,  db = sum of dy, over images and places"""
         dW = xp.zeros_like(self._weights())
-        for n in self._chunks(x):           # images and places side by side: one sum over both
-            columns = self._columns(dy[n]).transpose(1, 2, 0, 3)        # (g, D/g, n, h w)
-            patches = self._patches(x[n]).transpose(1, 0, 3, 2)         # (g, n, h w, C/g k k)
-            dW += (columns.reshape(*columns.shape[:2], -1)
-                   @ patches.reshape(len(patches), -1, patches.shape[3]))
+        for n in self._chunks(x):
+            dW += self._columns(dy[n]) @ self._patches(x[n]).swapaxes(1, 2)
         return [dW.reshape(self.params[0].shape), dy.sum((0, 2, 3))]
 
     def _weights(self):
         W = self.params[0]
         return W.reshape(self.groups, len(W) // self.groups, -1)        # (g, D/g, C/g k k)
 
-    def _columns(self, y):
-        n, D, h, w = y.shape
-        return y.reshape(n, self.groups, D // self.groups, h * w)       # (n, g, D/g, h w)
+    def _columns(self, y):                  # (n, D, h, w) -> (g, D/g, h w n)
+        return y.transpose(1, 2, 3, 0).reshape(self.groups, y.shape[1] // self.groups, -1)
 
-    def _patches(self, x):
-        (n, C, _, _), (h, w) = x.shape, self._size(x)
-        patches = im2col(x, self.k, self.stride, self.padding)          # (n, g, C/g k k, h w)
-        return patches.reshape(n, self.groups, C // self.groups * self.k ** 2, h * w)
+    def _patches(self, x):                  # (n, C, H, W) -> (g, C/g k k, h w n)
+        patches = im2col(x, self.k, self.stride, self.padding)
+        return patches.reshape(self.groups, x.shape[1] // self.groups * self.k ** 2, -1)
 
     def _size(self, x):
         """h, w of the output."""

@@ -55,9 +55,9 @@ class Weights(NamedTuple):
         return f"AlexNet ({self.name}{scaled}, {self.size} pixels)"
 
     def anew(self, rng):
-        """The same net before training, float32."""
-        make = getattr(alexnet, self.name)
-        return make(rng, self.width, self.size, len(self.classes)).astype("float32")
+        """The same net before training, float32, from the start of alexnet.restarted."""
+        net = getattr(alexnet, self.name)(rng, self.width, self.size, len(self.classes))
+        return alexnet.restarted(net).astype("float32")
 
 
 def weights(choice, quiet=False):

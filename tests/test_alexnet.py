@@ -345,3 +345,11 @@ def test_a_small_net_learns_two_colours_and_D_finds_images_nearby_that_it_confus
     assert (net.predict(found.astype(float)) == 1 - t[:2]).all()
     assert found.min() >= 0 and found.max() <= 1
     assert (distortion(x[:2], found) < 0.2 / np.sqrt(3)).all()  # that of the colours
+
+
+def test_restarted_each_sum_varies_as_its_inputs_do():
+    net = alexnet.restarted(alexnet.bvlc(np.random.default_rng(0), **SMALL))
+    for W, b in zip(net.params[::2], net.params[1::2], strict=True):
+        assert float(W.var()) * W.size / b.size == pytest.approx(1)
+    assert [round(float(b.max()), 9) for b in net.params[1::2]] == [
+        0, 0.1, 0, 0.1, 0.1, 0.1, 0.1, 0]

@@ -207,7 +207,7 @@ def test_colours_are_the_means_of_blocks():
 def test_an_untrained_net_is_the_same_net_before_training(world):
     model = weights(world.weights)
     net = model.anew(np.random.default_rng(3))
-    same = alexnet.krizhevsky2012(np.random.default_rng(3), 1 / 32, SIZE, 3)
+    same = alexnet.restarted(alexnet.krizhevsky2012(np.random.default_rng(3), 1 / 32, SIZE, 3))
     for p, q in zip(net.params, same.params, strict=True):
         assert p.dtype == "float32" and (p == q.astype("float32")).all()
 
