@@ -18,6 +18,10 @@ ELSE = (  # command, minutes on two cores, what it needs
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
     ("python -m experiments.benchmark", "3", "nothing: how fast the search is, and how near"),
     ("python -m experiments.benchmark --which alexnet", "1", "1 GB of memory: AlexNet, by layer"),
+    ("python -m experiments.table5", "1", "1.4 GB of memory: norms of AlexNet's layers, random; "
+     "--weights bvlc for real ones"),
+    ("python -m experiments.stability", "1", "nothing: how loose the bound of section 4.3 is"),
+    ("python -m experiments.lipschitz_training", "3", "nothing: the penalty that it suggests"),
     ("python -m experiments.train_alexnet --data cifar10", "30",
      "CIFAR-10, downloaded (170 MB); or any folder of photographs, a folder a class"),
     ("python -m experiments.figure3_4 --data cifar10", "2", "those weights"),

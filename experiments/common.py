@@ -32,7 +32,8 @@ FLAGS = {                                   # they mean the same in every script
     "optimiser": "adamw, or sgd (with momentum, as in 2012)",
     "epochs": "how often each training photograph is used",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
-    "weights": "AlexNet's: bvlc (downloaded), or a file: .npz of train_alexnet, or .onnx",
+    "weights": "AlexNet's: bvlc (downloaded), or a file: .npz of train_alexnet, or .onnx; where "
+               "nothing is the default, without them",
     "photographs": "as --data, for --weights",
     "layer": "whose units: of those with weights, counted from 1",
     "which": "search (of the nets for MNIST), or alexnet",

@@ -21,7 +21,7 @@ from nets.backend import to_device, xp
 from nets.conv import ChannelNorm, Conv, MaxPool, places
 from nets.layers import Dense, Dropout, Flatten, ReLU, Sigmoid
 
-POINTS = 64                                 # frequencies along an axis, at least
+POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # of `operator_norm`, relative
 STEPS = 1000                                # of it, at most; a hundred do as a rule
 

@@ -162,10 +162,10 @@ def test_a_layer_of_zeros_has_norm_0():
     assert norms.operator_norm(layer, (1, 5, 5)) == norms.bound(layer, (1, 5, 5)) == 0
 
 
-def test_the_image_with_its_padding_has_room_on_the_circle_and_there_are_64_points_at_least():
+def test_the_image_with_its_padding_has_room_on_the_circle_and_there_are_32_points_at_least():
     layer = Conv(1, 1, 5, np.random.default_rng(0), 2, 3)
     assert norms.points_for(layer, (1, 9, 199)) == 103          # (199 + 6) / 2, rounded up
-    assert norms.points_for(layer, (1, 9, 9)) == norms.POINTS == 64
+    assert norms.points_for(layer, (1, 9, 9)) == norms.POINTS == 32
 
 
 def test_of_both_gram_matrices_the_smaller_is_made(monkeypatch):
