@@ -167,10 +167,14 @@ def _search(net, x, target, unit, gtol, log_c, minimize):
         scale[rows, 0] = np.sqrt(2 * np.exp(bracket.log_c[rows]))
         s, box = scale[rows], x[rows].reshape(len(rows), -1)
         ftol = FTOL * np.minimum(unit[rows], 4)         # the solver means gains of ftol * value,
-        r[rows] = minimize(fun, s * r[rows], -s * box, s * (1 - box), corrections=CORRECTIONS,
+        start = r[rows]
+        r[rows] = minimize(fun, s * start, -s * box, s * (1 - box), corrections=CORRECTIONS,
                            ftol=ftol, gtol=gtol[rows] / s[:, 0]).z / s  # some |margin| / 4
         logits = net.forward(to_device(x[rows] + r[rows].reshape(x[rows].shape)))[0]
         bracket.narrow(rows, margin(to_host(logits), target[rows])[0] / unit[rows])
+        # In a minimum of the loss without the label no c helps: the next search is from 0 again.
+        stuck = np.isinf(bracket.yes[rows]) & np.isclose(r[rows], start, rtol=1e-3).all(1)
+        r[rows[stuck]] = 0
         rows = rows[~bracket.done[rows]]
     return nearest.r.reshape(x.shape)
 

@@ -40,12 +40,6 @@ def load(size, short=None, strict=False, quiet=False):
                                quiet) for rows in (np.concatenate(train), test)]
 
 
-def here():
-    """Whether the archive or the six files are on disk, whatever is in them."""
-    return bool(find_unpacked()) or any(
-        (place / ARCHIVE.name).exists() for place in archive.folders(ARCHIVE))
-
-
 def find_unpacked():
     """The first folder that holds all six files, or None."""
     places = (place for raw in archive.folders(ARCHIVE) for place in (raw, raw / UNPACKED))

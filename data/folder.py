@@ -118,6 +118,11 @@ class Photographs:
     def __len__(self):
         return len(self.files)
 
+    def called(self, row):
+        """What an image is called: its file, or its place in a set kept in memory."""
+        file = self.files[row]
+        return file if isinstance(file, str) else f"{self.root} {row}"
+
     def only(self, rows):
         """The Photographs of these rows alone, renumbered from 0 in this order."""
         return replace(self, files=[self.files[row] for row in rows], t=self.t[rows])

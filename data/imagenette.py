@@ -41,12 +41,6 @@ def load(size, short=None, strict=False, quiet=False):
     return train, val
 
 
-def here():
-    """Whether the archive or its folder is on disk, whatever is in them."""
-    return any((place / name).exists() for place in archive.folders(ARCHIVE)
-               for name in (ARCHIVE.name, UNPACKED))
-
-
 def find_unpacked():
     """The first folder of that name, or None."""
     places = (place / UNPACKED for place in archive.folders(ARCHIVE))

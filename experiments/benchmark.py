@@ -26,7 +26,7 @@ import time
 import numpy as np
 from scipy.optimize import minimize
 
-from experiments import benchmark_alexnet, common, made
+from experiments import benchmark_alexnet, common, figure5, made
 from experiments.processes import over_processes, tick
 from intriguing import D, distortion, objective
 from nets import lbfgs
@@ -74,6 +74,7 @@ LeNet, on the first {min(count, COMPARED)} of them; "above (d)" compares on thes
 
 def of_alexnet(weights, photographs, seed, quiet, flags, started):
     """The other benchmark; arguments as main's."""
+    shown = figure5.loaded(weights, photographs, False, quiet) if weights else None
     [(_, (found, layers))] = over_processes(benchmark_alexnet.measure, [()], 1,
                                             len(benchmark_alexnet.BATCHES), "measuring", quiet)
     [(_, rate)] = over_processes(matrix_product, [()], 1, 1, "measuring", quiet)
@@ -91,12 +92,14 @@ Each layer, in a batch of 16, per image:
 {common.table(["layer", "ms forward", "ms backward", "GFLOP"],
               [[name, *map(common.cell, row)] for name, *row in layers])}"""
     if weights:
-        rows = benchmark_alexnet.precisions(weights, photographs, seed, quiet)
+        rows = benchmark_alexnet.precisions(*shown, seed)
         numbers["precisions"] = rows
         text += f"""
 
 D of {benchmark_alexnet.COMPARED} photographs of {common.describe(photographs)} for {weights}, \
-each with the next label; moved: from pixels moved by some 1e-7, as rounding does:
+each with the next label; moved: from pixels moved by some 1e-7, as rounding does.  At the kinks \
+of ReLU and max pooling a rounding decides where a search goes on, so that single photographs end \
+apart, in float64 too; averages agree:
 
 {common.table(["search in", *next(iter(rows.values()))],
               [[how, *map(common.cell, row.values())] for how, row in rows.items()])}"""

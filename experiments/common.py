@@ -25,15 +25,15 @@ FLAGS = {                                   # they mean the same in every script
     "image": "the picture of a digit, in any format that Pillow reads",
     "target": "the wanted label: a digit, or the name of a class, ostrich or else bird if none is",
     "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
-           "or on P2 (trained on that half)",
+           "or on P2 (trained on that half); of lipschitz_training, FC100-100-10 or LeNet",
     "seeds": "how many seeds, from --seed on",
     "size": "pixels of a photograph's side, 67 to 227",
     "width": "of AlexNet's layers, as a share",
     "optimiser": "adamw, or sgd (with momentum, as in 2012)",
     "epochs": "how often each training photograph is used",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
-    "weights": "AlexNet's: bvlc (downloaded), or a file: .npz of train_alexnet, or .onnx; where "
-               "nothing is the default, without them",
+    "weights": "AlexNet's: bvlc (downloaded), or a file: .npz, which train_alexnet writes, or "
+               ".onnx",
     "photographs": "as --data, for --weights",
     "layer": "whose units: of those with weights, counted from 1",
     "which": "search (of the nets for MNIST), or alexnet",

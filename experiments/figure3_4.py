@@ -5,9 +5,9 @@
 
 Figure 3: the five photographs with the largest <phi(x), e_i>, for four units i of a layer; of
 AlexNet's layers with weights 1 to 5 are convolutions, 6 and 7 dense, 8 the logits.  Figure 4:
-those with the largest <phi(x), v>, for four random directions v.  The photographs are those held
-out from training.  Numbers besides, as for Figures 1 and 2, over 200 directions of each kind.  Of
-the five photographs of each:
+those with the largest <phi(x), v>, for four random directions v.  The photographs are those of
+the set's test part.  Numbers besides, as for Figures 1 and 2, over 200 directions of each kind.
+Of the five photographs of each:
 purity: the share of the most frequent label, 0.2 to 1.
 entropy: of the labels' shares, in bits; 0 where all are the same.  Both are left out where no
 label has five photographs.
@@ -23,6 +23,7 @@ from nets.onnx_weights import weights as read_weights
 
 DIRECTIONS, IMAGES, PANELS = 200, 5, 4      # of a kind; top photographs of each; directions shown
 BLOCKS = 16                                 # along a side
+LARGEST = 5 * 10 ** 8                       # activations in memory, of both nets: 2 GB
 TILE = 128                                  # pixels of a side in the pictures, about
 AXES = {                                    # of the histograms: edges of the bins, ticks
     "purity": (np.arange(0.1, 1.2, 0.2), (0.2, 0.4, 0.6, 0.8, 1)),
@@ -68,6 +69,10 @@ def streamed(nets, photographs, layer):
         blocks.append(colours(x))
         for name, net in nets.items():
             layers[name].append(phi(net, x, layer).astype(np.float32))
+            if layers[name][0][0].size * len(photographs) * len(nets) > LARGEST:
+                raise ValueError(f"--layer {layer}: {layers[name][0][0].size:,} units of "
+                                 f"{len(photographs):,} photographs do not fit into the memory; "
+                                 "choose a higher layer or fewer photographs")
     blocks = np.concatenate(blocks)
     layers = {name: np.concatenate(a) for name, a in layers.items()}
     return np.concatenate(rows), {**layers, "pixels": blocks.reshape(len(blocks), -1)}, blocks
@@ -82,8 +87,8 @@ def colours(x):
 
 def measured(blocks, labels, t):
     """{measure: (M,)} of sets of photographs; of labels only where one of t (N,) has enough."""
-    of = measures.measured(blocks, labels)
-    return of if enough(t) else {"correlation": of["correlation"]}
+    return (measures.measured(blocks, labels) if enough(t)
+            else {"correlation": measures.correlation(blocks)})
 
 
 def enough(t):
@@ -110,7 +115,7 @@ def report(study, layer, N, what):
 
 {coherence.tables(study)}
 
-phi_{layer} of {what}; {N:,} photographs, held out from training.{skipped}"""
+phi_{layer} of {what}, of the test part; {N:,} photographs.{skipped}"""
 
 
 def draw(groups, layer, photographs, rows, what, folder):

@@ -3,11 +3,13 @@
     python -m experiments.figure5 --weights bvlc --data imagenette --count 64
     python -m experiments.figure5 --weights runs/alexnet.npz --data cifar10 --target bird
 
-Photographs that the net labels right (of a folder without labels: any), drawn by seed from those
-held out from training, each searched for D(x, l) with one l for all.  Written: figure5.png, rows
-of x, 128 + 10 (x' - x) and x', pixels counted from 0 to 255; figure5.md and figure5.json, the
-labels before and after, the average distortion, and the share that an 8-bit PNG preserves.
-The search computes in float32, as the weights are; what is kept of L-BFGS, in float64.
+Photographs that the net labels right (of a folder without labels: any), drawn by seed from the
+set's test part, each searched for D(x, l) with one l for all.  A net of our own training has not
+seen that part; what others trained theirs on, they say (ImageNet's nets, most of Imagenette).
+Written: figure5.png, rows of x, 128 + 10 (x' - x) and x', pixels counted from 0 to 255;
+figure5.md and figure5.json, the labels before and after, the average distortion, and the share
+that an 8-bit PNG preserves.  The search computes in float32, as the weights are; what is kept of
+L-BFGS, in float64.
 """
 import io
 
@@ -22,18 +24,20 @@ from nets.onnx_weights import weights as read_weights
 
 PAPER = {"examples": 64, "av. distortion": 0.006508}
 TARGETS = ("ostrich", "bird")               # the paper's, or for a net that knows no ostrich
+PICTURE = "![rows of a photograph, the difference magnified, and the photograph found](figure5.png)"
 MAGNIFIED = 10                              # as in the paper: 128 + 10 (x' - x)
 SHOWN = 6                                   # rows of the picture, and pixels of its tiles' sides
 SIDE = 180
+LISTED = 16                                 # rows of the table
+BATCH = 32                                  # photographs decoded at a time
 
 
 def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, workers=0,
          out="runs", strict=False, quiet=False):
     flags, started = dict(locals()), common.start(out)
-    model = read_weights(weights, quiet)
-    data, _, photographs = datasets.photographs(data, model.size, model.short, strict, quiet)
-    t, names = labels(photographs, model.classes)
+    model, photographs, t, names = loaded(weights, data, strict, quiet)
     wanted = number(target, names)
+    labelled = bool((t >= 0).all())
     x, t, rows, tried = recognised(model.net, photographs, t, wanted, count, seed)
     images = made.distorted({model.name: model.net}, x, t, np.full(len(x), wanted), "photographs",
                             workers, quiet)[model.name]
@@ -44,12 +48,25 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
                "not found": int(np.isnan(size).sum()),
                "8-bit PNG has the target %": share(eight == wanted),
                "8-bit PNG is labelled wrong %": share(eight != t[~np.isnan(size)]),
-               "images": [{"file": photographs.files[row], "before": names[before],
+               "images": [{"file": photographs.called(row), "before": names[before],
                            "after": None if np.isnan(s) else names[a], "distortion": float(s)}
                           for row, before, a, s in zip(rows, t, after, size, strict=True)]}
-    drawn(x, images, t, after, names, common.folder(out, data) / "figure5.png")
-    common.save("figure5", main, flags, data, started, report(numbers, model, tried), numbers)
+    path = common.folder(out, data) / "figure5.png"
+    path.unlink(missing_ok=True)            # of another run: it would stand for this one's
+    shown = drawn(x, images, t, after, names, path)
+    common.save("figure5", main, flags, data, started,
+                report(numbers, model, tried, labelled, shown), numbers)
     return numbers
+
+
+def loaded(weights, data, strict, quiet):
+    """The net and what it is shown, for these flags: Weights, Photographs, their t and names.
+
+    The photographs are the set's test part; t and names as data.imagenet.labels gives them.
+    """
+    model = read_weights(weights, quiet)
+    _, _, photographs = datasets.photographs(data, model.size, model.short, strict, quiet)
+    return model, photographs, *labels(photographs, model.classes)
 
 
 def number(target, names):
@@ -68,9 +85,11 @@ def recognised(net, photographs, t, wanted, count, seed):
     t: (N,) labels in the net's numbering, -1 for none: then the net's own label counts as right.
     Returns x (count, 3, H, W), their labels (count,) and rows (count,), and how many were tried.
     """
+    if not 1 <= count <= len(t):
+        raise ValueError(f"--count {count}: there are {len(t):,} photographs; choose 1 to {len(t)}")
     order = np.random.default_rng([seed, 49]).permutation(len(t))
     found, tried = [], 0
-    for x, rows in photographs.batches(order, max(count, 16)):
+    for x, rows in photographs.batches(order, BATCH):
         label = net.predict(x)
         for image, row, f in zip(x, rows, label, strict=True):
             tried += 1
@@ -96,30 +115,31 @@ def share(true):
     return common.mean(100.0 * true)
 
 
-def report(numbers, model, tried):
-    """The Markdown."""
+def report(numbers, model, tried, labelled, shown):
+    """The Markdown.  labelled: whether photographs have labels.  shown: whether any is drawn."""
     rows = [[n["file"], n["before"], n["after"] or "not found", common.cell(n["distortion"])]
-            for n in numbers["images"][:max(SHOWN, 16)]]
+            for n in numbers["images"][:LISTED]]
     summary = [["av. distortion", common.cell(numbers["av. distortion"], PAPER["av. distortion"])],
                ["photographs", common.cell(numbers["searched"], PAPER["examples"])],
                ["not found", numbers["not found"]],
                *([what, common.cell(numbers[what])] for what in
                  ("8-bit PNG has the target %", "8-bit PNG is labelled wrong %"))]
+    right = "right" if labelled else "otherwise: they have no labels, before is the net's own"
     return f"""\
 # Figure 5: {model.said} taken to "{numbers["target"]}", ours (the paper's)
 
-![rows of a photograph, the difference magnified, and the photograph found](figure5.png)
+{PICTURE if shown else "Nothing was found, so nothing is drawn."}
 
 {common.table(["", "ours (the paper's)"], summary)}
 
 Of {tried:,} photographs tried, in an order drawn by seed, these are the first that the net labels \
-right.  Distortion: root mean square over pixels in [0, 1].  The first of them:
+{right}.  Distortion: root mean square over pixels in [0, 1].  The first of them:
 
 {common.table(["photograph", "before", "after", "distortion"], rows)}"""
 
 
 def drawn(x, images, t, after, names, path):
-    """Rows of x, 128 + 10 (x' - x), x', of the first photographs, as a PNG."""
+    """Rows of x, 128 + 10 (x' - x), x', of the first photographs, as a PNG.  Whether there are."""
     parts = []
     found = np.flatnonzero(~np.isnan(distortion(x, images)))[:SHOWN]
     scale = max(1, SIDE // x.shape[3])
@@ -132,6 +152,7 @@ def drawn(x, images, t, after, names, path):
         title = ("Figure 5: photographs, 128 + 10 times the difference, and the photographs "
                  "found, with the labels that the net gives them.")
         pictures.save(pictures.panels(parts, title, 3), path)
+    return bool(parts)
 
 
 if __name__ == "__main__":

@@ -123,9 +123,9 @@ def spread(values):
 def claims(found, mus, seeds):
     """What the penalty does, from the numbers alone: a paragraph."""
     def mean(column, mu):
-        return np.mean([found[mu, s][column] for _, s in seeds])
+        return np.mean([np.nan if (v := found[mu, s][column]) is None else v for _, s in seeds])
     best = min(mus, key=lambda mu: mean("test error %", mu))
-    far = max(mus, key=lambda mu: mean("av. min. distortion", mu))
+    far = max(mus, key=lambda mu: np.nan_to_num(mean("av. min. distortion", mu)))
     falls = all(mean("L", b) < mean("L", a) for a, b in zip(mus, mus[1:], strict=False))
     return f"""
 

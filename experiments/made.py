@@ -17,6 +17,7 @@ from experiments import common
 from experiments.processes import over_processes, tick
 from intriguing import distortion
 from nets import (
+    alexnet,
     autoencoder,
     backend,
     bracket,
@@ -270,6 +271,6 @@ def digest(net, *arrays):
         sha.update(f"{type(layer).__name__} {constants}".encode())
     for a in [*map(backend.to_host, net.params), *arrays]:
         sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode() + a.tobytes())
-    for module in (intriguing, bracket, conv, layers, lbfgs, losses, net_module):
+    for module in (intriguing, alexnet, bracket, conv, layers, lbfgs, losses, net_module):
         sha.update(Path(module.__file__).read_bytes())
     return sha.hexdigest()[:32]

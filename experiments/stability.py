@@ -6,7 +6,8 @@
 For every net and `count` of its training images (of AlexNet, held-out photographs), the gain
 |f(x + r) - f(x)| / |r| of the logits f, in Euclidean norms, pixels in [0, 1]:
 bound: L, the product of the layers' bounds, proven (nets/norms.py).
-searched: the largest that L-BFGS-B finds from any of the images, x + r in the box.
+searched: the largest that L-BFGS-B finds from any of the images, x + r in the box, starting
+along random r; or the largest along D's r, if that is larger.
 along D's r, along random r: the average over the images; random ones are Gaussian, as long as D's.
 The certificate: no image nearer than min over j of (logit_f(x) - logit_j(x)) / (sqrt(2) L sqrt(n))
 has another label, as a distortion (root mean square of n pixels); beside it the one that D finds,
@@ -14,37 +15,37 @@ for the next label.
 """
 import numpy as np
 
-import data as datasets
-from data.imagenet import labels
 from experiments import common, made
-from experiments.figure5 import recognised
+from experiments.figure5 import loaded, recognised
 from experiments.processes import over_processes, tick
 from intriguing import D, column, distortion, square
 from nets import lbfgs
 from nets.backend import to_device, to_host
 from nets.net import chunk
 from nets.norms import lipschitz_bound
-from nets.onnx_weights import weights as read_weights
 
 NETS = ("FC100-100-10", "LeNet")
 SMALL = 1e-2                                # |r| where the search for the largest gain starts
 STEPS = 100                                 # of it, at most
-COLUMNS = ("bound", "searched", "along D's r", "along random r", "bound / searched",
-           "certificate", "distortion", "certificate / distortion, at most")
+COLUMNS = ("images", "not found", "bound", "searched", "along D's r", "along random r",
+           "bound / searched", "certificate", "distortion", "certificate / distortion, at most")
+NOT_RUN = """
+Not run here: AlexNet, which needs weights and photographs: `python -m experiments.stability \
+--weights runs/alexnet.npz --photographs cifar10`.
+"""
 
 
 def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="cifar10",
          workers=0, out="runs", strict=False, quiet=False):
     flags, started = dict(locals()), common.start(out)
+    shown = loaded(weights, photographs, strict, quiet) if weights else None
     data, (x, t), _ = common.load(data, quiet)
     rows, _ = common.sample(t, count, seed)
     jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
                    (t[right] + 1) % 10, seed)
             for name, net in made.trained(NETS, data, seed, train, workers, quiet).items()}
-    if weights:
-        model = read_weights(weights, quiet)
-        _, _, held = datasets.photographs(photographs, model.size, model.short, strict, quiet)
-        label, names = labels(held, model.classes)
+    if shown:
+        model, held, label, names = shown
         x, t, *_ = recognised(model.net, held, label, -1, count, seed)
         jobs[model.said] = (model.net, x, (t + 1) % len(names), seed)
     if empty := [name for name, (_, x, *_) in jobs.items() if len(x) == 0]:
@@ -53,17 +54,22 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
     for i, row in over_processes(measured, list(jobs.values()), workers, 3 * len(jobs),
                                  "measuring", quiet):
         numbers[list(jobs)[i]] = row
+    where = common.describe(data)
+    if shown:
+        where += f"; of AlexNet, {common.describe(photographs)}"
     common.save("stability", main, flags, data, started, f"""\
 # Section 4.3: the bound, and what can be found
 
 {common.table(["net", *COLUMNS], [[name, *(common.cell(row[c]) for c in COLUMNS)]
                                   for name, row in numbers.items()])}
 
-Gains of the logits, |f(x + r) - f(x)| / |r|, pixels in [0, 1].  bound: proven, for every x and r; \
-searched: the largest found from any of {count:,} images, which no bound can be below; the others \
-on average.  certificate: the distortion below which the bound proves that no image has another \
-label, on average, beside the one that D finds; the last column is the largest ratio of any image: \
-above 1 it would disprove one of them.""", numbers)
+Gains of the logits, |f(x + r) - f(x)| / |r|, pixels in [0, 1].  images: training images of \
+{where}, that the net has right.  not found: by D, and left out of what follows.  bound: proven, \
+for every x and r.  searched: the largest found from any image, which no bound can be below; the \
+others on average.  certificate: the distortion below which the bound proves that no image has \
+another label, on average, beside the one that D finds; the last column is the largest ratio of \
+any image: above 1 it would disprove one of them.
+{"" if shown else NOT_RUN}""", numbers)
     return numbers
 
 
@@ -73,16 +79,21 @@ def measured(net, x, target, seed):
     tick()
     images = D(net, x, target)
     found = ~np.isnan(square(images))
+    row = {"images": len(x), "not found": int((~found).sum()), "bound": L}
+    if not found.any():
+        return dict.fromkeys(COLUMNS) | row
     x, images = x[found].astype(float), images[found].astype(float)
     tick()
     noise = np.random.default_rng([seed, 53]).normal(size=x.shape)
     noise *= column(np.sqrt(square(images - x) / square(noise)), noise)
-    searched = largest_gains(net, x, noise)
+    along = gains(net, x, images - x)
+    searched = max(largest_gains(net, x, noise).max(), along.max())
     tick()
     size, certified = distortion(x, images), certificate(net, x, L) / np.sqrt(n)
-    return dict(zip(COLUMNS, (L, searched.max(), gains(net, x, images - x).mean(),
-                              gains(net, x, noise).mean(), L / searched.max(), certified.mean(),
-                              size.mean(), (certified / size).max()), strict=True))
+    return row | {"searched": searched, "along D's r": along.mean(),
+                  "along random r": gains(net, x, noise).mean(), "bound / searched": L / searched,
+                  "certificate": certified.mean(), "distortion": size.mean(),
+                  "certificate / distortion, at most": (certified / size).max()}
 
 
 def logits(net, x):

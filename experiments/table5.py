@@ -80,7 +80,7 @@ def products(layers, pairs):
     proven = factor(ChannelNorm)
     seen = factor(ChannelNorm, lambda layer, shape: norms.lrn_bound(layer, proven=False))
     factors = {"the eight layers": 1, "max pooling": factor(MaxPool), "LRN, as seen": seen,
-               "LRN, as proven": proven / seen, "dropout, in testing": factor(Dropout),
+               "LRN, proven / seen": proven / seen, "dropout, in testing": factor(Dropout),
                "preprocessing": factor(Preprocess)}
     row = {column: math.prod(layer[column] for layer in layers.values()) for column in COLUMNS}
     row["paper"] = math.prod(PAPER.values())
@@ -93,7 +93,8 @@ def products(layers, pairs):
 
 def report(numbers, model):
     """The Markdown."""
-    before = ", before training: its weights are random" if numbers["random"] else ""
+    before = (", before training: its weights are random" if numbers["random"] else
+              "" if model.width == 1 and model.name != "krizhevsky2012" else ", trained here")
     published = PUBLISHED if model.name == "torchvision" else {}
     rows = [[name, row["size"], row["stride"] or "-", row["groups"] or "-",
              *(common.cell(row[c], digits=4) for c in COLUMNS), PAPER[name],
@@ -123,7 +124,8 @@ groups.{also}
 
 The first row is the product that the paper means.  It calls max pooling contractive, which holds \
 where windows do not overlap.  LRN: no search of ours exceeds k^-beta; what is proven is larger.  \
-Last row: a bound for the logits' change by that of pixels in [0, 1].
+In the last row, corrected: a bound for the logits' change by that of pixels in [0, 1]; the other \
+columns are low, by the strides or as estimates, and the paper's layers are another net's.
 Units: this conv1 sees pixels of {units}, less the mean, divided by {min(first.std):g} at least.  \
 The paper's are not said; the code of its net saw 0 to 255.  If its conv1 was computed with the \
 factor that it prints, its 2.75 is low by the stride, 4, and so is its product."""

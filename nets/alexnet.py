@@ -79,7 +79,7 @@ def _two_columns(rng, preprocess, norm, dropout, width, size, classes):
     In the last pooling the rectifier comes second, on a fourth of the numbers; the function is
     the same.
     """
-    a, b, c, d, e, f = (_scaled(n, width) for n in (96, 256, 384, 384, 256, 4096))
+    a, b, c, d, e, f = _scaled((96, 256, 384, 384, 256, 4096), width)
     side = _side(size)
     net = Net([
         preprocess,
@@ -104,7 +104,7 @@ def torchvision(rng, width=1, size=224, classes=1000):
     x: (N, 3, 224, 224) -> logits (N, 1000).  No groups, no LRN.  The parameters begin as `Conv`
     and `Dense` draw them.
     """
-    a, b, c, d, e, f = (_scaled(n, width) for n in (64, 192, 384, 256, 256, 4096))
+    a, b, c, d, e, f = _scaled((64, 192, 384, 256, 256, 4096), width)
     side = _side(size + 4)
     return Net([
         Preprocess(1, RGB, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -130,9 +130,16 @@ def restarted(net):
     return net
 
 
-def _scaled(channels, width):
-    """`width` times as many channels, an even number so that two groups share them."""
-    return 2 * max(1, round(channels * width / 2))
+def _scaled(sizes, width):
+    """`width` times as large, even numbers so that two groups share them.
+
+    The last size, of the dense layers, is rounded first, and its share is that of all: so a net's
+    width can be read off its weights.
+    """
+    def scaled(n, width):
+        return 2 * max(1, round(n * width / 2))
+    width = scaled(sizes[-1], width) / sizes[-1]
+    return [scaled(n, width) for n in sizes]
 
 
 def _side(size):

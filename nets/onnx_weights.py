@@ -72,6 +72,9 @@ def weights(choice, quiet=False):
         return load_onnx(archive.find(BVLC) or archive.download(BVLC, quiet))
     for suffix, load in ((".onnx", load_onnx), (".npz", load_npz)):
         if Path(choice).suffix == suffix:
+            if not Path(choice).exists():
+                raise ValueError(f"{choice}: there is no such file; python -m "
+                                 "experiments.train_alexnet makes one, --weights bvlc downloads")
             return load(choice)
     raise ValueError(f"no weights are called {choice!r}; choose bvlc, or a file that ends in .onnx "
                      "or .npz")

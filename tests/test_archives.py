@@ -118,7 +118,6 @@ def test_archives_are_found_in_the_named_folder_and_in_raw(
     assert not (tmp_path / place).exists()
     fill(tmp_path / place / "cifar10", {"cifar-10-binary.tar.gz": CIFAR})
     fill(tmp_path / place / "imagenette", {"imagenette2-320.tgz": IMAGENETTE})
-    assert cifar10.here() and imagenette.here()
     load_both()
     assert not server[2]
 
@@ -129,14 +128,12 @@ def test_unpacked_files_of_cifar10_will_do(raw, server, tmp_path, monkeypatch, p
     (tmp_path / "named").mkdir()
     monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "named"))
     fill(tmp_path / place / "cifar10" / inside, BATCHES)
-    assert cifar10.here()
     assert_cifar(cifar10.load(32, quiet=True))
     assert not server[2]
 
 
 def test_five_files_of_the_six_are_not_cifar10(raw, server):
     fill(raw / "cifar10", {name: BATCHES[name] for name in cifar10.FILES[1:]})
-    assert not cifar10.here()
     assert_cifar(cifar10.load(32, quiet=True))
     assert server[2] == ["/good/cifar-10-binary.tar.gz"]
 
@@ -145,13 +142,8 @@ def test_an_unpacked_imagenette_will_do(raw, server, tmp_path, monkeypatch):
     monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path / "named"))
     for path, contents in PHOTOGRAPHS.items():
         fill((tmp_path / "named" / "imagenette" / path).parent, {Path(path).name: contents})
-    assert imagenette.here()
     assert_imagenette(imagenette.load(8, quiet=True))
     assert not server[2] and not raw.exists()
-
-
-def test_what_is_not_there_is_not_here(raw):
-    assert not cifar10.here() and not imagenette.here()
 
 
 # Damaged

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 import data as datasets
+from data import strokes
 from experiments import (
+    benchmark,
     benchmark_alexnet,
     common,
     figure3_4,
@@ -15,6 +17,7 @@ from experiments import (
     made,
     measures,
     pictures,
+    stability,
     train_alexnet,
 )
 from intriguing import distortion, phi
@@ -88,12 +91,25 @@ def test_every_photograph_takes_the_target_and_all_numbers_are_of_the_photograph
         tmp_path / "out" / "figure5.md").read_text()
 
 
-def test_in_float32_the_search_finds_distortions_as_small_as_in_float64(quick):
-    rows = benchmark_alexnet.precisions(quick["weights"], quick["data"], 0, True)
-    for how in ("float32", "float64, moved"):           # a rounding decides at each kink
-        assert abs(rows[how]["mean above %"]) < 2
-        assert rows[how]["within 2 % of float64"] >= 50
+def test_the_precisions_are_compared_on_what_all_of_them_found(quick, monkeypatch):
+    found, search = [], benchmark_alexnet.D
+
+    def D(net, x, target):
+        found.append(search(net, x, target))
+        found[-1][len(found) - 1] = np.nan              # another one in each precision
+        return found[-1]
+    monkeypatch.setattr(benchmark_alexnet, "D", D)
+    shown = figure5.loaded(quick["weights"], quick["data"], False, True)
+    rows = benchmark_alexnet.precisions(*shown, 0)
+    assert list(rows) == ["float64", "float32", "float64, moved"]
+    assert all(row["not found"] >= 1 and row["ms"] > 0 for row in rows.values())
+    x, *_ = figure5.recognised(shown[0].net, *shown[1:3], -1, benchmark_alexnet.COMPARED, 0)
+    sizes = [distortion(x, images) for images in found]
+    kept = ~np.isnan(sum(sizes))
+    for size, row in zip(sizes, rows.values(), strict=True):
+        assert row["av. distortion"] == pytest.approx(size[kept].mean())
     assert rows["float64"]["within 2 % of float64"] == 100
+    assert rows["float64"]["mean above %"] == 0
 
 
 def test_the_photographs_are_drawn_by_seed_among_those_held_out(world):
@@ -117,7 +133,9 @@ def test_of_photographs_without_labels_the_nets_own_is_right(world, quick, tmp_p
     flat.mkdir()
     for i, path in enumerate(sorted(world.root.glob("test/*/*.png"))):
         (flat / f"{i:02}.png").write_bytes(path.read_bytes())
+    text = tmp_path / "out" / "figure5.md"
     numbers = figure5.main(count=2, target="red", workers=1, **(quick | {"data": str(flat)}))
+    assert "they have no labels" in text.read_text()
     assert numbers["searched"] == 2 and numbers["target"] == "red"
     assert all(row["before"] != "red" == row["after"] for row in numbers["images"])
 
@@ -136,6 +154,33 @@ def test_the_picture_has_a_row_of_three_for_each_photograph_shown(world, tmp_pat
     assert shown[1][0] == pytest.approx(0.6, abs=1e-6)      # 0.5 + 10 * 0.01
 
 
+def test_photographs_kept_in_memory_are_called_by_their_place(world, quick, monkeypatch):
+    x, _ = world.test.images()
+    kept = datasets.folder.Photographs(
+        datasets.folder.Path("cifar10"), np.round(255 * x).astype(np.uint8).transpose(0, 2, 3, 1),
+        world.test.t, FOLDERS, SIZE, SIZE, False, True)
+    monkeypatch.setattr(datasets, "photographs", lambda name, *args: (name, kept, kept))
+    numbers = figure5.main(count=2, workers=1, **(quick | {"data": "cifar10"}))
+    assert all(row["file"].startswith("cifar10 ") for row in numbers["images"])
+
+
+def test_nothing_found_is_said_and_no_picture_of_another_run_stands(quick, monkeypatch, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "figure5.png").write_bytes(b"another run's")
+    monkeypatch.setattr(made, "distorted", lambda nets, x, *args: dict.fromkeys(
+        nets, np.full_like(x, np.nan)))
+    numbers = figure5.main(count=2, **quick)
+    assert numbers["not found"] == 2 and numbers["av. distortion"] is None
+    assert not (tmp_path / "out" / "figure5.png").exists()
+    assert "Nothing was found" in (tmp_path / "out" / "figure5.md").read_text()
+
+
+@pytest.mark.parametrize("count", [0, -3, 22])
+def test_a_count_of_photographs_that_are_not_there_is_named(world, count):
+    with pytest.raises(ValueError, match=f"--count {count}: there are 21 photographs; choose 1 to"):
+        figure5.recognised(world.net, world.test, world.test.t, 1, count, 0)
+
+
 def test_by_png_is_rounding_to_256_levels():
     x = np.random.default_rng(0).random((3, 3, 5, 4)).astype(np.float32)
     assert figure5.by_png(x) == pytest.approx(np.round(x * 255) / 255, abs=1e-7)
@@ -148,6 +193,35 @@ def test_a_target_that_the_net_does_not_know_is_told_of_with_those_it_knows(quic
     assert figure5.number("", ["cat", "bird"]) == 1         # no ostrich
     with pytest.raises(ValueError, match="ostrich or bird"):
         figure5.number("", ["cat"])
+
+
+def test_the_other_experiments_take_the_same_weights_and_photographs(
+        world, quick, monkeypatch, tmp_path):
+    flags = {"weights": world.weights, "photographs": str(world.root), "quiet": True,
+             "out": str(tmp_path)}
+    monkeypatch.setattr(stability, "NETS", ())
+    monkeypatch.setattr(stability, "STEPS", 5)
+    monkeypatch.setattr(common.datasets, "load", lambda *args: ("mnist", *[strokes.draw(9, 1)] * 2))
+    row, = stability.main(count=3, workers=1, **flags).values()
+    assert row["images"] == 3 and row["bound"] > row["searched"] >= row["along D's r"]
+    assert str(world.root) in (tmp_path / "stability.md").read_text()
+    monkeypatch.setattr(benchmark, "over_processes", lambda function, *args: [
+        (0, ({1: {"ms": 1.0, "MB": 1.0, "GFLOP": 1.0}}, []) if "alexnet" in function.__module__
+         else 100.0)])
+    numbers = benchmark.main(which="alexnet", **flags)
+    assert list(numbers["precisions"]) == ["float64", "float32", "float64, moved"]
+
+
+@pytest.mark.parametrize("main", [
+    lambda **flags: stability.main(**flags),
+    lambda **flags: benchmark.main(which="alexnet", **flags),
+    lambda **flags: figure5.main(**flags), lambda **flags: figure3_4.main(**flags)])
+def test_weights_that_are_not_there_are_named_at_once(main, monkeypatch, tmp_path):
+    monkeypatch.setattr(common, "load", None)           # nothing else is done before
+    monkeypatch.setattr(benchmark, "over_processes", None)
+    with pytest.raises(ValueError, match="nope.npz: there is no such file; python -m "
+                                         "experiments.train_alexnet makes one"):
+        main(weights="nope.npz", quiet=True, out=str(tmp_path))
 
 
 # ---- Figures 3 and 4 -------------------------------------------------------------------------
@@ -173,12 +247,37 @@ def test_the_groups_are_what_phi_ranks_first_and_the_controls_are_there(
     assert Image.open(tmp_path / "out" / "figure3_4-histograms.png").size[0] > 500
 
 
-def test_the_figures_show_the_top_photographs_of_their_directions(world, quick, tmp_path):
+def test_the_figures_show_the_top_photographs_of_their_directions(
+        world, quick, tmp_path, monkeypatch):
+    shown, grid = [], pictures.grid
+    monkeypatch.setattr(pictures, "grid", lambda x, *args: shown.append(x) or grid(x, *args))
     numbers = figure3_4.main(**quick)
-    for number in (3, 4):
-        picture = Image.open(tmp_path / "out" / f"figure{number}.png")
+    x, _ = world.test.images()
+    groups = measures.picked(phi(world.net, x, 7).astype(np.float32), figure3_4.DIRECTIONS, 5, 0)
+    for i, kind in enumerate(("natural", "random")):
+        for found, rows in zip(shown[4 * i:4 * i + 4], groups[kind].images, strict=False):
+            assert (found == x[rows]).all()
+        picture = Image.open(tmp_path / "out" / f"figure{3 + i}.png")
         assert picture.size[0] > 2 * 5 * SIZE
+    assert len(shown) == 8
     assert json.loads((tmp_path / "out" / "figure3_4.json").read_text())["numbers"] == numbers
+
+
+def test_photographs_without_labels_have_correlations_alone(world, quick, tmp_path):
+    flat = tmp_path / "a flat folder"
+    flat.mkdir()
+    for i in range(3):
+        for path in sorted(world.root.glob("test/*/*.png")):
+            (flat / f"{i} {path.parent.name} {path.name}").write_bytes(path.read_bytes())
+    numbers = figure3_4.main(**(quick | {"data": str(flat)}))
+    assert "purity" not in numbers["directions"]["AlexNet, natural"]
+    assert numbers["photographs"] == 12     # a fifth of 63
+
+
+def test_a_layer_too_large_for_the_memory_is_refused(quick, monkeypatch):
+    monkeypatch.setattr(figure3_4, "LARGEST", 1000)
+    with pytest.raises(ValueError, match="--layer 7: 128 units of 21 photographs do not fit"):
+        figure3_4.main(**quick)
 
 
 def test_with_one_photograph_a_label_the_labels_measures_are_left_out_and_it_says_so(

@@ -1,4 +1,6 @@
 """The search D(x, l): its objective's gradient and its promises; distortion and transfer."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from gradcheck import BOUND, numeric, relative_error
@@ -129,6 +131,25 @@ def test_what_is_found_for_an_image_does_not_depend_on_the_others(sigmoid):
     alone = np.concatenate([length(x[i:i + 1], D(sigmoid, x[i:i + 1], target[i:i + 1]))
                             for i in range(len(x))])
     assert together == pytest.approx(alone, rel=1e-6)
+
+
+def test_in_float32_the_search_comes_as_near_as_in_float64(sigmoid):
+    x, target = attack(sigmoid, 5)
+    single = sigmoid.astype("float32")
+    found = D(single, x, target)
+    assert (single.predict(found) == target).all()
+    assert length(x, found) == pytest.approx(length(x, D(sigmoid, x, target)), rel=0.01)
+
+
+def test_a_search_that_is_stuck_without_the_label_starts_from_0_again(sigmoid):
+    x, target = attack(sigmoid, 5, 4)
+    starts = []
+
+    def stuck(fun, z, lower, upper, **options):         # never moves, but for the first search
+        starts.append(abs(z).max())
+        return SimpleNamespace(z=z if len(starts) > 1 else np.clip(z + 1e-3, lower, upper))
+    assert np.isnan(D(sigmoid, x, target, minimize=stuck)).all()
+    assert starts[0] == 0 and starts[1] > 0 and max(starts[2:]) == 0
 
 
 def test_more_images_than_a_batch_are_searched_batch_by_batch(sigmoid, monkeypatch):

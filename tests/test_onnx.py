@@ -451,3 +451,15 @@ def test_weights_of_another_net_of_ours_are_refused(tmp_path):
     path = str(tmp_path / "net.npz")
     store.save(path, alexnet.bvlc(ZEROS, 1 / 16, 99, 7))    # without its name
     refused(path, "a net called 'None' with arrays .*; expected krizhevsky2012 or bvlc or torchv")
+
+
+@pytest.mark.parametrize("width", [0.051, 0.112, 0.254, 0.504])
+@pytest.mark.parametrize("name", ["krizhevsky2012", "torchvision"])
+def test_a_net_of_any_width_can_be_read_back_and_its_width_read_off_it(tmp_path, name, width):
+    net = getattr(alexnet, name)(ZEROS, width, 67, 3)
+    onnx_weights.save_npz(tmp_path / "net.npz", name, net, 67, 75, ["a", "b", "c"])
+    found = weights(str(tmp_path / "net.npz"))
+    assert [p.shape for p in found.net.params] == [p.shape for p in net.params]
+    assert found.width == pytest.approx(width, abs=1 / 4096)
+    again = getattr(alexnet, name)(ZEROS, found.width, 67, 3)
+    assert [p.shape for p in again.params] == [p.shape for p in net.params]
