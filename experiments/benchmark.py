@@ -96,7 +96,7 @@ Each layer, in a batch of 16, per image:
         numbers["precisions"] = rows
         text += f"""
 
-D of {benchmark_alexnet.COMPARED} photographs of {common.describe(photographs)} for {weights}, \
+D of {benchmark_alexnet.COMPARED} of {common.describe(photographs)} for {weights}, \
 each with the next label; moved: from pixels moved by some 1e-7, as rounding does.  At the kinks \
 of ReLU and max pooling a rounding decides where a search goes on, so that single photographs end \
 apart, in float64 too; averages agree:

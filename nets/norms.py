@@ -20,6 +20,7 @@ from nets.alexnet import Preprocess
 from nets.backend import to_device, xp
 from nets.conv import ChannelNorm, Conv, MaxPool, places
 from nets.layers import Dense, Dropout, Flatten, ReLU, Sigmoid
+from nets.local import L2Pool
 
 POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # of `operator_norm`, relative
@@ -118,15 +119,16 @@ def operator_norm(layer, shape):
 
 
 def pool_bound(layer, shape):
-    """sqrt(the most windows that a pixel is in), for MaxPool on images of `shape` (C, H, W).
+    """sqrt(the most windows that a pixel is in), for pooling on images of `shape` (C, H, W).
 
     Section 4.3 calls max pooling contractive; so it is where windows do not overlap.  A window's
-    maximum changes by no more than |r| within it, and a pixel counts in each of its windows.
-    Attained by a pixel that is the largest of all of them: 2 for AlexNet's 3 x 3 with stride 2.
+    maximum, or its length (L2Pool, stride 1), changes by no more than |r| within it, and a pixel
+    counts in each of its windows.  Attained by a pixel that is the largest of all of them: 2 for
+    AlexNet's 3 x 3 with stride 2.
     """
-    return math.sqrt(math.prod(
-        min(-(-layer.size // layer.stride), places(length, layer.size, layer.stride))
-        for length in shape[1:]))
+    stride = getattr(layer, "stride", 1)
+    return math.sqrt(math.prod(min(-(-layer.size // stride), places(length, layer.size, stride))
+                               for length in shape[1:]))
 
 
 def lrn_bound(layer, proven=True):
@@ -151,6 +153,7 @@ BOUNDS = {                                  # of a layer on inputs of a shape, w
     Conv: lambda layer, shape: conv_norm(layer.params[0], layer.stride, layer.groups,
                                          points_for(layer, shape)),
     MaxPool: pool_bound,
+    L2Pool: pool_bound,
     ChannelNorm: lambda layer, shape: lrn_bound(layer),
     Sigmoid: lambda layer, shape: 1 / 4,    # y (1 - y), at y = 1/2
     ReLU: lambda layer, shape: 1.0,

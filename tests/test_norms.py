@@ -17,6 +17,7 @@ from nets.conv import ChannelNorm, Conv, MaxPool
 from nets.fc import fc
 from nets.layers import Dense, Dropout, Flatten, ReLU, Sigmoid
 from nets.lenet import lenet
+from nets.local import L2Pool
 from nets.net import Net
 
 
@@ -198,6 +199,20 @@ def test_max_pooling_reaches_its_bound_on_a_spike_and_never_exceeds_it(
     pixels = math.prod(shape)
     spikes = np.eye(pixels).reshape(pixels, 1, *shape)
     assert gain(layer, np.zeros_like(spikes), spikes).max() == pytest.approx(expected, rel=1e-15)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 1, *shape)) * rng.choice([0, 1, 10], (2000, 1, *shape))
+    for scale in (1e-3, 1, 10):
+        assert gain(layer, x, scale * rng.normal(size=x.shape)).max() <= expected
+
+
+@pytest.mark.parametrize(("size", "shape", "expected"), [
+    (1, (3, 3), 1), (2, (4, 5), 2), (3, (7, 6), 3), (3, (4, 6), math.sqrt(6))])
+def test_l2_pooling_comes_near_its_bound_beside_a_spike_and_never_exceeds_it(size, shape, expected):
+    layer = L2Pool(size, 1e-6)
+    assert norms.bound(layer, (1, *shape)) == pytest.approx(expected)
+    pixels = math.prod(shape)
+    spikes = np.eye(pixels).reshape(pixels, 1, *shape)
+    assert gain(layer, 100 * spikes, spikes).max() == pytest.approx(expected, rel=1e-6)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2000, 1, *shape)) * rng.choice([0, 1, 10], (2000, 1, *shape))
     for scale in (1e-3, 1, 10):
