@@ -327,9 +327,10 @@ def test_a_false_shape_does_not_fill_the_memory(onnx, written):
     assert peak < 5e8
 
 
-def test_a_file_that_is_not_there_is_named(onnx, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"away\.onnx"):
-        weights(str(tmp_path / "away.onnx"))
+@pytest.mark.parametrize("suffix", ["onnx", "npz"])
+def test_a_file_that_is_not_there_is_named(tmp_path, suffix):
+    with pytest.raises(ValueError, match=rf"away\.{suffix}: there is no such file; python -m exper"):
+        weights(str(tmp_path / f"away.{suffix}"))
 
 
 # ---- By name ---------------------------------------------------------------------------------
