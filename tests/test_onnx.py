@@ -329,7 +329,7 @@ def test_a_false_shape_does_not_fill_the_memory(onnx, written):
 
 @pytest.mark.parametrize("suffix", ["onnx", "npz"])
 def test_a_file_that_is_not_there_is_named(tmp_path, suffix):
-    with pytest.raises(ValueError, match=rf"away\.{suffix}: there is no such file; python -m exper"):
+    with pytest.raises(ValueError, match=rf"away\.{suffix}: there is no such file; python -m"):
         weights(str(tmp_path / f"away.{suffix}"))
 
 
