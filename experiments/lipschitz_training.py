@@ -11,15 +11,13 @@ everything else is as for Table 1, mu = 0 is that net.  Of each: errors; L, the 
 error on the images made for the net of another seed and the same mu.  Mean and standard
 deviation over the seeds.  What is trained and found is kept: an interrupted run goes on.
 """
-import contextlib
-
 import numpy as np
 
 import data as datasets
 from experiments import common, made
-from experiments.processes import over_processes, tick
+from experiments.processes import tick
 from intriguing import distortion, transfer
-from nets import fc, lenet, store, train
+from nets import fc, lenet, train
 from nets.backend import to_device
 from nets.norms import lipschitz_bound
 from nets.penalty import penalised
@@ -69,17 +67,8 @@ def trained(name, arms, data, workers, quiet):
     nets = {arm: made.build(name, arm[1]) for arm in arms}
     paths = {(mu, s): made.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
                                            f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
-    todo = [arm for arm in arms if not paths[arm].exists()]
-    if todo:
-        common.writable(made.CACHE / data, "trained nets are kept there")
-        jobs = [(name, data, *arm) for arm in todo]
-        with contextlib.closing(over_processes(train_arm, jobs, workers, 100 * len(jobs),
-                                               "training", quiet)) as done:
-            for i, net in done:
-                store.save(paths[todo[i]], net)
-    for arm, net in nets.items():
-        store.load(paths[arm], net)
-    return {arm: net.astype("float64") for arm, net in nets.items()}
+    jobs = {arm: (name, data, *arm) for arm in arms}
+    return made.kept_nets(nets, paths, train_arm, jobs, workers, quiet)
 
 
 def train_arm(name, data, mu, seed):

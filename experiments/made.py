@@ -109,12 +109,21 @@ def trained(names, data, seed, method, workers, quiet, reading="half"):
     nets = {name: build(name, seed) for name in names}
     paths = {name: CACHE / data / f"{name}, seed {seed}, {way(name, method)}, {reading} decay.npz"
              for name in names}
-    todo = [name for name in names if not paths[name].exists()]
+    jobs = {name: (name, data, seed, method, reading) for name in names}
+    return kept_nets(nets, paths, train_net, jobs, workers, quiet)
+
+
+def kept_nets(nets, paths, function, jobs, workers, quiet):
+    """{name: net}, in float64: those that their files hold; what is in no file is trained first.
+
+    nets: {name: net before training}.  paths: {name: its file}.  In a worker, function(*jobs[name])
+    gives the net trained, and ticks 100 times on the way.
+    """
+    todo = [name for name in nets if not paths[name].exists()]
     if todo:
-        common.writable(CACHE / data, "trained nets are kept there")
-        jobs = [(name, data, seed, method, reading) for name in todo]
-        with contextlib.closing(over_processes(train_net, jobs, workers, 100 * len(jobs),
-                                               "training", quiet)) as done:
+        common.writable(paths[todo[0]].parent, "trained nets are kept there")
+        with contextlib.closing(over_processes(function, [jobs[name] for name in todo], workers,
+                                               100 * len(todo), "training", quiet)) as done:
             for i, net in done:
                 store.save(paths[todo[i]], net)
     for name, net in nets.items():

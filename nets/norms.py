@@ -85,6 +85,14 @@ def points_for(layer, shape):
     return max(POINTS, -(-room // layer.stride))
 
 
+def linear(layer):
+    """A Dense or Conv without its bias; the weights are the layer's own array."""
+    W, b = layer.params
+    layer = copy.copy(layer)
+    layer.params = [W, xp.zeros_like(b)]
+    return layer
+
+
 def operator_norm(layer, shape):
     """The norm of a Dense or Conv as it is, zero padding included, on inputs of `shape`.
 
@@ -95,11 +103,9 @@ def operator_norm(layer, shape):
     a singular value; of the largest, unless the start, random by a fixed seed, is at right angles
     to its vector.  RuntimeError if STEPS do not suffice.
     """
-    W, b = layer.params
-    layer = copy.copy(layer)
-    layer.params = [W, xp.zeros_like(b)]
+    layer = linear(layer)
     v, before, beta = np.random.default_rng(0).normal(size=(1, *shape)), 0.0, 0.0
-    v = to_device((v / np.linalg.norm(v)).astype(W.dtype))
+    v = to_device((v / np.linalg.norm(v)).astype(layer.params[0].dtype))
     T = np.zeros((STEPS + 1, STEPS + 1))    # A^T A, seen in the space of the steps
     for i in range(STEPS):
         y, cache = layer.forward(v)

@@ -3,10 +3,8 @@
 Their product bounds how far the logits can move, L = prod_k ||W_k|| but for constants, so what is
 added to the cost is mu log L = mu sum_k log ||W_k||: the same share of every layer's norm.
 """
-import copy
-
 from nets.backend import to_device, xp
-from nets.norms import shapes
+from nets.norms import linear, shapes
 
 
 def unit(z):
@@ -20,13 +18,7 @@ def linear_layers(net, input_shape):
 
     The weights are the net's own arrays, so what training does to them is seen.
     """
-    found = []
-    for layer, shape in shapes(net, input_shape):
-        if layer.params:
-            linear = copy.copy(layer)
-            linear.params = [layer.params[0], xp.zeros_like(layer.params[1])]
-            found.append((linear, shape))
-    return found
+    return [(linear(layer), shape) for layer, shape in shapes(net, input_shape) if layer.params]
 
 
 def norm(layer, v):

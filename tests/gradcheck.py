@@ -2,7 +2,7 @@
 import numpy as np
 
 from experiments.gradients import slope
-from nets.backend import to_host
+from nets.backend import to_device, to_host
 
 BOUND = 1e-7    # on `relative_error`: some ten times what a right gradient shows
 
@@ -21,6 +21,14 @@ def numeric(fun, a, places=None):
     for place in np.ndindex(a.shape) if places is None else places:
         slopes.append(slope(lambda: float(fun()), a, place))
     return np.array(slopes).reshape(a.shape if places is None else -1)
+
+
+def layer_case(make, shape):
+    """The layer make(rng), an input x of `shape`, a random dy of its output's, in float64."""
+    rng = np.random.default_rng(0)
+    layer = make(rng)
+    x = to_device(rng.normal(size=shape))
+    return layer, x, to_device(rng.normal(size=layer.forward(x)[0].shape))
 
 
 def relative_error(ours, slopes):

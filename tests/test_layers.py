@@ -3,7 +3,7 @@ from numbers import Real
 
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
+from gradcheck import BOUND, layer_case, numeric, relative_error
 
 from nets.alexnet import BGR, Preprocess
 from nets.backend import to_device, to_host
@@ -30,12 +30,7 @@ LAYERS = {                                  # name: how to make one, shape of an
 
 @pytest.fixture(params=LAYERS)
 def case(request):
-    """A layer, its input x, and a random dy of its output's shape, in float64."""
-    rng = np.random.default_rng(0)
-    make, shape = LAYERS[request.param]
-    layer = make(rng)
-    x = to_device(rng.normal(size=shape))
-    return layer, x, to_device(rng.normal(size=layer.forward(x)[0].shape))
+    return layer_case(*LAYERS[request.param])
 
 
 def test_backward_is_the_gradient_in_x(case):

@@ -22,8 +22,7 @@ def quick(tmp_path, monkeypatch):
     def in_this_process(function, jobs, *args):
         calls.append((function.__name__, len(jobs)))
         return ((i, function(*job)) for i, job in enumerate(jobs))
-    for module in (lipschitz_training, made):
-        monkeypatch.setattr(module, "over_processes", in_this_process)
+    monkeypatch.setattr(made, "over_processes", in_this_process)
     return {"count": 8, "out": str(tmp_path), "quiet": True, "workers": 1}, calls
 
 

@@ -1,7 +1,7 @@
 """Untied filters, L2 pooling and contrast normalisation against loops over every number."""
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
+from gradcheck import BOUND, layer_case, numeric, relative_error
 
 from nets import local
 from nets.backend import to_device, to_host, xp
@@ -24,12 +24,7 @@ LAYERS = {                                  # name: how to make one, shape of an
 
 @pytest.fixture(params=LAYERS)
 def case(request):
-    """A layer, its input x, and a random dy of its output's shape, in float64."""
-    rng = np.random.default_rng(0)
-    make, shape = LAYERS[request.param]
-    layer = make(rng)
-    x = to_device(rng.normal(size=shape))
-    return layer, x, to_device(rng.normal(size=layer.forward(x)[0].shape))
+    return layer_case(*LAYERS[request.param])
 
 
 def test_backward_and_gradients_are_the_gradients(case):
