@@ -1,9 +1,12 @@
-"""The images: digits as arrays, by load(); photographs, decoded on demand, by photographs()."""
+"""The images: digits as arrays, by load(); photographs, decoded on demand, by photographs(), and
+those to learn from without labels by frames()."""
 
 import os
 import sys
 
-from data import cifar10, folder, imagenette, mnist, strokes
+from data import cifar10, folder, imagenette, mnist, stl10, strokes
+
+SETS = {"cifar10": cifar10, "imagenette": imagenette, "stl10": stl10}   # of photographs
 
 
 def load(name="auto", quiet=False):
@@ -29,17 +32,27 @@ def load(name="auto", quiet=False):
 def photographs(name, size, short=None, strict=False, quiet=False):
     """(name, train, test), two folder.Photographs of the same classes, none decoded yet.
 
-    name: "cifar10", "imagenette", or a folder, which folder.parts divides; ./cifar10 is a folder.
+    name: a key of SETS, "cifar10" say, or a folder, which folder.parts divides; ./cifar10 is one.
     size, short, strict, quiet: as folder.load has them.
     Raises ValueError if it is none of these or not whole, and mnist.Unavailable, an OSError, if a
     set asked for by name cannot be had.
     """
     options = size, short, strict, quiet
-    if name == "cifar10":
-        return name, *cifar10.load(*options)
-    if name == "imagenette":
-        return name, *imagenette.load(*options)
+    if name in SETS:
+        return name, *SETS[name].load(*options)
     if not os.path.isdir(name):
         raise ValueError(f"{name or repr(name)}: neither a set of photographs nor a folder; choose "
-                         "cifar10, imagenette or a folder of photographs")
+                         f"{', '.join(SETS)} or a folder of photographs")
     return name, *folder.parts(name, *options)
+
+
+def frames(name, size, short=None, strict=False, quiet=False):
+    """(name, images to learn from without labels), folder.Photographs, none decoded yet.
+
+    name and the rest as for `photographs`, whose training part they are, its test kept apart; of
+    "stl10", the images without labels.  Raises as `photographs` does.
+    """
+    if name == "stl10":
+        return name, stl10.unlabelled(size, short, strict, quiet)
+    name, train, _ = photographs(name, size, short, strict, quiet)
+    return name, train

@@ -46,6 +46,12 @@ def raw(archive):
     return folder
 
 
+def find_unpacked(archive, inside, names):
+    """The first folder that holds all files of these names, itself or in `inside`, or None."""
+    places = (place for folder in folders(archive) for place in (folder, folder / inside))
+    return next((place for place in places if all((place / n).exists() for n in names)), None)
+
+
 def find(archive):
     """The first file of that name, verified, or None.  Raises mnist.Damaged as verify does."""
     paths = (folder / archive.name for folder in folders(archive))

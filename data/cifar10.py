@@ -31,19 +31,13 @@ def load(size, short=None, strict=False, quiet=False):
     OSError, if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder
     or short < size.
     """
-    if place := find_unpacked():
+    if place := archive.find_unpacked(ARCHIVE, UNPACKED, FILES):
         files = {name: read(place / name) for name in FILES}
     else:
         files = unpacked(archive.find(ARCHIVE) or archive.download(ARCHIVE, quiet))
     *train, test = (files[name] for name in FILES)
     return [folder.Photographs(Path("cifar10"), *pair(rows), list(CLASSES), size, short, strict,
                                quiet) for rows in (np.concatenate(train), test)]
-
-
-def find_unpacked():
-    """The first folder that holds all six files, or None."""
-    places = (place for raw in archive.folders(ARCHIVE) for place in (raw, raw / UNPACKED))
-    return next((place for place in places if all((place / n).exists() for n in FILES)), None)
 
 
 def unpacked(path):

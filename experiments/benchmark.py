@@ -2,6 +2,7 @@
 
     python -m experiments.benchmark --count 256
     python -m experiments.benchmark --which alexnet --weights runs/alexnet.npz --photographs cifar10
+    python -m experiments.benchmark --which quocnet
 
 (a) D as it is: a batch of images in lockstep.  (b) the same search with SciPy's public
 `scipy.optimize.minimize`, image by image.  (c) D with its last step onto the boundary, which is
@@ -19,22 +20,28 @@ an image of the objective's value and gradient, for batches of 1, 16 and 32; bil
 and multiplications a second, counting those of the products, beside the matrix product's; memory;
 and each layer alone.  With --weights, the search besides, on ten photographs, in float32 and in
 float64.
+
+--which quocnet: every size of it, up to the full one of 1.1 billion weights, in float32, weights
+and images random: milliseconds of one image forward and back to its pixels, D of it with a random
+classifier of two labels on the last stage, memory; the step of its training, at sizes S and M; and
+from its rate, how long it takes to train the full net on a large GPU.  Left out is what does not
+fit into the memory that is free.
 """
 import functools
-import time
 
 import numpy as np
 from scipy.optimize import minimize
 
-from experiments import benchmark_alexnet, common, figure5, made
+from experiments import benchmark_alexnet, benchmark_quocnet, common, figure5, made
 from experiments.processes import over_processes, tick
+from experiments.timing import REPEATS, matrix_product, timed
 from intriguing import D, distortion, objective
 from nets import lbfgs
 from nets.backend import to_device, to_host
 
 SMOOTH = ["FC10(1e-4)", "FC100-100-10", "FC10(1)"]
 NETS = [*SMOOTH, "LeNet"]
-REPEATS, COMPARED = 3, 64
+COMPARED = 64
 A, B, C, REFERENCE = ("(a) D, in lockstep", "(b) image by image", "(c) D, onto the boundary",
                       "(d) reference")
 
@@ -44,8 +51,10 @@ def main(which="search", data="auto", count=256, seed=0, train="adam", weights="
     flags, started = dict(locals()), common.start(out)
     if which == "alexnet":
         return of_alexnet(weights, photographs, seed, quiet, flags, started)
+    if which == "quocnet":
+        return of_quocnet(quiet, flags, started)
     if which != "search":
-        raise ValueError(f"--which {which}: choose search or alexnet")
+        raise ValueError(f"--which {which}: choose search, alexnet or quocnet")
     data, (x, t), _ = common.load(data, quiet)
     rows, _ = common.sample(t, count, seed)
     jobs = []
@@ -107,6 +116,18 @@ apart, in float64 too; averages agree:
     return numbers
 
 
+def of_quocnet(quiet, flags, started):
+    """The third benchmark; arguments as main's."""
+    [(_, (images, steps))] = over_processes(benchmark_quocnet.measure, [()], 1,
+                                            benchmark_quocnet.TICKS, "measuring", quiet)
+    [(_, rate)] = over_processes(matrix_product, [()], 1, 1, "measuring", quiet)
+    once = benchmark_quocnet.training(steps["M"]["GFLOP/s"], rate)
+    numbers = {"GFLOP/s": rate, "images": images, "steps": steps, "training": once}
+    common.save("benchmark-quocnet", main, flags, "none", started,
+                benchmark_quocnet.report(rate, images, steps, once), numbers)
+    return numbers
+
+
 def measure(net, x, target, smooth):
     """In a worker, on one thread: {search: {ms, evaluations, distortion, ...}} for one net.
 
@@ -131,26 +152,6 @@ def measure(net, x, target, smooth):
             row["above (d) %"] = 100 * (common.mean(size[few]) / best - 1)
     tick()
     return found
-
-
-def timed(search, net, x, target):
-    """{ms, evaluations} an image of search(net, x (N, ...), target), and what it found."""
-    counting, begin = Counting(net), time.perf_counter()
-    images = search(counting, x, target)
-    return {"ms": 1000 * (time.perf_counter() - begin) / len(x),
-            "evaluations": counting.evaluations / len(x)}, images
-
-
-class Counting:
-    """A net that counts the images whose gradient it is asked for; all that D wants of one."""
-
-    def __init__(self, net):
-        self.net, self.evaluations = net, 0
-        self.forward, self.predict = net.forward, net.predict
-
-    def backward(self, dlogits, caches):
-        self.evaluations += len(dlogits)
-        return self.net.backward(dlogits, caches)
 
 
 def reference(net, x, target):
@@ -187,17 +188,6 @@ def nearest(net, x, target):
         r = solve(middle)
         low, high, best = (low, middle, best) if r is None else (middle, high, r)
     return x + best
-
-
-def matrix_product(n=2048):
-    """In a worker: GFLOP/s of an n x n float32 matrix product, the best of five."""
-    a = np.random.default_rng(0).random((n, n), np.float32)
-    times = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - begin)
-    return 2e-9 * n ** 3 / min(times)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
 """How fast AlexNet is, for experiments.benchmark: milliseconds, share of the machine, memory."""
-import resource
-import sys
 import time
 
 import numpy as np
@@ -8,14 +6,14 @@ import numpy as np
 from experiments import common
 from experiments.figure5 import recognised
 from experiments.processes import tick
+from experiments.timing import fastest, peak
 from intriguing import D, distortion, objective
 from nets import alexnet
-from nets.backend import to_device, to_host
+from nets.backend import to_device
 from nets.conv import Conv
 from nets.layers import Dense
 
 BATCHES = (1, 16, 32)
-REPEATS = 3
 COMPARED = 10                               # photographs searched in float32 and in float64
 
 
@@ -55,22 +53,6 @@ def operations(layer, y):
     if isinstance(layer, Conv):             # each of y's numbers is a sum over one filter
         return 4 * y.size * layer.params[0][0].size
     return 4 * y.size * len(layer.params[0]) if isinstance(layer, Dense) else 0
-
-
-def fastest(function, *args):
-    """Milliseconds of the fastest of REPEATS calls."""
-    times = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        to_host(function(*args)[0][:1])     # a GPU has then finished
-        times.append(1000 * (time.perf_counter() - begin))
-    return min(times)
-
-
-def peak():
-    """The most memory that this process has had, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024      # bytes there, KB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def precisions(model, photographs, t, names, seed):

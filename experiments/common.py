@@ -19,7 +19,7 @@ from nets.store import write
 
 FLAGS = {                                   # they mean the same in every script
     "data": "what images: digits, auto (MNIST, or strokes where it cannot be had), mnist, strokes; "
-            "or photographs, cifar10, imagenette, or a folder of them, a folder a class",
+            "or photographs, cifar10, imagenette, stl10, or a folder of them, a folder a class",
     "count": "how many images are attacked",
     "seed": "of everything random: nets' starts, samples, halves, targets, noise, directions",
     "image": "the picture of a digit, in any format that Pillow reads",
@@ -36,7 +36,7 @@ FLAGS = {                                   # they mean the same in every script
                ".onnx",
     "photographs": "as --data, for --weights",
     "layer": "whose units: of those with weights, counted from 1",
-    "which": "search (of the nets for MNIST), or alexnet",
+    "which": "search (of the nets for MNIST), alexnet or quocnet",
     "strict": "end at the first broken photograph, instead of leaving it out",
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
@@ -126,7 +126,7 @@ def mean(a):
 
 def describe(name):
     """The data set's name as a caption gives it."""
-    return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette",
+    return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette", "stl10": "STL-10",
             "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)",
             "none": "none"}.get(name, f"the photographs in {name}")
 

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import benchmark, benchmark_alexnet
+from experiments import benchmark, benchmark_alexnet, timing
 from nets.backend import to_device
 from nets.conv import Conv, MaxPool
 from nets.layers import Dense
@@ -22,7 +22,7 @@ def test_operations_are_those_of_the_products_forward_and_backward():
 
 
 def test_each_layer_is_measured_and_their_operations_are_the_nets(monkeypatch):
-    monkeypatch.setattr(benchmark_alexnet, "REPEATS", 1)
+    monkeypatch.setattr(timing, "REPEATS", 1)
     found, layers = benchmark_alexnet.measure(67, 1 / 32)
     assert list(found) == [1, 16, 32]
     names = [name for name, *_ in layers]
@@ -49,5 +49,5 @@ def test_the_report_has_every_batch_and_every_layer(monkeypatch, tmp_path):
 
 
 def test_another_benchmark_is_not_known():
-    with pytest.raises(ValueError, match="--which lenet: choose search or alexnet"):
+    with pytest.raises(ValueError, match="--which lenet: choose search, alexnet or quocnet"):
         benchmark.main(which="lenet", quiet=True)

@@ -1,0 +1,57 @@
+"""What the benchmarks share: time, memory, and the evaluations of a net."""
+import resource
+import sys
+import time
+
+import numpy as np
+
+from nets.backend import to_host
+
+REPEATS = 3
+
+
+def fastest(function, *args):
+    """Milliseconds of the fastest of REPEATS calls."""
+    times = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        to_host(function(*args)[0][:1])     # a GPU has then finished
+        times.append(1000 * (time.perf_counter() - begin))
+    return min(times)
+
+
+def peak():
+    """The most memory that this process has had, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024      # bytes there, KB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def timed(search, net, x, target):
+    """{ms, evaluations} an image of search(net, x (N, ...), target), and what it found."""
+    counting, begin = Counting(net), time.perf_counter()
+    images = search(counting, x, target)
+    return {"ms": 1000 * (time.perf_counter() - begin) / len(x),
+            "evaluations": counting.evaluations / len(x)}, images
+
+
+class Counting:
+    """A net that counts the images whose gradient it is asked for; all that D wants of one."""
+
+    def __init__(self, net):
+        self.net, self.evaluations = net, 0
+        self.forward, self.predict = net.forward, net.predict
+
+    def backward(self, dlogits, caches):
+        self.evaluations += len(dlogits)
+        return self.net.backward(dlogits, caches)
+
+
+def matrix_product(n=2048):
+    """In a worker: GFLOP/s of an n x n float32 matrix product, the best of five."""
+    a = np.random.default_rng(0).random((n, n), np.float32)
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - begin)
+    return 2e-9 * n ** 3 / min(times)
