@@ -133,11 +133,24 @@ class Photographs:
         [(x, kept)] = self.batches(rows, len(rows) or 1)
         return x, kept
 
-    def batches(self, rows=None, n=64):
+    def pixels(self, rows=None, rng=None, n=500):
+        """x (N, 3, size, size) uint8, a fourth of images', and rows (N,): n decoded at a time.
+
+        rows, rng: as for `batches`, which raises the same.
+        """
+        rows = range(len(self)) if rows is None else rows
+        x, kept = np.empty((len(rows), 3, self.size, self.size), np.uint8), []
+        for images, whole in self.batches(rows, n, rng):
+            x[len(kept):len(kept) + len(whole)] = np.round(255 * images)
+            kept.extend(whole)
+        return x[:len(kept)], np.array(kept, np.int64)
+
+    def batches(self, rows=None, n=64, rng=None):
         """Yield x (B, 3, size, size) float32 in [0, 1] and rows (B,) int64, for n rows at a time.
 
-        rows: which images, in this order; None: all.  A broken image is named on stderr and
-        left out, so that B may be less than n, even 0: the labels are t[rows] of those that came.
+        rows: which images, in this order; None: all.  rng: draws where each square is cut out, in
+        place of the centre.  A broken image is named on stderr and left out, so that B may be
+        less than n, even 0: the labels are t[rows] of those that came.
         Raises ValueError at the first broken image if strict, and at the end if all were broken.
         """
         rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
@@ -147,7 +160,7 @@ class Photographs:
             for part in np.split(rows, range(n, len(rows), n)):
                 x, kept = np.empty((len(part), 3, self.size, self.size), np.float32), []
                 for row in part:
-                    image = self.decoded(row)
+                    image = self.decoded(row, (0.5, 0.5) if rng is None else rng.random(2))
                     if image is not None:
                         x[len(kept)] = image
                         kept.append(row)
@@ -161,14 +174,14 @@ class Photographs:
             print(f"{self.root}: {broken:,} of {len(rows):,} images were broken and left out",
                   file=sys.stderr, flush=True)
 
-    def decoded(self, row):
+    def decoded(self, row, at=(0.5, 0.5)):
         """One image (3, size, size), or None if it is broken.  Raises ValueError then if strict."""
         file = self.files[row]
         if isinstance(file, np.ndarray):
-            return cut(Image.fromarray(file), self.size, self.short)
+            return cut(Image.fromarray(file), self.size, self.short, at)
         path = self.root / file
         try:
-            return cut(opened(path), self.size, self.short)
+            return cut(opened(path), self.size, self.short, at)
         except Exception as error:          # broken files raise a dozen kinds
             said = f"{path}: a broken image ({reason(error)})"
             if self.strict:
@@ -186,10 +199,13 @@ def opened(path):
             return rgb(ImageOps.exif_transpose(file))
 
 
-def cut(image, size, short):
-    """The centre of an RGB image as (3, size, size) float32 in [0, 1], as load says."""
+def cut(image, size, short, at=(0.5, 0.5)):
+    """A square of an RGB image as (3, size, size) float32 in [0, 1], as load says.
+
+    at: where between left and right, and top and bottom, 0 to 1: by default the centre.
+    """
     side = min(image.size) * size / short   # of the square to be cut out, before it is resized
-    left, top = ((length - side) / 2 for length in image.size)
+    left, top = ((length - side) * share for length, share in zip(image.size, at, strict=True))
     image = image.resize((size, size), Image.Resampling.BILINEAR,
                          box=(left, top, left + side, top + side))
     return np.divide(np.asarray(image).transpose(2, 0, 1), 255, dtype=np.float32)

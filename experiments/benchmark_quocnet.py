@@ -10,7 +10,6 @@ from experiments import common
 from experiments.processes import tick
 from experiments.timing import fastest, peak, timed
 from intriguing import D, distortion
-from nets import train
 from nets.backend import to_device, xp
 from nets.layers import Dense
 from nets.net import Net
@@ -18,6 +17,7 @@ from nets.quocnet import (
     BATCH,
     RATE,
     SIZES,
+    Descent,
     decoders,
     last_stage,
     quocnet,
@@ -93,14 +93,13 @@ def one_step(size):
     rng = np.random.default_rng(0)
     net = quocnet(size, rng, dtype="float32")
     back = decoders(net)
-    cost = reconstruction(net, back)
-    momentum = train.Momentum(net.params + [W for decoder in back for W in decoder.params])
+    cost, descent = reconstruction(net, back), Descent(net, back)
     x = to_device(rng.random((BATCH, 3, size.pixels, size.pixels), np.float32))
 
     def step():
         _, grads = cost(x)
-        momentum.step(grads, RATE)
-        return momentum.params
+        descent.step(grads, RATE)
+        return descent.params
 
     ms, gflop = fastest(step), operations(size) / 1e9
     return {"ms": ms, "GFLOP": gflop, "GFLOP/s": 1000 * BATCH * gflop / ms}
@@ -134,15 +133,15 @@ def training(rate, product):
     """What it takes to train the full net on FRAMES images once: a calculation.
 
     rate: GFLOP/s of a step, measured; product: of a matrix product on the same machine.
-    A GPU reaches the same share of its peak, unless its memory is too slow for that.  The step of
-    momentum moves ten numbers a weight, two or three in each of its four lines.
-    Returns {PFLOP, days here, TFLOP/s and hours of LARGE, GB of weights, gradients and momentum}.
+    A GPU reaches the same share of its peak, unless its memory is too slow for that.  Adam's step
+    moves some thirty numbers a weight, two or three in each of its dozen operations.
+    Returns {PFLOP, days here, TFLOP/s and hours of LARGE, GB of weights, gradients, Adam's means}.
     """
     n, flop = 2 * weights(SIZES["full"]), operations(SIZES["full"])
     large = min(rate / product * LARGE.flops, PER_BYTE * LARGE.bytes)
-    step = BATCH * flop / large + 10 * 4 * n / LARGE.bytes      # seconds
+    step = BATCH * flop / large + 30 * 4 * n / LARGE.bytes      # seconds
     return {"PFLOP": 1e-15 * FRAMES * flop, "days here": FRAMES * flop / (1e9 * rate) / 86400,
-            "TFLOP/s": 1e-12 * large, "hours": FRAMES / BATCH * step / 3600, "GB": 3 * 4e-9 * n}
+            "TFLOP/s": 1e-12 * large, "hours": FRAMES / BATCH * step / 3600, "GB": 4 * 4e-9 * n}
 
 
 def report(product, images, steps, once):
@@ -166,7 +165,7 @@ image every weight is used once each way, so that the memory's speed decides.
                "distortion of D", "evaluations", "seconds", "peak GB so far"], rows)}{left_out}
 
 A step of training on {BATCH} images: the objective of all stages, its gradients in encoders and \
-decoders, momentum.
+decoders, and Adam's step.
 
 {common.table(["size", "weights", "ms a step", "GFLOP an image", "GFLOP/s", "% of the product's"],
               stepped)}
@@ -189,13 +188,13 @@ encoder needs not.  These are {operations(full) / 2e9:.2f} billion multiplicatio
 additions an image, {once["PFLOP"]:.0f} x 10^15 operations in all.
 - Here, at the {rate:.0f} GFLOP/s of a step at size M, one thread would take \
 {once["days here"]:.0f} days.
-- Memory: weights, gradients and momentum of both are {6e-9 * n:.2f} billion numbers, \
+- Memory: weights, gradients and Adam's two means of both are {8e-9 * n:.2f} billion numbers, \
 {once["GB"]:.1f} GB in float32.
 - A large GPU: {LARGE.name}, by its data sheet {LARGE.flops / 1e12:.0f} TFLOP/s in float32, \
 {LARGE.bytes / 1e12:.2f} TB/s, {LARGE.memory / 1e9:.0f} GB.  The same share of its peak as here \
 would be {share * LARGE.flops / 1e12:.1f} TFLOP/s; but each number of a patch is written and read, \
 8 bytes, for the 16 operations of 8 maps, and its memory is fast enough for \
-{PER_BYTE * LARGE.bytes / 1e12:.1f} TFLOP/s.  At the lesser, and with momentum's step after every \
+{PER_BYTE * LARGE.bytes / 1e12:.1f} TFLOP/s.  At the lesser, and with Adam's step after every \
 {BATCH} images, it takes {once["hours"]:.1f} hours.
 - N of them divide the image plane, each with the weights of its places; what they exchange, \
 borders of {full.field + full.pool + full.norm - 3} pixels, is not counted:

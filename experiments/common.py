@@ -27,7 +27,10 @@ FLAGS = {                                   # they mean the same in every script
     "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
            "or on P2 (trained on that half); of lipschitz_training, FC100-100-10 or LeNet",
     "seeds": "how many seeds, from --seed on",
-    "size": "pixels of a photograph's side, 67 to 227",
+    "size": "pixels of a photograph's side, 67 to 227; QuocNet's: S, M, L or full",
+    "lam": "lambda: the weight of the codes' sparsity",
+    "below": "what of a stage's objective moves the stages below: input and target, input, nothing",
+    "frames": "how many images give a frame each; 0: all",
     "width": "of AlexNet's layers, as a share",
     "optimiser": "adamw, or sgd (with momentum, as in 2012)",
     "epochs": "how often each training photograph is used",
@@ -151,6 +154,14 @@ def cell(ours, paper=None, digits=3):
     text = "-" if ours is None or np.isnan(ours) else \
         f"{ours:.{digits}g}" if abs(ours) < 10 ** digits else f"{ours:.0f}"
     return text if paper is None else f"{text} ({paper:g})"
+
+
+def spread(values):
+    """The mean, and with several values their standard deviation, as a cell."""
+    values = np.array([np.nan if v is None else v for v in values], float)
+    text = cell(mean(values))
+    return text if len(values) == 1 or np.isnan(values).any() else (
+        f"{text} ± {cell(values.std(ddof=1), digits=2)}")
 
 
 def table(head, rows):

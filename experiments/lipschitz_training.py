@@ -45,7 +45,7 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, workers=0, 
     for mu in MU[net]:
         for arm, value in transferred([(mu, s) for _, s in arms[:seeds]], nets, images, t).items():
             found[arm]["transfer %"] = value
-    table = [[f"{mu:g}", *(spread([found[mu, s][column] for _, s in arms[:seeds]])
+    table = [[f"{mu:g}", *(common.spread([found[mu, s][column] for _, s in arms[:seeds]])
                            for column in COLUMNS)] for mu in MU[net]]
     stem = "lipschitz_training" + ("" if net == "FC100-100-10" else f"-{net}")
     numbers = {f"mu {mu:g}, seed {s}": row for (mu, s), row in found.items()}
@@ -99,14 +99,6 @@ def transferred(arms, nets, images, t):
     errors = 100 * transfer([nets[arm] for arm in arms], [images[arm] for arm in arms], t)
     own = np.eye(len(arms), dtype=bool)
     return {arm: common.mean(errors[~own[:, k], k]) for k, arm in enumerate(arms)}
-
-
-def spread(values):
-    """The mean, and with several values their standard deviation, as a cell."""
-    values = np.array([np.nan if v is None else v for v in values], float)
-    text = common.cell(common.mean(values))
-    return text if len(values) == 1 or np.isnan(values).any() else (
-        f"{text} ± {common.cell(values.std(ddof=1), digits=2)}")
 
 
 def claims(found, mus, seeds):

@@ -10,6 +10,7 @@ Test accuracy is the share of test photographs whose label is the net's; nothing
 Written: the weights, and a record with the learning curve.  An interrupted run goes on after its
 last whole epoch, to the same weights, bit for bit; a finished one is not computed again.
 """
+import sys
 import time
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import data as datasets
-from experiments import common, made
-from nets import alexnet, onnx_weights, store, train
+from experiments import checkpoint, common
+from nets import alexnet, onnx_weights, train
 from nets.backend import to_device, to_host, xp
 
 NET = "krizhevsky2012"
@@ -44,7 +45,8 @@ def main(data="cifar10", size=67, width=0.375, optimiser="adamw", epochs=60, see
     if len(classes) < 2:
         raise ValueError(f"--data {data}: {len(classes)} classes; expected two at least, each a "
                          "folder of its photographs")
-    (x, t), test = (pixels(part) for part in parts)
+    (x, rows), (x_test, rows_test) = (part.pixels() for part in parts)
+    t, test = parts[0].t[rows], (x_test, parts[1].t[rows_test])
     print(f"Data: {data}; {len(x):,} training and {len(test[0]):,} test photographs in "
           f"{len(classes)} classes.", flush=True)
     net = start(seed, width, size, len(classes))
@@ -74,16 +76,6 @@ def checked(size, width, optimiser, epochs, weights):
     common.writable(Path(weights).parent, "choose another file by --weights")
 
 
-def pixels(photographs):
-    """All of them, decoded once: x (N, 3, S, S) uint8, a fourth of their size, and t (N,)."""
-    x = np.empty((len(photographs), 3, photographs.size, photographs.size), np.uint8)
-    rows = []
-    for images, kept in photographs.batches(None, CHUNK):
-        x[len(rows):len(rows) + len(kept)] = np.round(255 * images)
-        rows.extend(kept)
-    return x[:len(rows)], photographs.t[rows]
-
-
 def start(seed, width, size, classes):
     """The net before training, float32; after one epoch of 20,000 photographs it labels 36 to
     40 % right, from the published start 28 %."""
@@ -98,9 +90,11 @@ def trained(net, x, t, test, size, optimiser, epochs, seed, quiet):
     """
     make, rate, decay = OPTIMISERS[optimiser]
     rates = train.rates("cosine", rate, epochs, len(x), BATCH)
-    path = kept_at(net, x, t, *test, np.array(rates), np.array(optimiser))
+    path = checkpoint.kept_at("photographs", NET, net, (train, sys.modules[__name__]), x, t, *test,
+                              np.array(rates), np.array(optimiser))
     optimiser = make(net.params, decay)
-    curve = resumed(path, net, optimiser)
+    state = [*net.params, *optimiser.state]
+    curve = checkpoint.resumed(path, state)
     centre = [((x.shape[3] - size) // 2,) * 2 + (False,)]
     x, t = to_device(x), to_device(t)
     images = BATCH * len(rates[0])          # an epoch, less those that fill no batch
@@ -114,7 +108,7 @@ def trained(net, x, t, test, size, optimiser, epochs, seed, quiet):
             right = accuracy(net, *test, size, centre)
             seconds = time.time() - begun + (curve[-1][2] if curve else 0)
             curve.append([float(loss), right, seconds])
-            keep(path, net, optimiser, curve)
+            checkpoint.keep(path, state, curve)
             with tqdm.external_write_mode():    # not through the bar, and at once even to a file
                 print(f"epoch {epoch + 1:2}: loss {loss:.3f} nats, test accuracy {right:.1f} %, "
                       f"{seconds:.0f} s", flush=True)
@@ -174,36 +168,6 @@ def accuracy(net, x, t, size, views):
             answer = answer + z / z.sum(1, keepdims=True)
         right += (to_host(answer.argmax(1)) == t[i:i + CHUNK]).sum()
     return 100 * float(right) / len(x)
-
-
-# ---- What is kept of an interrupted run ------------------------------------------------------
-
-
-def kept_at(net, *arrays):
-    """The file of the run that begins with this net, on these arrays, with this code."""
-    code = b"".join(Path(file).read_bytes() for file in (train.__file__, __file__))
-    name = made.digest(net, *arrays, np.frombuffer(code, np.uint8))
-    path = made.CACHE / "photographs" / f"{NET} {name}.npz"
-    common.writable(path.parent, "what is trained is kept there")
-    return path
-
-
-def keep(path, net, optimiser, curve):
-    """Write all that the next epoch needs."""
-    state = [to_host(a) for a in (*net.params, *optimiser.state)]
-    store.save_arrays(path, curve=np.array(curve), **{f"a{i}": a for i, a in enumerate(state)})
-
-
-def resumed(path, net, optimiser):
-    """The curve so far, [] at first; net and optimiser as they were then, in place."""
-    if not path.exists():
-        return []
-    arrays = store.load_arrays(path)
-    curve = arrays.pop("curve").tolist()
-    for a, kept in zip([*net.params, *optimiser.state], arrays.values(), strict=True):
-        a[...] = to_device(kept)
-    print(f"Going on after epoch {len(curve)}; delete {path} to start anew.", flush=True)
-    return curve
 
 
 def report(numbers, flags, curve):

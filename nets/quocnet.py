@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nets import train
+from nets.alexnet import RGB, Preprocess
 from nets.backend import to_device, to_host, xp
 from nets.layers import Flatten
 from nets.local import ContrastNorm, L2Pool, Local, Unlocal, filters
@@ -17,8 +18,12 @@ from nets.net import Net, chunk
 
 EPSILON = 1e-6                              # of L2 pooling and of the objective; not stated
 LAMBDA = 0.1                                # weight of the sparsity
+CENTRE, SPREAD = (0.5,) * 3, (0.25,) * 3    # of pixels: (x - 1/2) / (1/4) has mean 0, variance 1,
+                                            # near enough; with x itself all codes say how bright
+START = 0.3                                 # length of W1's filters, where W2's have 1: so many
+                                            # overlap that W2 W1 x is then about as large as x
 GRID = 4                                    # all stages' features: means over 4 x 4 parts
-RATE, BATCH, EPOCHS = 2e-4, 100, 10         # of SGD with momentum; not stated but for the batch
+RATE, BATCH, EPOCHS = 3e-3, 100, 10         # of Adam; of these only the batch is stated
 
 
 class Size(NamedTuple):
@@ -62,14 +67,28 @@ def quocnet(size, rng, equal=True, dtype="float64"):
     size: a Size, of SIZES say.  equal: see `filters`.  dtype: float32 to hold the full net in
     4.6 GB, for which `astype` would first need all of it in float64.
     """
-    return Net([layer for shape, _, _ in shapes(size) for layer in (
-        Local(filters(shape, rng, equal, dtype)), L2Pool(size.pool, EPSILON),
-        ContrastNorm(size.norm))])
+    layers = [Preprocess(1, RGB, CENTRE, SPREAD)]
+    for shape, _, _ in shapes(size):
+        W = filters(shape, rng, equal, dtype)
+        W *= START
+        layers += [Local(W), L2Pool(size.pool, EPSILON), ContrastNorm(size.norm)]
+    return Net(layers)
+
+
+def stages(net):
+    """[filters, pooling, normalisation] of each stage."""
+    return [net.layers[i:i + 3] for i in range(1, len(net.layers), 3)]
 
 
 def decoders(net):
-    """The way back of each stage, with weights of its own: W2, which start as the net's W1."""
-    return [Unlocal(W.copy()) for W in net.params]
+    """The way back of each stage, with weights of its own: W2, which start along the net's W1."""
+    return [Unlocal(unit(W.copy())) for W in net.params]
+
+
+def unit(W):
+    """Every filter of W (h, w, M, C, k, k) scaled to length 1, in place."""
+    W /= xp.sqrt((W * W).sum((-3, -2, -1), keepdims=True))
+    return W
 
 
 # ---- Training --------------------------------------------------------------------------------
@@ -92,10 +111,10 @@ class Seen(NamedTuple):
 
 
 def upwards(net, back, x):
-    """x (N, 3, pixels, pixels) through all stages: [Seen]."""
+    """x (N, 3, pixels, pixels) in [0, 1] through all stages: [Seen]."""
+    x, _ = net.layers[0].forward(x)
     seen = []
-    for k, decoder in enumerate(back):
-        local, pool, norm = net.layers[3 * k:3 * k + 3]
+    for (local, pool, norm), decoder in zip(stages(net), back, strict=True):
         h, filtered = local.forward(x)
         p, pooled = pool.forward(h)
         again, code = decoder.forward(h)
@@ -109,7 +128,7 @@ def downwards(net, back, seen, lam, moves):
     """d cost / d parameter, the net's and then the decoders', from what `upwards` saw."""
     N, dy, grads, back_grads = len(seen[0].p), None, [], []     # no loss is above the last stage
     for k in range(len(back) - 1, -1, -1):
-        local, pool, norm = net.layers[3 * k:3 * k + 3]
+        local, pool, norm = stages(net)[k]
         p, r, (filtered, pooled, normed, code) = seen[k]
         dp = xp.full_like(p, lam / N)
         if dy is not None:
@@ -147,20 +166,22 @@ def reconstruction(net, back, lam=LAMBDA, below="input and target"):
     return cost
 
 
-def fit(net, back, x, rng, epochs=EPOCHS, rate=RATE, lam=LAMBDA, below="input and target",
-        tick=None):
-    """Train net and decoders without labels, in place, by SGD with momentum on mini-batches.
+class Descent(train.Adam):
+    """Adam's steps in net and decoders; after each, W2's filters are scaled to length 1 again.
 
-    x: (N, 3, pixels, pixels) on the device.  rng draws the batches.  The rate falls linearly
-    from `rate` to 0.  tick: called after every epoch with the mean cost of its batches.
+    Nothing else ties codes to what they stand for: as the objective is printed, W1 can shrink and
+    W2 grow until all is sparse, most where the images vary most, and nothing is learnt.
     """
-    cost = reconstruction(net, back, lam, below)
-    momentum = train.Momentum(net.params + [W for decoder in back for W in decoder.params])
-    nothing = xp.zeros(len(x))              # where others have labels
-    for of_epoch in train.rates("linear", rate, epochs, len(x), BATCH):
-        values = train.one_epoch(momentum, cost, x, nothing, of_epoch, rng, BATCH)
-        if tick:
-            tick(sum(values) / len(values))
+
+    def __init__(self, net, back):
+        self.back = back
+        super().__init__(net.params + [W for decoder in back for W in decoder.params])
+
+    def step(self, grads, rate):
+        """One step along the gradients, one a parameter, with eps = rate; in place."""
+        super().step(grads, rate)
+        for decoder in self.back:
+            unit(decoder.params[0])
 
 
 # ---- Features --------------------------------------------------------------------------------
@@ -208,11 +229,13 @@ class AllStages:
     params = []
 
     def __init__(self, net, n=GRID):
-        self.stages = [Net(net.layers[i:i + 3]) for i in range(0, len(net.layers), 3)]
+        self.first = net.layers[0]
+        self.stages = [Net(layers) for layers in stages(net)]
         self.mean = GridMean(n)
 
     def forward(self, x, rng=None):         # (N, 3, H, W)
         """y = the means of phi_1, phi_2, ..."""
+        x, _ = self.first.forward(x)
         found, caches = [], []
         for stage in self.stages:
             x, cache = stage.forward(x)
@@ -227,7 +250,7 @@ class AllStages:
         for stage, share, (cache, shape) in zip(
                 reversed(self.stages), reversed(shares), reversed(caches), strict=True):
             dx = stage.backward(dx + self.mean.backward(share, shape), cache)
-        return dx                           # (N, 3, H, W)
+        return self.first.backward(dx, None)            # (N, 3, H, W)
 
     def gradients(self, dy, caches):
         """none: frozen"""
@@ -242,8 +265,48 @@ def last_stage(net):
 def features(layer, x):
     """What a layer or net, `AllStages(net)` or `last_stage(net)`, makes of many images.
 
-    x: (N, 3, H, W) of the host or the device.  Returns (N, F) on the host.
+    x: (N, 3, H, W) uint8.  Returns (N, F) on the host.
     """
     n = chunk(x, BATCH)
-    return np.concatenate([to_host(layer.forward(to_device(x[i:i + n]))[0])
+    return np.concatenate([to_host(layer.forward(in_0_to_1(x[i:i + n]))[0])
                            for i in range(0, len(x), n)])
+
+
+def in_0_to_1(x):
+    """Pixels of files, 0 to 255, as nets want them: uint8 (...) to float32 on the device."""
+    return xp.divide(to_device(x), 255, dtype="float32")
+
+
+# ---- What a unit likes -----------------------------------------------------------------------
+
+
+def optimal_stimulus(net, unit, z, steps=100):
+    """z* = argmax f(z) subject to |z| = const, f the output of one unit: by projected gradient.
+
+    Le et al., section 4.4.  Each start climbs by itself: a step along the gradient, back to its
+    length; where that is no higher, half of the step from the same place.
+    net: from z (N, ...), without `Preprocess`.  unit: of its outputs, counted as one row.
+    z: (N, ...) the starts, on the device.  Returns the z* of the start that came highest, f(z*).
+    """
+    def at(z):
+        y, caches = net.forward(z)
+        return y.reshape(len(y), -1)[:, unit], (y, caches)
+
+    def length(z):
+        return xp.sqrt((z * z).sum(tuple(range(1, z.ndim)), keepdims=True))
+
+    radius = length(z)
+    step = xp.ones_like(radius)             # as a share of the radius
+    f, seen = at(z)
+    for _ in range(steps):
+        y, caches = seen
+        dy = xp.zeros_like(y).reshape(len(y), -1)
+        dy[:, unit] = 1
+        dz = net.backward(dy.reshape(y.shape), caches)
+        moved = z + step * radius * dz / xp.maximum(length(dz), 1e-30)
+        moved *= radius / length(moved)
+        higher = (at(moved)[0] > f).reshape(step.shape)
+        z = xp.where(higher, moved, z)
+        step = xp.where(higher, 2 * step, step / 2)
+        f, seen = at(z)
+    return z[f.argmax()], float(f.max())

@@ -94,8 +94,8 @@ def test_the_calculation_by_hand():
     slow = benchmark_quocnet.training(5, 100)            # 5 % of 67 TFLOP/s: the memory keeps up
     assert slow["TFLOP/s"] == pytest.approx(3.35) and slow["PFLOP"] == pytest.approx(flop / 1e8)
     assert slow["days here"] == pytest.approx(1e7 * flop / 5e9 / 3600 / 24)
-    assert slow["GB"] == pytest.approx(6 * 4 * 1.144863072)
-    step = 100 * flop / 3.35e12 + 40 * 2 * 1_144_863_072 / 3.35e12
+    assert slow["GB"] == pytest.approx(8 * 4 * 1.144863072)
+    step = 100 * flop / 3.35e12 + 120 * 2 * 1_144_863_072 / 3.35e12
     assert slow["hours"] == pytest.approx(1e5 * step / 3600)
     fast = benchmark_quocnet.training(50, 100)           # 50 %: it does not
     assert fast["TFLOP/s"] == pytest.approx(6.7) and fast["hours"] < slow["hours"]
@@ -112,7 +112,7 @@ def test_the_report_has_every_size_what_was_left_out_and_the_calculation(monkeyp
     text = (tmp_path / "benchmark-quocnet.md").read_text()
     for part in ("reaches 100 GFLOP/s", "| S    | 32     | 1,562,976 |", "| 0.0073 ", "| 4.5 ",
                  "Left out: size full; it takes 5.6 GB of memory, and 3.2 GB are free.",
-                 "6.61 billion multiplications", "132 x 10^15", "27.5 GB in float32",
+                 "6.61 billion multiplications", "132 x 10^15", "36.6 GB in float32",
                  "1.15 million core-hours", "| 64   |"):
         assert part in text, part
     record = json.loads((tmp_path / "benchmark-quocnet.json").read_text())

@@ -61,9 +61,9 @@ def test_transfer_is_the_error_on_the_images_made_for_the_others(monkeypatch):
 
 
 def test_spread_is_mean_and_standard_deviation():
-    assert lipschitz_training.spread([1.0, 2.0, 3.0]) == "2 ± 1"
-    assert lipschitz_training.spread([0.5]) == "0.5"
-    assert lipschitz_training.spread([None]) == "-"
+    assert common.spread([1.0, 2.0, 3.0]) == "2 ± 1"
+    assert common.spread([0.5]) == "0.5"
+    assert common.spread([None]) == "-"
 
 
 @pytest.mark.parametrize(("flags", "said"), [({"net": "FC10(1)"}, "--net FC10"),

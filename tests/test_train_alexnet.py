@@ -62,8 +62,8 @@ def test_one_place_serves_for_all_photographs():
 def test_the_centre_is_what_the_other_experiments_cut_out_of_the_file(photographs):
     _, _, whole = datasets.photographs(photographs, 75, quiet=True)
     _, _, cut = datasets.photographs(photographs, 67, 75, quiet=True)
-    x, t = train_alexnet.pixels(whole)
-    assert x.dtype == np.uint8 and x.shape == (10, 3, 75, 75) and t.tolist() == [0] * 5 + [1] * 5
+    x, rows = whole.pixels()
+    assert x.dtype == np.uint8 and x.shape == (10, 3, 75, 75) and rows.tolist() == [*range(10)]
     centre = to_host(crops(to_device(x), 67, 4, 4, False))
     assert abs(centre - cut.images()[0]).max() < 1.01 / 255     # rounded, at another place
 
@@ -71,8 +71,8 @@ def test_the_centre_is_what_the_other_experiments_cut_out_of_the_file(photograph
 def test_broken_photographs_are_left_out_with_their_labels(photographs, tmp_path, capsys):
     (tmp_path / "photographs" / "test" / "blue" / "1.png").write_bytes(b"no image")
     _, _, test = datasets.photographs(photographs, 20, quiet=True)
-    x, t = train_alexnet.pixels(test)
-    assert len(x) == 9 and t.tolist() == [0] * 4 + [1] * 5
+    x, rows = test.pixels()
+    assert len(x) == 9 and test.t[rows].tolist() == [0] * 4 + [1] * 5
     assert (x[4] == np.round(255 * test.images([5])[0][0])).all()
     assert "1.png: a broken image" in capsys.readouterr().err
 

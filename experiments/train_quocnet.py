@@ -1,0 +1,253 @@
+"""Train QuocNet without labels, on frames: the net whose features Figure 6 classifies.
+
+    python -m experiments.train_quocnet --data cifar10 --size S
+    python -m experiments.train_quocnet --data stl10 --size L
+    python -m experiments.train_quocnet --data frames --size M
+
+Frames: of cifar10 and imagenette the training images, of stl10 the 100,000 without labels, or the
+images of any folder.  Each gives one square, cut out at random along its longer side.  Trained are
+all stages at once, on the sum of what they lower, |W2 W1 x - x|^2 + lam sum_j p_j: nets/quocnet.py.
+Some frames are kept apart; on them each stage's error is measured, and how sparse its codes are.
+Written: the weights, a record with the curve, and three pictures: frames and what the first stage's
+codes make of them; its filters; what units of the last stage like, among the frames and of all
+images.  An interrupted run goes on after its last whole epoch, to the same weights, bit for bit; a
+finished one is not computed again.
+"""
+import time
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+import data as datasets
+from experiments import checkpoint, common, pictures
+from intriguing import natural_direction, top_images
+from nets import local, quocnet, store, train
+from nets.backend import to_device, to_host, xp
+from nets.net import Net, chunk
+
+HELD = 1000                                 # frames that are not trained on, or a fifth if fewer
+SHARD = 50 if xp is np else quocnet.BATCH   # frames of a batch in one thread
+SHOWN, TOP, NEAR = 10, 8, 8                 # columns of the pictures
+STARTS = 8                                  # of the search for what a unit likes most
+
+
+def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
+         epochs=quocnet.EPOCHS, frames=0, seed=0, weights="runs/quocnet.npz", out="runs",
+         strict=False, quiet=False):
+    flags, started = dict(locals()), common.start(out)
+    checked(size, lam, below, epochs)
+    if Path(weights).suffix != ".npz":
+        raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
+    common.writable(Path(weights).parent, "choose another file by --weights")
+    name, photographs = datasets.frames(data, quocnet.SIZES[size].pixels, strict=strict,
+                                        quiet=quiet)
+    x, held = cut(photographs, frames, seed)
+    print(f"Data: {common.describe(name)}; {len(x):,} frames to train on, {len(held):,} kept "
+          "apart.", flush=True)
+    net, back, curve = trained(size, seed, x, held, lam, below, epochs, quiet)
+    store.save(weights, Net(net.layers + back))
+    numbers = {"weights": sum(W.size for W in net.params), "frames": len(x), "curve": curve}
+    drawn(net, back, start(size, seed), held, seed, Path(out, "train_quocnet"))
+    common.save("train_quocnet", main, flags, name, started, report(numbers, flags), numbers)
+    return numbers
+
+
+def checked(size, lam, below, epochs):
+    """ValueError if a flag is none of its choices."""
+    if size not in quocnet.SIZES:
+        raise ValueError(f"--size {size}: choose one of {', '.join(quocnet.SIZES)}")
+    if not lam >= 0:
+        raise ValueError(f"--lam {lam}: expected 0 or more")
+    if below not in quocnet.BELOW:
+        raise ValueError(f"--below {below}: choose one of {', '.join(quocnet.BELOW)}")
+    if epochs < 1:
+        raise ValueError(f"--epochs {epochs}: expected 1 or more")
+
+
+def cut(photographs, count, seed):
+    """Frames to train on and frames kept apart, (N, 3, H, W) uint8 each, one square an image.
+
+    count: how many images, drawn by seed; 0: all.  Raises ValueError if there are not so many.
+    """
+    N = len(photographs)
+    if not 0 <= count <= N or N < 2 or count == 1:
+        raise ValueError(f"--frames {count}: there are {N:,} images; expected 2 at least, and of "
+                         f"--frames 2 to {N}, or 0 for all")
+    rng = np.random.default_rng([seed, 53])
+    x, _ = photographs.pixels(rng.permutation(N)[:count or N], rng)
+    held = min(HELD, max(1, len(x) // 5))
+    return x[held:], x[:held]
+
+
+def start(size, seed):
+    """The net of this size before training, float32."""
+    return quocnet.quocnet(quocnet.SIZES[size], np.random.default_rng(seed), dtype="float32")
+
+
+def trained(size, seed, x, held, lam, below, epochs, quiet):
+    """The net, its decoders, and the curve, trained from the last whole epoch on.
+
+    x, held: (N, 3, H, W) uint8.  curve: [{loss, seconds, and of the frames kept apart error % and
+    sparsity of each stage}], before training (its loss is None) and after each epoch.
+    """
+    net = start(size, seed)
+    back = quocnet.decoders(net)
+    rates = train.rates("linear", quocnet.RATE, epochs, len(x), quocnet.BATCH)
+    path = checkpoint.kept_at("frames", f"QuocNet {size}", net, (train, local, quocnet), x, held,
+                              np.array(rates), np.array([lam]), np.array(below))
+    descent = quocnet.Descent(net, back)
+    state = [*descent.params, *descent.state]
+    first = [np.nan, 0.0, *measured(net, back, held)]
+    rows = checkpoint.resumed(path, state)
+    images = quocnet.BATCH * len(rates[0])
+    with (tqdm(total=epochs * images, initial=len(rows) * images, desc="training",
+               disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
+          np.errstate(over="ignore", invalid="ignore")):        # `of_frames` says it, in one line
+        cost = train.in_threads(of_frames(net, back, lam, below, bar.update), SHARD)
+        x = to_device(x)
+        for epoch in range(len(rows), epochs):
+            begun, rng = time.time(), np.random.default_rng([seed, 54, epoch])
+            loss = np.mean(train.one_epoch(descent, cost, x, x[:, 0, 0, 0], rates[epoch], rng,
+                                           quocnet.BATCH))
+            seconds = time.time() - begun + (rows[-1][1] if rows else 0)
+            rows.append([float(loss), seconds, *measured(net, back, held)])
+            checkpoint.keep(path, state, rows)
+            with tqdm.external_write_mode():    # not through the bar, and at once even to a file
+                print(f"epoch {epoch + 1:2}: cost {loss:.1f} a frame, {seconds:.0f} s", flush=True)
+    curve = [{"loss": None if np.isnan(loss) else loss, "seconds": seconds,
+              "error %": parts[::2], "sparsity": parts[1::2]}
+             for loss, seconds, *parts in [first, *rows]]
+    return net, back, curve
+
+
+def of_frames(net, back, lam, below, tick):
+    """The cost of frames (N, 3, H, W) uint8.  tick: called with their number.
+
+    Raises RuntimeError if the cost is no number.
+    """
+    cost = quocnet.reconstruction(net, back, lam, below)
+
+    def of_pixels(x, t, rng):
+        value, grads = cost(quocnet.in_0_to_1(x))
+        if not np.isfinite(value):
+            raise RuntimeError(f"the cost became {value}: the steps were too long; try another "
+                               "--seed or a smaller --lam")
+        tick(len(x))
+        return value, grads
+    return of_pixels
+
+
+def measured(net, back, x):
+    """Of each stage: % of its input's square that is not reconstructed, and sum_j p_j an image.
+
+    x: (N, 3, H, W) uint8.  Returns a flat list, two numbers a stage.
+    """
+    found, n = 0, chunk(x, quocnet.BATCH)
+    for i in range(0, len(x), n):
+        images = quocnet.in_0_to_1(x[i:i + n])
+        inputs = [net.layers[0].forward(images)[0], *net.activations(images)[1:-1]]
+        seen = quocnet.upwards(net, back, images)
+        found = found + np.array([[float((z * z).sum(dtype="float64")), error * len(images),
+                                   sparsity * len(images)]
+                                  for z, (error, sparsity) in zip(inputs, quocnet.parts(seen),
+                                                                  strict=True)])
+    return [float(v) for square, error, sparsity in found
+            for v in (100 * error / square, sparsity / len(x))]
+
+
+# ---- Pictures --------------------------------------------------------------------------------
+
+
+def drawn(net, back, untrained, held, seed, name):
+    """Frames and their reconstructions, filters, what units like: three PNGs, `name`-....png.
+
+    untrained: the net before training.  held: (N, 3, H, W) uint8.
+    """
+    x = to_host(quocnet.in_0_to_1(held))
+    scale = max(1, 64 // x.shape[3])
+    pictures.save(pictures.panels(
+        [(pictures.grid(images, SHOWN, scale), text) for images, text in (
+            (x[:SHOWN], "Frames that were not trained on."),
+            (again(untrained, quocnet.decoders(untrained), x[:SHOWN]),
+             "What the first stage's codes make of them before training."),
+            (again(net, back, x[:SHOWN]), "And after it."))], columns=1), f"{name}-frames.png")
+    pictures.save(pictures.panels(
+        [(pictures.grid(neighbours(W), NEAR, 4), text) for W, text in (
+            (net.params[0], "Encoder."), (back[0].params[0], "Decoder."))],
+        f"Filters of the first stage: a map a row, at {NEAR} neighbouring places in the middle.",
+        2), f"{name}-filters.png")
+    pictures.save(liked(net, held, seed, scale), f"{name}-units.png")
+
+
+def again(net, back, x):
+    """What the first stage's codes make of frames x (N, 3, H, W): W2 W1 x, as pixels."""
+    r = to_host(quocnet.upwards(net, back, to_device(x))[0].r)
+    return x + quocnet.SPREAD[0] * r
+
+
+def neighbours(W):
+    """Filters (maps NEAR, 3, k, k) of W (h, w, maps, 3, k, k) at places side by side, in [0, 1]."""
+    h, w, *_ = W.shape
+    left = max(0, (w - NEAR) // 2)
+    f = to_host(W[h // 2, left:left + NEAR]).swapaxes(0, 1).reshape(-1, *W.shape[3:])
+    return 0.5 + f / (2 * abs(f).max((1, 2, 3), keepdims=True))
+
+
+def liked(net, x, seed, scale):
+    """A row a unit of the last stage: the frames with the largest outputs, then its optimum."""
+    f, tiles = quocnet.features(quocnet.last_stage(net), x), []
+    x = to_host(quocnet.in_0_to_1(x))
+    maps, side, _ = net.forward(to_device(x[:1]))[0].shape[1:]
+    count = min(TOP, len(x))
+    for unit in range(side * side // 2, maps * side * side, side * side):   # each map's middle
+        tiles += [*x[top_images(f, natural_direction(f.shape[1], unit), count, seed)],
+                  optimum(net, unit, x, np.random.default_rng([seed, 55]))]
+    return pictures.panels([(pictures.grid(np.array(tiles), count + 1, scale), (
+        f"A unit a row, in the middle of the last stage, one of each map: of the frames kept apart "
+        f"the {count} with the largest outputs; and the optimal stimulus, of all images as far "
+        "from grey as a frame."))])
+
+
+def optimum(net, unit, x, rng):
+    """The optimal stimulus of a unit (3, H, W), as pixels, as far from grey as frames are x."""
+    z = rng.normal(size=(STARTS, *x.shape[1:]))
+    far = np.sqrt((((x - quocnet.CENTRE[0]) / quocnet.SPREAD[0]) ** 2).sum((1, 2, 3)).mean())
+    z *= far / np.sqrt((z * z).sum((1, 2, 3), keepdims=True))
+    z, _ = quocnet.optimal_stimulus(Net(net.layers[1:]), unit, to_device(z.astype("float32")))
+    return quocnet.CENTRE[0] + quocnet.SPREAD[0] * to_host(z)
+
+
+def report(numbers, flags):
+    """The Markdown."""
+    rows = [[epoch, common.cell(row["loss"], digits=4), f"{row['seconds']:.0f}",
+             *(common.cell(v) for v in (*row["error %"], *row["sparsity"]))]
+            for epoch, row in enumerate(numbers["curve"])]
+    stages = [f"{what}, stage {k}" for what in ("error %", "sparsity")
+              for k in range(1, len(numbers["curve"][0]["error %"]) + 1)]
+    held = {"input and target": "each stage's objective moves all stages below it",
+            "input": "each stage's objective moves the stages below it, through its input alone",
+            "nothing": "each stage's objective moves that stage alone"}[flags["below"]]
+    return f"""\
+# QuocNet of size {flags["size"]}: {numbers["weights"]:,} weights, trained without labels
+
+On {numbers["frames"]:,} frames of {quocnet.SIZES[flags["size"]].pixels} pixels, in batches of \
+{quocnet.BATCH}, by Adam from rate {quocnet.RATE:g}, falling to 0; lam = {flags["lam"]:g}; {held}; \
+seed {flags["seed"]}; weights: {flags["weights"]}.
+
+{common.table(["epoch", "cost", "seconds", *stages], rows)}
+
+cost: the sum of all stages' objectives, the mean of an epoch's batches.  On frames kept apart: \
+error %, the share of the square of a stage's input that its codes do not reconstruct; sparsity, \
+the sum of its pooled outputs an image.
+
+![frames and what the first stage's codes make of them](train_quocnet-frames.png)
+
+![filters of the first stage](train_quocnet-filters.png)
+
+![what units of the last stage like](train_quocnet-units.png)"""
+
+
+if __name__ == "__main__":
+    common.run(main)

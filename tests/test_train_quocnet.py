@@ -1,0 +1,311 @@
+"""Training QuocNet, its classifier of cars and Figure 6: the parts, and whole small runs."""
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import mannwhitneyu
+
+import data as datasets
+from data import folder
+from experiments import cars, common, figure6, made, train_quocnet
+from intriguing import distortion
+from nets import quocnet, store, train
+from nets.backend import to_device, to_host
+from nets.layers import Dense, Flatten
+from nets.net import Net
+from nets.quocnet import Size
+
+TOY = Size(14, 3, 2, 3, maps=2, stages=2)
+CLASSES = ("automobile", "plant", "sky")
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A toy size called S, and a folder of small images: cars have a dark bar at the bottom.
+
+    30 a class to train on, 10 to test on, 16 x 14 pixels.  Caches go to the test's own folder.
+    """
+    monkeypatch.setattr(made, "CACHE", tmp_path / "cache")
+    monkeypatch.setitem(quocnet.SIZES, "S", TOY)
+    monkeypatch.setattr(train_quocnet, "HELD", 12)
+    rng = np.random.default_rng(1)
+    for part, count in (("train", 30), ("test", 10)):
+        for name in CLASSES:
+            place = tmp_path / "photographs" / part / name
+            place.mkdir(parents=True)
+            for i in range(count):
+                x = rng.integers(60, 256, (7, 8, 3)).repeat(2, 0).repeat(2, 1)
+                x[-5:] //= 6 if name == "automobile" else 1
+                Image.fromarray(x.astype(np.uint8)).save(place / f"{i}.png")
+    return str(tmp_path / "photographs")
+
+
+def run(data, out, **flags):
+    flags = {"epochs": 3, "quiet": True} | flags
+    return train_quocnet.main(data, weights=str(out / "net.npz"), out=str(out), **flags)
+
+
+# ---- Frames ----------------------------------------------------------------------------------
+
+
+def test_a_frame_is_one_square_from_anywhere_along_the_longer_side(tmp_path):
+    """An image whose every column is another grey: a square's first column says where it was."""
+    grey = np.arange(0, 250, 5, dtype=np.uint8)
+    Image.fromarray(np.broadcast_to(grey, (10, 50))).save(tmp_path / "a.png")
+    one = folder.load(tmp_path, 10, quiet=True)
+    x, rows = one.pixels([0] * 300, np.random.default_rng(0))
+    assert x.shape == (300, 3, 10, 10) and x.dtype == np.uint8 and (rows == 0).all()
+    left = x[:, 0, 0, 0]
+    assert left.min() < 10 and left.max() > 190 and 90 < left.mean() < 110
+    assert (x == x[:, :1, :1]).all() and (np.diff(x[:, 0, 0].astype(int)) >= 4).all()
+    centre, _ = one.pixels()
+    assert (centre[0, 0, 0] == grey[20:30]).all()
+
+
+def test_frames_kept_apart_are_not_trained_on_and_none_is_used_twice(small):
+    _, photographs = datasets.frames(small, 14, quiet=True)
+    x, held = train_quocnet.cut(photographs, 0, 0)
+    assert len(x) == 78 and len(held) == 12
+    assert len(np.unique(np.concatenate([x, held]).reshape(90, -1), axis=0)) == 90
+    fewer, _ = train_quocnet.cut(photographs, 10, 0)
+    assert len(fewer) == 8
+    other, _ = train_quocnet.cut(photographs, 0, 1)
+    assert (other != x).any()
+
+
+# ---- Training --------------------------------------------------------------------------------
+
+
+def test_a_run_lowers_what_it_should_and_writes_its_weights_and_pictures(small, tmp_path):
+    numbers = run(small, tmp_path, epochs=30)
+    first, *_, last = numbers["curve"]
+    assert len(numbers["curve"]) == 31 and first["loss"] is None
+    assert numbers["curve"][1]["loss"] > last["loss"] > 0
+    assert last["error %"][0] < 0.7 * first["error %"][0]
+    record = json.loads((tmp_path / "train_quocnet.json").read_text())
+    assert record["numbers"]["frames"] == 78
+    assert "| 30    |" in (tmp_path / "train_quocnet.md").read_text()
+    for name in ("frames", "filters", "units"):
+        with Image.open(tmp_path / f"train_quocnet-{name}.png") as picture:
+            assert min(picture.size) > 50 and len(picture.getcolors(2 ** 24)) > 50
+    net = figure6.loaded(tmp_path / "net.npz", "S")
+    before = train_quocnet.start("S", 0)
+    assert all((to_host(a) != to_host(b)).any()
+               for a, b in zip(net.params, before.params, strict=True))
+
+
+def test_what_is_measured_is_the_error_and_the_sparsity_by_their_formulas(small):
+    net = train_quocnet.start("S", 0)
+    back = quocnet.decoders(net)
+    x = np.random.default_rng(2).integers(0, 256, (5, 3, 14, 14)).astype(np.uint8)
+    error, sparsity, *_ = train_quocnet.measured(net, back, x)
+    z = to_device((4 * (x / 255) - 2).astype("float32"))
+    local, pool, _ = quocnet.stages(net)[0]
+    h = local.forward(z)[0]
+    r = to_host(back[0].forward(h)[0] - z)
+    assert error == pytest.approx(100 * (r ** 2).sum() / (to_host(z) ** 2).sum(), rel=1e-4)
+    assert sparsity == pytest.approx(to_host(pool.forward(h)[0]).sum() / 5, rel=1e-4)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(small, tmp_path, monkeypatch,
+                                                                    capsys):
+    whole = run(small, tmp_path / "whole")
+    monkeypatch.setattr(made, "CACHE", tmp_path / "another")
+    one_epoch, calls = train.one_epoch, []
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return one_epoch(*args)
+
+    monkeypatch.setattr(train, "one_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(small, tmp_path / "again")
+    assert not (tmp_path / "again" / "net.npz").exists()
+    capsys.readouterr()
+    again = run(small, tmp_path / "again")
+    said = capsys.readouterr().out
+    assert "Going on after epoch 2;" in said and "epoch  3:" in said and "epoch  2:" not in said
+    a, b = (store.load_arrays(tmp_path / out / "net.npz") for out in ("whole", "again"))
+    assert all((a[name] == b[name]).all() for name in a)
+    assert [row["error %"] for row in whole["curve"]] == [row["error %"] for row in again["curve"]]
+
+
+def test_how_many_threads_share_a_batch_changes_nothing_but_rounding(small, monkeypatch):
+    x = np.random.default_rng(3).integers(0, 256, (40, 3, 14, 14)).astype(np.uint8)
+    found = []
+    for shard in (10, 40):
+        monkeypatch.setattr(train_quocnet, "SHARD", shard)
+        monkeypatch.setattr(made, "CACHE", made.CACHE / str(shard))
+        net, *_ = train_quocnet.trained("S", 0, x, x[:2], 0.1, "nothing", 1, True)
+        found.append(to_host(net.params[0]))
+    assert found[0] == pytest.approx(found[1], abs=2e-3) and (found[0] != found[1]).any()
+
+
+@pytest.mark.parametrize(("flags", "said"), [
+    (["--size", "XL"], "--size XL: choose one of S, M, L, full"),
+    (["--lam", "-1"], "--lam -1.0: expected 0 or more"),
+    (["--lam", "nan"], "--lam nan: expected 0 or more"),
+    (["--below", "all"], "--below all: choose one of input and target, input, nothing"),
+    (["--epochs", "0"], "--epochs 0: expected 1 or more"),
+    (["--weights", "net.pt"], "--weights net.pt: expected a file that ends in .npz"),
+    (["--frames", "91"], "--frames 91: there are 90 images; expected 2 at least, and of --frames 2 "
+     "to 90, or 0 for all"),
+])
+def test_what_cannot_be_is_said_in_one_line(small, tmp_path, monkeypatch, flags, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train_quocnet.py", "--data", small, "--quiet", *flags])
+    with pytest.raises(SystemExit) as caught:
+        common.run(train_quocnet.main)
+    message = str(caught.value)
+    assert message.endswith(said) and "\n" not in message
+
+
+# ---- What a unit likes -----------------------------------------------------------------------
+
+
+def test_the_optimal_stimulus_of_a_linear_unit_is_its_weights_at_the_length_asked_for():
+    rng = np.random.default_rng(4)
+    dense = Dense(12, 3, rng)
+    net = Net([Flatten(), dense])
+    z = to_device(rng.normal(size=(4, 3, 2, 2)))
+    z *= 5 / (z * z).sum((1, 2, 3), keepdims=True) ** 0.5
+    best, value = quocnet.optimal_stimulus(net, 1, z)
+    w = to_host(dense.params[0])[:, 1]
+    assert to_host(best).ravel() == pytest.approx(5 * w / np.linalg.norm(w), rel=1e-4)
+    assert value == pytest.approx(5 * np.linalg.norm(w))
+
+
+def test_the_optimal_stimulus_is_higher_than_its_starts_and_as_long(small):
+    layers = Net(train_quocnet.start("S", 0).layers[1:])
+    z = to_device(np.random.default_rng(5).normal(size=(3, 3, 14, 14)).astype("float32"))
+    best, value = quocnet.optimal_stimulus(layers, 4, z, 30)
+    before = to_host(layers.forward(z)[0]).reshape(3, -1)[:, 4]
+    assert value > before.max()
+    assert float(layers.forward(best[None])[0].ravel()[4]) == pytest.approx(value, rel=1e-5)
+    lengths = to_host((z * z).sum((1, 2, 3)))
+    assert abs(float((best * best).sum()) / lengths - 1).min() < 1e-4
+
+
+# ---- The classifier of cars ------------------------------------------------------------------
+
+
+def test_the_area_is_the_share_of_pairs_in_their_order():
+    rng = np.random.default_rng(6)
+    score, t = rng.integers(0, 9, 60) / 4, rng.integers(0, 2, 60)
+    pairs = [(a > b) + (a == b) / 2 for a in score[t == 1] for b in score[t == 0]]
+    assert cars.area(score, t) == pytest.approx(np.mean(pairs))
+    u = mannwhitneyu(score[t == 1], score[t == 0]).statistic
+    assert cars.area(score, t) == pytest.approx(u / (t.sum() * (1 - t).sum()))
+
+
+def test_balanced_accuracy_is_the_mean_over_the_classes():
+    assert cars.balanced(np.array([1, -1, 0, -2, 3]), np.array([1, 1, 0, 0, 0])) == \
+        pytest.approx(50 * (1 / 2 + 2 / 3))
+
+
+def test_the_regression_has_a_gradient_of_zero_and_labels_by_the_odds_among_all():
+    """d cost / d weights at the optimum, in the features as they were given."""
+    rng = np.random.default_rng(7)
+    f = (rng.normal(size=(400, 5)) * [1, 10, 0.1, 3, 1] + [0, 50, -2, 0, 1]).astype("float32")
+    t = (rng.random(400) < 1 / (1 + np.exp(2 - f[:, 0] - 10 * (f[:, 2] + 2)))).astype(int)
+    dense = cars.fitted(f, t, 0.1)
+    s = cars.score(dense, f) + np.log(t.mean() / (1 - t.mean()))
+    p = 1 / (1 + np.exp(-s))
+    assert (p - t).mean() == pytest.approx(0, abs=1e-4)
+    std = f.std(0)
+    w = to_host(dense.params[0]) * std[:, None]         # of the standardised features
+    slope = ((f - f.mean(0)) / std * (p - t)[:, None]).mean(0)
+    assert w[:, 0] == pytest.approx(-w[:, 1], abs=1e-4)
+    assert slope + 0.1 * w[:, 1] == pytest.approx(0, abs=2e-4)      # lam/2 (w_0^2 + w_1^2)
+
+
+def test_the_strength_is_the_best_on_rows_that_are_left_out():
+    """Of 300 features only one says anything: a strong decay is better than hardly any."""
+    rng = np.random.default_rng(8)
+    f, t = rng.normal(size=(400, 300)).astype("float32"), np.arange(400) % 2
+    f[:, 3] += 1.5 * t
+    _, strength, auc = cars.regression(f, t)
+    assert strength >= 0.1 and 0.6 < auc < 1
+
+
+def test_the_classifier_of_cars_finds_the_dark_bar_by_all_features(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(cars, "LAMBDAS", (0.1, 1.0))
+    numbers = cars.main(small, epochs=2, seeds=2, out=str(tmp_path), quiet=True)
+    assert list(numbers["test"]) == ["raw pixels", *(
+        f"{kind}, {how}" for kind in ("all stages", "last stage")
+        for how in ("before training", "trained jointly", "trained each stage for itself"))]
+    assert all(len(of) == (1 if what == "raw pixels" else 2)
+               for what, of in numbers["test"].items())
+    assert all(row["AUC"] > 0.8 for what, of in numbers["test"].items() if "all" in what
+               for row in of)
+    assert set(numbers["AUC on validation"]) == set(numbers["lam"]) == set(cars.WAYS)
+    text = (tmp_path / "cars.md").read_text()
+    assert "- last stage, trained jointly: the AUC is " in text and "±" in text
+
+
+@pytest.mark.parametrize("script", [cars, figure6])
+def test_without_a_class_of_cars_there_is_a_clear_line(small, tmp_path, monkeypatch, script):
+    monkeypatch.setattr(cars, "CARS", ("lorry",))
+    net = train_quocnet.start("S", 0)
+    store.save(tmp_path / "net.npz", Net(net.layers + quocnet.decoders(net)))
+    flags = {"weights": str(tmp_path / "net.npz")} if script is figure6 else {}
+    with pytest.raises(ValueError, match=f"^--data {small}: no class is called lorry; its classes "
+                       "are automobile, plant, sky$"):
+        script.main(small, out=str(tmp_path), quiet=True, **flags)
+
+
+# ---- Figure 6 --------------------------------------------------------------------------------
+
+
+def test_figure_6_takes_recognised_cars_to_what_is_none(small, tmp_path):
+    run(small, tmp_path, epochs=2)
+    numbers = figure6.main(small, weights=str(tmp_path / "net.npz"), count=3, out=str(tmp_path),
+                           quiet=True)
+    assert list(numbers) == ["all stages", "last stage"]
+    assert all(row["not found"] == 0 and 0 < row["av. distortion"] < 0.3
+               for row in numbers.values())
+    assert numbers["all stages"]["recognised %"] > 70
+    text = (tmp_path / "figure6.md").read_text()
+    for kind in ("all-stages", "last-stage"):
+        assert f"figure6-{kind}.png" in text
+        with Image.open(tmp_path / f"figure6-{kind}.png") as picture:
+            assert len(picture.getcolors(2 ** 24)) > 50
+
+
+def test_what_is_found_are_images_with_the_other_label_of_cars_that_were_recognised(
+        small, tmp_path, monkeypatch):
+    """Drawn are x, x' and |x' - x|, of the same image one under the other."""
+    seen = []
+    monkeypatch.setattr(figure6, "drawn", lambda x, found, path: seen.append((x, found)))
+    net = train_quocnet.start("S", 0)
+    _, training, (x, t), _ = cars.labelled(small, 14, False, True)
+    f = cars.classifier(cars.FEATURES["last stage"](net), *training)
+    row = figure6.attacked(f, x, t, 4, 0, None)
+    (images, found), = seen
+    assert (f.predict(images) == 1).all() and (f.predict(found) == 0).all()
+    assert row["distortions"] == pytest.approx(distortion(images, found).tolist())
+    files = (x[t == 1] / np.float32(255)).astype("float32")
+    assert all((abs(files - image).max((1, 2, 3)) == 0).any() for image in images)
+
+
+@pytest.mark.parametrize(("flags", "said"), [
+    (["--size", "XL"], "--size XL: choose one of S, M, L, full"),
+    (["--weights", "none.npz"], "--weights none.npz: there is no such file; python -m "
+     "experiments.train_quocnet makes one"),
+    (["--size", "M"], "delete it and train again"),
+    (["--count", "99"], "are recognised; choose 1 to "),
+])
+def test_figure_6_says_in_one_line_what_cannot_be(small, tmp_path, monkeypatch, flags, said):
+    monkeypatch.chdir(tmp_path)
+    net = train_quocnet.start("S", 0)
+    store.save("net.npz", Net(net.layers + quocnet.decoders(net)))
+    monkeypatch.setattr(sys, "argv", ["figure6.py", "--data", small, "--weights", "net.npz",
+                                      "--quiet", *flags])
+    with pytest.raises(SystemExit) as caught:
+        common.run(figure6.main)
+    message = str(caught.value)
+    assert said in message and "\n" not in message
