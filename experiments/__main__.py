@@ -26,6 +26,11 @@ ELSE = (  # command, minutes on two cores, what it needs
      "CIFAR-10, downloaded (170 MB); or any folder of photographs, a folder a class"),
     ("python -m experiments.figure3_4 --data cifar10", "2", "those weights"),
     ("python -m experiments.figure5 --data cifar10 --target bird", "2", "those weights"),
+    ("python -m experiments.train_quocnet --below nothing", "5",
+     "CIFAR-10, downloaded (170 MB); or --data stl10 (2.6 GB); or any folder of images"),
+    ("python -m experiments.figure6", "2", "those weights"),
+    ("python -m experiments.cars --seeds 3", "40", "CIFAR-10"),
+    ("python -m experiments.benchmark --which quocnet", "2", "6 GB of memory for the full net"),
     ("python -m experiments.figure5 --weights bvlc --data imagenette --count 64", "10",
      "BVLC's weights (243 MB) and Imagenette (342 MB), both downloaded"),
 )

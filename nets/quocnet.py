@@ -23,7 +23,7 @@ CENTRE, SPREAD = (0.5,) * 3, (0.25,) * 3    # of pixels: (x - 1/2) / (1/4) has m
 START = 0.3                                 # length of W1's filters, where W2's have 1: so many
                                             # overlap that W2 W1 x is then about as large as x
 GRID = 4                                    # all stages' features: means over 4 x 4 parts
-RATE, BATCH, EPOCHS = 3e-3, 100, 10         # of Adam; of these only the batch is stated
+RATE, BATCH, EPOCHS = 3e-3, 100, 6          # of Adam; of these only the batch is stated
 
 
 class Size(NamedTuple):
