@@ -3,9 +3,9 @@
     python -m experiments.cars --data cifar10 --seeds 3
     python -m experiments.cars --data stl10 --size M --epochs 3
 
-The net is trained on frames as by train_quocnet, jointly or each stage for itself; then it is
-frozen, and a logistic regression of its features on the labels of the training images is tested on
-the test images.  Two kinds of features: the last stage's outputs, as the paper has it, and the
+The net is trained on frames as by train_quocnet, in each of the ways that --below gives it; then it
+is frozen, and a logistic regression of its features on the labels of the training images is tested
+on the test images.  Two kinds of features: the last stage's outputs, as the paper has it, and the
 means of all stages' outputs over 4 x 4 parts.  The controls: raw pixels, and the same net before
 training.  lam, which the scale of the images decides, is chosen for each way by the first seed's
 area under the curve on a fifth of the training images, kept out of that regression; so is the
@@ -24,7 +24,8 @@ from nets.net import Net
 
 CARS = ("automobile", "car")                # what the class is called in CIFAR-10, in STL-10
 LAMBDAS = (0.1, 0.3, 1.0)                   # Le et al.'s, and larger ones
-WAYS = {"jointly": "input and target", "each stage for itself": "nothing"}      # of BELOW
+WAYS = {"jointly": "input and target", "jointly, targets held": "input",
+        "each stage for itself": "nothing"}             # of quocnet.BELOW
 FEATURES = {"all stages": lambda net: Net([quocnet.AllStages(net)]),
             "last stage": quocnet.last_stage}
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1)           # of the weight decay of a regression

@@ -17,13 +17,16 @@ from nets.local import ContrastNorm, L2Pool, Local, Unlocal, filters
 from nets.net import Net, chunk
 
 EPSILON = 1e-6                              # of L2 pooling and of the objective; not stated
-LAMBDA = 0.1                                # weight of the sparsity
+LAMBDA = 0.3                                # weight of the sparsity; Le et al. have 0.1, on images
+                                            # of a scale not stated, which decides it
 CENTRE, SPREAD = (0.5,) * 3, (0.25,) * 3    # of pixels: (x - 1/2) / (1/4) has mean 0, variance 1,
                                             # near enough; with x itself all codes say how bright
 START = 0.3                                 # length of W1's filters, where W2's have 1: so many
                                             # overlap that W2 W1 x is then about as large as x
 GRID = 4                                    # all stages' features: means over 4 x 4 parts
 RATE, BATCH, EPOCHS = 3e-3, 100, 6          # of Adam; of these only the batch is stated
+DECAY = 2.0                                 # of W1: what images never show stays as it was drawn,
+                                            # noise that hides what was learnt, unless it decays
 
 
 class Size(NamedTuple):
@@ -175,7 +178,7 @@ class Descent(train.Adam):
 
     def __init__(self, net, back):
         self.back = back
-        super().__init__(net.params + [W for decoder in back for W in decoder.params])
+        super().__init__(net.params + [W for decoder in back for W in decoder.params], DECAY)
 
     def step(self, grads, rate):
         """One step along the gradients, one a parameter, with eps = rate; in place."""

@@ -237,7 +237,7 @@ def test_the_classifier_of_cars_finds_the_dark_bar_by_all_features(small, tmp_pa
     numbers = cars.main(small, epochs=2, seeds=2, out=str(tmp_path), quiet=True)
     assert list(numbers["test"]) == ["raw pixels", *(
         f"{kind}, {how}" for kind in ("all stages", "last stage")
-        for how in ("before training", "trained jointly", "trained each stage for itself"))]
+        for how in ("before training", *(f"trained {way}" for way in cars.WAYS)))]
     assert all(len(of) == (1 if what == "raw pixels" else 2)
                for what, of in numbers["test"].items())
     assert all(row["AUC"] > 0.8 for what, of in numbers["test"].items() if "all" in what
