@@ -22,6 +22,8 @@ ELSE = (  # command, minutes on two cores, what it needs
      "--weights bvlc for real ones"),
     ("python -m experiments.stability", "1", "nothing: how loose the bound of section 4.3 is"),
     ("python -m experiments.lipschitz_training", "3", "nothing: the penalty that it suggests"),
+    ("python -m experiments.adversarial_training", "3", "nothing: a pool of adversarial examples "
+     "for each layer; --epochs 100 --seeds 3 takes an hour"),
     ("python -m experiments.train_alexnet --data cifar10", "50",
      "CIFAR-10, downloaded (170 MB); or any folder of photographs, a folder a class"),
     ("python -m experiments.figure3_4 --data cifar10", "2", "those weights"),

@@ -124,6 +124,37 @@ def histograms(rows, axes, title, width=210, height=40):
     return sheet
 
 
+COLOURS = ("#4669a3", "#c81e1e", "#7f7f7f", "#2b9348", "#e08e0b", "#8e44ad", "#111111")
+
+
+def curves(lines, title, width=720, height=360):
+    """Lines = {label: values (E,)}, one value after each epoch, as a chart with its legend.
+
+    It shows from 0.9 to 3 times the smallest value; what lies above is cut off.
+    """
+    low, high = np.array([0.9, 3]) * (min(min(v) for v in lines.values()) or 1)
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    left, right, top, bottom = 4 * MARGIN, width - 15 * MARGIN, 3 * MARGIN, height - 3 * MARGIN
+    draw.text((MARGIN, MARGIN // 2), title, "black", FONT)
+    for value in np.linspace(low, high, 5):
+        y = bottom - across(value, (low, high), bottom - top)
+        draw.line((left, y, right, y), PALE)
+        draw.text((left - 6, y), f"{value:.3g}", "black", FONT, "rm")
+    epochs = max(len(values) for values in lines.values())
+    for epoch in np.unique(np.linspace(1, epochs, 5).round().astype(int)):
+        x = left + across(epoch, (0, epochs), right - left)
+        draw.text((x, bottom + 6), f"{epoch}", "black", FONT, "mt")
+    for i, (label, values) in enumerate(lines.items()):
+        x = left + across(np.arange(1, len(values) + 1), (0, epochs), right - left)
+        y = bottom - across(np.clip(values, low, high), (low, high), bottom - top)
+        colour = COLOURS[i % len(COLOURS)]
+        draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), colour, 2)
+        draw.text((right + MARGIN, top + i * (SIZE + 5)), f"{label}: {values[-1]:.2f}", colour,
+                  FONT)
+    return sheet
+
+
 def save(picture, path):
     """Write a picture as PNG, whole or not at all."""
     write(path, lambda file: picture.save(file, "PNG"))

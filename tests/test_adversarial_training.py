@@ -1,0 +1,149 @@
+"""Adversarial training, run small."""
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from toys import on_numpy
+
+from data import strokes
+from experiments import adversarial_training, common, made, pictures
+from experiments.adversarial_training import ARMS, Arm
+
+SETS = strokes.draw(300, 1), strokes.draw(60, 2)
+
+
+@pytest.fixture
+def quick(tmp_path, monkeypatch):
+    """Small data, few epochs, everything in this process."""
+    monkeypatch.setattr(common.datasets, "load", lambda *args, **kwargs: ("strokes", *SETS))
+    monkeypatch.setattr(made, "CACHE", tmp_path / "cache")
+    calls = []
+
+    def in_this_process(function, jobs, *args):
+        calls.append((function.__name__, len(jobs)))
+        return ((i, function(*job)) for i, job in enumerate(jobs))
+    monkeypatch.setattr(made, "over_processes", in_this_process)
+    return {"count": 8, "epochs": 3, "out": str(tmp_path), "quiet": True, "workers": 1}, calls
+
+
+@on_numpy
+def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, tmp_path):
+    flags, calls = quick
+    numbers = adversarial_training.main(**flags)
+    assert list(numbers) == [f"{name}, seed 0" for name in ARMS]
+    for row in numbers.values():
+        assert len(row["curve"]) == 3
+        assert row["curve"][-1] == pytest.approx(row["test error %"], abs=1e-3)
+    assert len({row["av. min. distortion"] for row in numbers.values()}) == len(ARMS)
+    assert numbers["weight decay, seed 0"]["transfer %"] == 100
+    assert min(row["transfer %"] for row in numbers.values()) < 100
+    out = tmp_path / "strokes"
+    text = (out / "adversarial_training.md").read_text()
+    assert "Below 1.2 %" in text and "the 60 test images" in text
+    assert json.loads((out / "adversarial_training.json").read_text())["numbers"] == numbers
+    for stem in ("adversarial_training", "adversarial_training-curves"):
+        assert Image.open(out / f"{stem}.png").size[0] > 500
+    before = len(calls)
+    more = adversarial_training.main(**flags, seeds=2)
+    assert calls[before:] == [("train_arm", len(ARMS)), ("distort", len(ARMS))]
+    assert numbers.items() <= more.items()
+    assert " ± " in (out / "adversarial_training.md").read_text()
+
+
+@on_numpy
+def test_for_validation_the_test_images_are_never_looked_at(quick, tmp_path, monkeypatch):
+    flags, _ = quick
+    few = {name: ARMS[name] for name in ("weight decay", "all layers")}
+    monkeypatch.setattr(adversarial_training, "ARMS", few)
+    monkeypatch.setattr(adversarial_training, "claims", lambda by_arm: "")
+    monkeypatch.setattr(common.datasets, "load",
+                        lambda *args, **kwargs: ("strokes", SETS[0], ((), ())))
+    adversarial_training.main(**flags, validation=True)
+    text = (tmp_path / "strokes" / "adversarial_training-validation.md").read_text()
+    assert "250 images to train on" in text and "the last 50 training images" in text
+    assert not (tmp_path / "strokes" / "adversarial_training.md").exists()
+
+
+def test_the_last_sixth_is_held_out():
+    (x, t), (held, t_held) = adversarial_training.split(*SETS, True)
+    for part, whole in ((x, SETS[0][0][:250]), (t, SETS[0][1][:250]),
+                        (held, SETS[0][0][250:]), (t_held, SETS[0][1][250:])):
+        assert len(part) == len(whole) and (part == whole).all()
+    assert adversarial_training.split(*SETS, False) == SETS
+
+
+def test_the_name_of_a_kept_net_says_what_it_depends_on(monkeypatch):
+    def names(epochs=3, validation=False):
+        return {adversarial_training.path(name, s, "mnist", epochs, validation)
+                for name in ARMS for s in (0, 1)}
+    every = [names(), names(epochs=4), names(validation=True)]
+    assert len(set.union(*every)) == 3 * 2 * len(ARMS)
+    for constant, value in (("RATE", 0.1), ("SHARE", 0.5), ("BATCH", 7), ("STDDEV", (1, 2, 3))):
+        with monkeypatch.context() as patch:
+            patch.setattr(adversarial_training, constant, value)
+            every.append(names())
+            assert len(every[-1]) == 2 * len(ARMS) and every[-1] - every[0], constant
+    for other in (Arm(0.5), Arm(1e-4, (0.3, 0)), Arm(1e-4, layers=(0, 1)),
+                  Arm(1e-4, layers=(0,), examples="noise")):
+        monkeypatch.setitem(ARMS, "pixels", other)
+        assert adversarial_training.path("pixels", 0, "mnist", 3, False) not in set.union(*every)
+
+
+def test_dropout_is_of_pixels_and_units_and_of_the_same_parameters():
+    net = made.build("FC100-100-10", 0)
+    dropped = adversarial_training.with_dropout(net, 0.2, 0.5)
+    assert all(a is b for a, b in zip(net.params, dropped.params, strict=True))
+    assert [layer.p for layer in dropped.layers if hasattr(layer, "p")] == [0.2, 0.5, 0.5]
+    x = SETS[0][0][:20]
+    assert (net.predict(x) == dropped.predict(x)).all()
+    assert adversarial_training.with_dropout(net, 0.0, 0.0).layers == net.layers
+
+
+ROW = {"test error %": 2.0, "av. min. distortion": 0.06, "transfer %": 10.0}
+
+
+def by_arm(**errors):
+    return {name: [ROW | {"test error %": errors.get(name.replace(" ", "_"), 2.0)}]
+            for name in ARMS}
+
+
+@pytest.mark.parametrize("errors, below, order", [
+    ({"all_layers": 1.1, "dropout": 1.3, "weight_decay": 1.6}, "Yes", "Yes"),
+    ({"all_layers": 1.3, "dropout": 1.4, "weight_decay": 1.6}, "No", "Yes"),
+    ({"all_layers": 1.1, "dropout": 1.7, "weight_decay": 1.6}, "Yes", "No"),
+    ({"all_layers": 1.4, "dropout": 1.3, "weight_decay": 1.6}, "No", "No")])
+def test_the_claims_follow_from_the_numbers(errors, below, order):
+    text = adversarial_training.claims(by_arm(**errors))
+    assert f"Below 1.2 % with pools of all layers?  {below}" in text
+    assert f"dropout < weight decay?  {order}" in text
+
+
+def test_the_layers_are_named_from_the_most_helpful_on():
+    text = adversarial_training.claims(by_arm(pixels=1.5, h1=1.2, h2=1.3))
+    assert "alone?  h1 1.2 %, h2 1.3 %, pixels 1.5 %" in text
+
+
+def test_an_arm_without_a_distortion_does_not_end_the_run():
+    rows = by_arm()
+    rows["h1"][0]["av. min. distortion"] = None
+    assert "0.06, is that of" in adversarial_training.claims(rows)
+
+
+@pytest.mark.parametrize(("flags", "said"), [({"epochs": 0}, "--epochs 0: expected 1 or more"),
+                                             ({"seeds": 0}, "--seeds 0: expected 1 or more")])
+def test_bad_flags_are_named(flags, said):
+    with pytest.raises(ValueError, match=said):
+        adversarial_training.main(**flags)
+
+
+def test_the_chart_stands_where_its_values_are():
+    chart = pictures.curves({"a": [3.0, 2.0, 1.0], "b": [9.0, 9.0, 9.0]}, "")
+    pixels = np.asarray(chart).astype(int)
+    first, second = (np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)])
+                     for colour in pictures.COLOURS[:2])
+    legend = chart.width - 15 * pictures.MARGIN
+    rows, columns = np.nonzero((pixels[:, :legend] == first).all(2))
+    assert rows[columns.argmax()] > rows[columns.argmin()]          # it falls
+    flat, _ = np.nonzero((pixels[:, :legend] == second).all(2))
+    assert np.ptp(flat) <= 2 and flat.mean() == pytest.approx(rows.min(), abs=2)     # cut off
