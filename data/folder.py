@@ -134,9 +134,9 @@ class Photographs:
         return x, kept
 
     def pixels(self, rows=None, rng=None, n=500):
-        """x (N, 3, size, size) uint8, a fourth of images', and rows (N,): n decoded at a time.
+        """x (N, 3, size, size) uint8, a fourth of the memory of `images`, and rows (N,).
 
-        rows, rng: as for `batches`, which raises the same.
+        rows, rng: as for `batches`, which raises the same.  n: how many are decoded at a time.
         """
         rows = range(len(self)) if rows is None else rows
         x, kept = np.empty((len(rows), 3, self.size, self.size), np.uint8), []

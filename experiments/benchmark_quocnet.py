@@ -1,16 +1,15 @@
 """How fast QuocNet is at every size, for experiments.benchmark, and what training it all takes."""
 import math
-import re
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from experiments import common
+from experiments import common, timing
 from experiments.processes import tick
 from experiments.timing import fastest, peak, timed
 from intriguing import D, distortion
 from nets.backend import to_device, xp
+from nets.features import last_stage
 from nets.layers import Dense
 from nets.net import Net
 from nets.quocnet import (
@@ -19,7 +18,6 @@ from nets.quocnet import (
     SIZES,
     Descent,
     decoders,
-    last_stage,
     quocnet,
     reconstruction,
     shapes,
@@ -70,7 +68,7 @@ def one_image(size):
     Returns {weights, GB of them, ms forward, ms back, D: {ms, evaluations, distortion}, MB: the
     process's peak so far}; distortion is NaN if nothing was found.  Raises MemoryError.
     """
-    needed, free = 4 * weights(size) + SPARE, free_memory() if xp is np else math.inf
+    needed, free = 4 * weights(size) + SPARE, timing.free_memory() if xp is np else math.inf
     if needed > free:
         raise MemoryError(f"it takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
                           "free")
@@ -118,15 +116,6 @@ def operations(size):
     """
     first = math.prod(shapes(size)[0][0])
     return 2 * (6 * weights(size) - first)
-
-
-def free_memory():
-    """Bytes that are free; infinite where the system does not say: only Linux does."""
-    try:
-        text = Path("/proc/meminfo").read_text()
-    except OSError:
-        return math.inf
-    return 1024 * int(re.search(r"MemAvailable: +(\d+)", text)[1])
 
 
 def training(rate, product):

@@ -3,32 +3,32 @@
     python -m experiments.cars --data cifar10 --seeds 3
     python -m experiments.cars --data stl10 --size M --epochs 3
 
-The net is trained on frames as by train_quocnet, in each of the ways that --below gives it; then it
-is frozen, and a logistic regression of its features on the labels of the training images is tested
-on the test images.  Two kinds of features: the last stage's outputs, as the paper has it, and the
+The net is trained on frames as by train_quocnet, jointly or each stage for itself; then it is
+frozen, and a logistic regression of its features on the labels of the training images is tested on
+the test images.  Two kinds of features: the last stage's outputs, as the paper has it, and the
 means of all stages' outputs over 4 x 4 parts.  The controls: raw pixels, and the same net before
 training.  lam, which the scale of the images decides, is chosen for each way by the first seed's
-area under the curve on a fifth of the training images, kept out of that regression; so is the
-strength of each regression's weight decay.  The test images choose nothing.  Nets are kept epoch by
-epoch: an interrupted run goes on.
+area under the curve, with the features of all stages, on a fifth of the training images, kept out
+of that regression; so is the strength of each regression's weight decay.  The test images choose
+nothing here.  Nets are kept epoch by epoch in runs/cache/frames, at size S 37 MB each: an
+interrupted run goes on.
 """
 import numpy as np
 from scipy.stats import rankdata
 
 import data as datasets
 from experiments import common, train_quocnet
-from nets import quocnet, train
+from nets import features, quocnet, train
 from nets.backend import to_device, to_host
 from nets.layers import Dense, Flatten
 from nets.net import Net
 
 CARS = ("automobile", "car")                # what the class is called in CIFAR-10, in STL-10
 LAMBDAS = (0.1, 0.3, 1.0)                   # Le et al.'s, and larger ones
-WAYS = {"jointly": "input and target", "jointly, targets held": "input",
-        "each stage for itself": "nothing"}             # of quocnet.BELOW
-FEATURES = {"all stages": lambda net: Net([quocnet.AllStages(net)]),
-            "last stage": quocnet.last_stage}
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1)           # of the weight decay of a regression
+WAYS = {"jointly": "input and target", "each stage for itself": "nothing"}      # of BELOW
+FEATURES = {"all stages": lambda net: Net([features.AllStages(net)]),
+            "last stage": features.last_stage}
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1)     # of the weight decay of a regression
 ITERATIONS = 200                            # of its L-BFGS; the cost is convex
 COLUMNS = ("AUC", "balanced accuracy %")
 
@@ -57,18 +57,20 @@ def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="
     for s in range(seed, seed + seeds):
         nets = {"before training": train_quocnet.start(size, s),
                 **{f"trained {way}": net_of(way, chosen[way], s) for way in WAYS}}
-        for kind, features in FEATURES.items():
+        for kind, of in FEATURES.items():
             for how, net in nets.items():
-                found.setdefault(f"{kind}, {how}", []).append(judged(features(net), training, test))
+                found.setdefault(f"{kind}, {how}", []).append(judged(of(net), training, test))
     numbers = {"lam": chosen, "AUC on validation": by_lam, "test": found}
-    common.save("cars", main, flags, name, started, report(numbers, flags, car), numbers)
+    common.save(train_quocnet.stem_of("cars", size), main, flags, name, started,
+                report(numbers, flags, car), numbers)
     return numbers
 
 
 def labelled(data, size, strict, quiet):
     """(name, (x, t), (x_test, t_test), the class that is cars): images of `size` pixels.
 
-    x: (N, 3, size, size) uint8.  t: (N,), 1 for a car, else 0.  ValueError if there is no class.
+    x: (N, 3, size, size) uint8.  t: (N,), 1 for a car, else 0.  ValueError if there is no such
+    class, or one of the two parts has not both cars and others.
     """
     name, *parts = datasets.photographs(data, size, strict=strict, quiet=quiet)
     car = next((c for c in CARS if c in parts[0].classes), None)
@@ -78,34 +80,43 @@ def labelled(data, size, strict, quiet):
     pairs = []
     for part in parts:
         x, rows = part.pixels()
-        pairs.append((x, (part.t[rows] == part.classes.index(car)).astype(np.int64)))
+        t = (part.t[rows] == part.classes.index(car)).astype(np.int64)
+        if not 0 < t.sum() < len(t):
+            raise ValueError(f"--data {data}: {t.sum():,} of {len(t):,} images of a part are of "
+                             f"class {car}; expected some of it and some of others, in the "
+                             "training and in the test part")
+        pairs.append((x, t))
     return name, *pairs, car
 
 
 def validated(net, training):
     """The AUC on validation of a net's features, all stages."""
-    f = quocnet.features(FEATURES["all stages"](net), training[0])
+    f = features.features(FEATURES["all stages"](net), training[0])
     return regression(f, training[1])[2]
 
 
 # ---- The classifier --------------------------------------------------------------------------
 
 
-def classifier(features, x, t):
+def classifier(frozen, x, t):
     """The net that labels images cars, 1, or not, 0: logistic regression on frozen features.
 
-    features: a net or layer, (N, 3, H, W) -> (N, F).  x: (N, 3, H, W) uint8.  t: (N,) 0 or 1.
+    frozen: a net, (N, 3, H, W) -> (N, F).  x: (N, 3, H, W) uint8.  t: (N,) 0 or 1.
     Its label is 1 where a car is more likely than it is among all: with a tenth of cars, a label
     by even odds would hardly ever be 1.
     """
-    dense, *_ = regression(quocnet.features(features, x), t)
-    return Net([*features.layers, dense])
+    dense, *_ = regression(features.features(frozen, x), t)
+    return Net([*frozen.layers, dense])
 
 
 def regression(f, t):
-    """Dense, F features (N, F) -> logits of 0 and 1; the strength of its decay, its AUC by which
-    that was chosen, on a fifth of the rows.  t: (N,)."""
+    """Dense, F features (N, F) -> logits of 0 and 1; the strength of its decay, and its AUC by
+    which that was chosen, on a fifth of the rows.  t: (N,).  ValueError if 0 or 1 are too few."""
     validation = np.random.default_rng(56).permutation(len(t)) < len(t) // 5
+    for part in (t[validation], t[~validation]):
+        if not 0 < part.sum() < len(part):
+            raise ValueError(f"{t.sum():,} of {len(t):,} training images are cars; too few of "
+                             "these, or of others, to choose a regression by")
     auc = {}
     for strength in STRENGTHS:
         dense = fitted(f[~validation], t[~validation], strength)
@@ -147,10 +158,10 @@ def balanced(score, t):
     return 50 * float((score[t == 1] > 0).mean() + (score[t == 0] <= 0).mean())
 
 
-def judged(features, training, test):
+def judged(frozen, training, test):
     """{AUC, balanced accuracy %, features, decay} of the classifier on the test images."""
-    dense, strength, _ = regression(quocnet.features(features, training[0]), training[1])
-    s = score(dense, quocnet.features(features, test[0]))
+    dense, strength, _ = regression(features.features(frozen, training[0]), training[1])
+    s = score(dense, features.features(frozen, test[0]))
     return {"AUC": area(s, test[1]), "balanced accuracy %": balanced(s, test[1]),
             "features": len(dense.params[0]), "decay": strength}
 
@@ -166,7 +177,7 @@ def report(numbers, flags, car):
     return f"""\
 # Class {car} against the rest, by QuocNet's features: size {flags["size"]}, trained without labels
 
-{common.table(["features", "number", *COLUMNS], rows)}
+{common.table(["features", "how many", *COLUMNS], rows)}
 
 {seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}; {flags["epochs"]} epochs.  AUC: \
 the area under the ROC curve.  Balanced accuracy: the mean of the shares of either class that are \
@@ -195,7 +206,7 @@ def claims(found):
 
 def against(ours, control):
     """How much above or below, in words."""
-    return f"{abs(ours - control):.3f} {'above' if ours > control else 'below'} that"
+    return f"{abs(ours - control):.3f} {'below' if ours < control else 'above'} that"
 
 
 if __name__ == "__main__":

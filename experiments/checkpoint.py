@@ -27,12 +27,20 @@ def keep(path, state, curve):
 
 
 def resumed(path, state):
-    """The curve so far, [] at first; the arrays as they were then, in place."""
+    """The curve so far, [] at first; the arrays as they were then, in place.
+
+    Raises ValueError if the file is not what `keep` writes of such arrays, or is not all finite.
+    """
     if not path.exists():
         return []
     arrays = store.load_arrays(path)
-    curve = arrays.pop("curve").tolist()
-    for a, kept in zip(state, arrays.values(), strict=True):
+    wanted = {f"a{i}": a.shape for i, a in enumerate(state)}
+    found = {name: a.shape for name, a in arrays.items() if name != "curve"}
+    if (found != wanted or np.ndim(arrays.get("curve")) != 2
+            or not all(np.isfinite(a).all() for a in arrays.values())):
+        raise ValueError(f"{path}: not the state of such a run, or not all of it finite; delete it "
+                         "to start anew")
+    for a, kept in zip(state, (arrays[name] for name in wanted), strict=True):
         a[...] = to_device(kept)
-    print(f"Going on after epoch {len(curve)}; delete {path} to start anew.", flush=True)
-    return curve
+    print(f"Going on after epoch {len(arrays['curve'])}; delete {path} to start anew.", flush=True)
+    return arrays["curve"].tolist()

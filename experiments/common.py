@@ -37,7 +37,7 @@ FLAGS = {                                   # they mean the same in every script
     "validation": "hold out the last sixth of the training images, and measure on these instead",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
     "weights": "AlexNet's: bvlc (downloaded), or a file: .npz, which train_alexnet writes, or "
-               ".onnx",
+               ".onnx; QuocNet's: the .npz that train_quocnet writes",
     "photographs": "as --data, for --weights",
     "layer": "whose units: of those with weights, counted from 1",
     "which": "search (of the nets for MNIST), alexnet or quocnet",
@@ -120,6 +120,15 @@ def load(name, quiet):
     print(f"Data: {describe(name)}; {len(train[0]):,} training and {len(test[0]):,} test images.",
           flush=True)
     return name, train, test
+
+
+def in_parts(function, *arrays, size=4096):
+    """function(*arrays), for one that treats each row by itself: so many rows at a time.
+
+    Bounds the memory of what it makes on the way.  arrays: (N, ...) each.  Returns (N, ...).
+    """
+    return np.concatenate([function(*(a[i:i + size] for a in arrays))
+                           for i in range(0, max(len(arrays[0]), 1), size)])
 
 
 def mean(a):

@@ -1,13 +1,14 @@
 """Figure 6: cars that are recognised by QuocNet's features, and the same cars, not recognised.
 
     python -m experiments.figure6 --weights runs/quocnet.npz --data cifar10 --count 16
-    python -m experiments.figure6 --weights runs/quocnet.npz --data stl10 --size M
+    python -m experiments.figure6 --weights runs/quocnet-M.npz --data stl10
 
 The net is that of train_quocnet, frozen; on its features stands a logistic regression, fitted to
 the labels of the training images as in experiments.cars.  Of the test images that are cars and
 that it recognises, `count` are drawn by seed, and D(x, l) is searched for with l: not a car.  This
 once with the features of the last stage, as the paper has it, and once with those of all stages.
 Written: figure6-....png, rows of x, x' and the difference magnified; figure6.md and figure6.json.
+Of another size than S, all are called figure6-M and so on.
 """
 from pathlib import Path
 
@@ -15,61 +16,56 @@ import numpy as np
 
 from experiments import cars, common, pictures, train_quocnet
 from intriguing import D, distortion
-from nets import quocnet, store
+from nets import features, quocnet
 from nets.backend import to_host
-from nets.net import Net
 
 MAGNIFIED = 10                              # |x' - x|; the paper does not say how much
 SIDE = 96                                   # pixels of a tile's side, at least
 COLUMNS = 8
 
 
-def main(data="cifar10", size="S", weights="runs/quocnet.npz", count=16, seed=0, out="runs",
-         strict=False, quiet=False):
+def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, out="runs", strict=False,
+         quiet=False):
     flags, started = dict(locals()), common.start(out)
-    net = loaded(weights, size)
-    name, training, (x, t), car = cars.labelled(data, quocnet.SIZES[size].pixels, strict, quiet)
+    model = train_quocnet.load(weights)
+    pixels = quocnet.SIZES[model.size].pixels
+    name, training, (x, t), car = cars.labelled(data, pixels, strict, quiet)
     print(f"Data: {common.describe(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
           flush=True)
-    numbers = {kind: attacked(cars.classifier(features(net), *training), x, t, count, seed,
-                              Path(out, f"figure6-{kind.replace(' ', '-')}.png"))
-               for kind, features in cars.FEATURES.items()}
-    common.save("figure6", main, flags, name, started, report(numbers, flags, car), numbers)
+    stem = train_quocnet.stem_of("figure6", model.size)
+    found = {kind: attacked(cars.classifier(of(model.net), *training), x, t, count, seed)
+             for kind, of in cars.FEATURES.items()}
+    for kind, (_, pair) in found.items():
+        drawn(*pair, Path(out, picture_of(stem, kind)))
+    numbers = {kind: row for kind, (row, _) in found.items()}
+    common.save(stem, main, flags, name, started, report(numbers, model, car, stem), numbers)
     return numbers
 
 
-def loaded(weights, size):
-    """The net of this size that train_quocnet saved; ValueError if the file does not hold it."""
-    if size not in quocnet.SIZES:
-        raise ValueError(f"--size {size}: choose one of {', '.join(quocnet.SIZES)}")
-    if not Path(weights).exists():
-        raise ValueError(f"--weights {weights}: there is no such file; python -m "
-                         "experiments.train_quocnet makes one")
-    net = train_quocnet.start(size, 0)
-    store.load(weights, Net(net.layers + quocnet.decoders(net)))    # they share their arrays
-    return net
+def picture_of(stem, kind):
+    """The name of the picture for these features."""
+    return f"{stem}-{kind.replace(' ', '-')}.png"
 
 
-def attacked(f, x, t, count, seed, path):
-    """Cars that f recognises, searched for D(x, not a car), drawn: their numbers.
+def attacked(f, x, t, count, seed):
+    """D(x, not a car) for cars that f recognises: numbers, and (x, x'), (count, 3, H, W) each.
 
-    x: (N, 3, H, W) uint8.  t: (N,) 1 for a car, else 0.  path: of the picture.
+    x: (N, 3, H, W) uint8.  t: (N,) 1 for a car, else 0.
     """
-    z = quocnet.features(f, x)              # the logits
+    z = features.features(f, x)             # the logits
     score = z[:, 1] - z[:, 0]
     rows = np.flatnonzero((score > 0) & (t == 1))
     if not 1 <= count <= len(rows):
         raise ValueError(f"--count {count}: of {t.sum():,} cars {len(rows):,} are recognised; "
-                         f"choose 1 to {len(rows)}")
+                         + (f"choose 1 to {len(rows)}" if len(rows) else "train longer"))
     rows = np.random.default_rng([seed, 57]).permutation(rows)[:count]
-    images = to_host(quocnet.in_0_to_1(x[rows]))
+    images = to_host(features.in_0_to_1(x[rows]))
     found = D(f, images, 0)
-    drawn(images, found, path)
     size = distortion(images, found)
     return {"AUC": cars.area(score, t), "balanced accuracy %": cars.balanced(score, t),
             "recognised %": 100 * float((score[t == 1] > 0).mean()),
             "searched": count, "not found": int(np.isnan(size).sum()),
-            "av. distortion": common.mean(size), "distortions": size.tolist()}
+            "av. distortion": common.mean(size), "distortions": size.tolist()}, (images, found)
 
 
 def drawn(x, found, path):
@@ -88,24 +84,24 @@ def drawn(x, found, path):
             f"difference, {MAGNIFIED} times.", 1), path)
 
 
-def report(numbers, flags, car):
+def report(numbers, model, car, stem):
     """The Markdown."""
     columns = (*cars.COLUMNS, "recognised %", "searched", "not found", "av. distortion")
     rows = [[kind, *(common.cell(row[column]) for column in columns)]
             for kind, row in numbers.items()]
     shown = "\n\n".join(
         f"{kind.capitalize()}:\n\n![cars, the same not recognised, and the difference]"
-        f"(figure6-{kind.replace(' ', '-')}.png)"
+        f"({picture_of(stem, kind)})"
         for kind, row in numbers.items() if row["searched"] > row["not found"])
     return f"""\
-# Figure 6: {car}, and no longer, by QuocNet's features (size {flags["size"]})
+# Figure 6: {car}, and no longer, by QuocNet's features (size {model.size})
 
 {common.table(["features", *columns], rows)}
 
 Of the test images: AUC and balanced accuracy as in cars.md, and the share of cars that are \
 recognised.  Searched: cars that are recognised, drawn by seed.  Distortion: root mean square over \
 pixels in [0, 1]; the paper gives none for this figure.  The difference is its absolute value, \
-{MAGNIFIED} times.
+{MAGNIFIED} times.  The net was trained with lam = {model.lam:g} and below: {model.below}.
 
 {shown}"""
 

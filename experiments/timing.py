@@ -1,7 +1,10 @@
 """What the benchmarks share: time, memory, and the evaluations of a net."""
+import math
+import re
 import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -55,3 +58,12 @@ def matrix_product(n=2048):
         a @ a
         times.append(time.perf_counter() - begin)
     return 2e-9 * n ** 3 / min(times)
+
+
+def free_memory():
+    """Bytes that are free; infinite where the system does not say: only Linux does."""
+    try:
+        text = Path("/proc/meminfo").read_text()
+    except OSError:
+        return math.inf
+    return 1024 * int(re.search(r"MemAvailable: +(\d+)", text)[1])

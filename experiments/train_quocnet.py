@@ -1,29 +1,32 @@
 """Train QuocNet without labels, on frames: the net whose features Figure 6 classifies.
 
-    python -m experiments.train_quocnet --data cifar10 --size S
+    python -m experiments.train_quocnet --data cifar10 --size S --below nothing
     python -m experiments.train_quocnet --data stl10 --size L
     python -m experiments.train_quocnet --data frames --size M
 
-Frames: of cifar10 and imagenette the training images, of stl10 the 100,000 without labels, or the
-images of any folder.  Each gives one square, cut out at random along its longer side.  Trained are
-all stages at once, on the sum of what they lower, |W2 W1 x - x|^2 + lam sum_j p_j: nets/quocnet.py.
-Some frames are kept apart; on them each stage's error is measured, and how sparse its codes are.
+Frames: of stl10 the 100,000 images without labels; of cifar10, imagenette or any folder the
+training part (a fifth of a folder that has no parts is its test).  Each gives one square, cut out
+at random along its longer side.  Trained are all stages at once, on the sum of what they lower,
+|W2^T W1 x - x|^2 + lam sum_j p_j: nets/quocnet.py.  Some frames are kept apart; on them each
+stage's error is measured, and how sparse its codes are.
 Written: the weights, a record with the curve, and three pictures: frames and what the first stage's
 codes make of them; its filters; what units of the last stage like, among the frames and of all
 images.  An interrupted run goes on after its last whole epoch, to the same weights, bit for bit; a
 finished one is not computed again.
 """
+import math
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import data as datasets
-from experiments import checkpoint, common, pictures
+from experiments import checkpoint, common, pictures, timing
 from intriguing import natural_direction, top_images
-from nets import local, quocnet, store, train
+from nets import features, local, quocnet, store, train
 from nets.backend import to_device, to_host, xp
 from nets.net import Net, chunk
 
@@ -47,10 +50,11 @@ def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
     print(f"Data: {common.describe(name)}; {len(x):,} frames to train on, {len(held):,} kept "
           "apart.", flush=True)
     net, back, curve = trained(size, seed, x, held, lam, below, epochs, quiet)
-    store.save(weights, Net(net.layers + back))
+    save(weights, net, back, size, lam, below)
     numbers = {"weights": sum(W.size for W in net.params), "frames": len(x), "curve": curve}
-    drawn(net, back, start(size, seed), held, seed, Path(out, "train_quocnet"))
-    common.save("train_quocnet", main, flags, name, started, report(numbers, flags), numbers)
+    stem = stem_of("train_quocnet", size)
+    drawn(net, back, start(size, seed), held, seed, Path(out, stem), quiet)
+    common.save(stem, main, flags, name, started, report(numbers, flags, stem), numbers)
     return numbers
 
 
@@ -64,6 +68,16 @@ def checked(size, lam, below, epochs):
         raise ValueError(f"--below {below}: choose one of {', '.join(quocnet.BELOW)}")
     if epochs < 1:
         raise ValueError(f"--epochs {epochs}: expected 1 or more")
+    numbers = 8 * sum(math.prod(shape) for shape, _, _ in quocnet.shapes(quocnet.SIZES[size]))
+    needed, free = 4 * numbers, timing.free_memory() if xp is np else math.inf
+    if needed > free:                       # of encoder and decoder: weights, gradients, two means
+        raise ValueError(f"--size {size}: its training takes {needed / 1e9:.1f} GB of memory, and "
+                         f"{free / 1e9:.1f} GB are free; choose a smaller one")
+
+
+def stem_of(script, size):
+    """What the results are called: those of other sizes than S do not take the place of theirs."""
+    return script if size == "S" else f"{script}-{size}"
 
 
 def cut(photographs, count, seed):
@@ -72,11 +86,13 @@ def cut(photographs, count, seed):
     count: how many images, drawn by seed; 0: all.  Raises ValueError if there are not so many.
     """
     N = len(photographs)
-    if not 0 <= count <= N or N < 2 or count == 1:
-        raise ValueError(f"--frames {count}: there are {N:,} images; expected 2 at least, and of "
-                         f"--frames 2 to {N}, or 0 for all")
+    if not 0 <= count <= N:
+        raise ValueError(f"--frames {count}: there are {N:,} images; choose 2 to {N}, or 0 for all")
     rng = np.random.default_rng([seed, 53])
     x, _ = photographs.pixels(rng.permutation(N)[:count or N], rng)
+    if len(x) < 2:
+        raise ValueError(f"{photographs.root}: {len(x)} of its images can be used as frames; "
+                         "expected 2 at least, one to train on and one to keep apart")
     held = min(HELD, max(1, len(x) // 5))
     return x[held:], x[:held]
 
@@ -130,7 +146,7 @@ def of_frames(net, back, lam, below, tick):
     cost = quocnet.reconstruction(net, back, lam, below)
 
     def of_pixels(x, t, rng):
-        value, grads = cost(quocnet.in_0_to_1(x))
+        value, grads = cost(features.in_0_to_1(x))
         if not np.isfinite(value):
             raise RuntimeError(f"the cost became {value}: the steps were too long; try another "
                                "--seed or a smaller --lam")
@@ -146,7 +162,7 @@ def measured(net, back, x):
     """
     found, n = 0, chunk(x, quocnet.BATCH)
     for i in range(0, len(x), n):
-        images = quocnet.in_0_to_1(x[i:i + n])
+        images = features.in_0_to_1(x[i:i + n])
         inputs = [net.layers[0].forward(images)[0], *net.activations(images)[1:-1]]
         seen = quocnet.upwards(net, back, images)
         found = found + np.array([[float((z * z).sum(dtype="float64")), error * len(images),
@@ -157,15 +173,46 @@ def measured(net, back, x):
             for v in (100 * error / square, sparsity / len(x))]
 
 
+# ---- Weights on disk -------------------------------------------------------------------------
+
+
+class Trained(NamedTuple):
+    """A net, and how it was trained."""
+    net: Net                                # in float32
+    size: str                               # a key of quocnet.SIZES
+    lam: float
+    below: str                              # a key of quocnet.BELOW
+
+
+def save(path, net, back, size, lam, below):
+    """Save net and decoders with what Trained says of them."""
+    store.save_arrays(path, size=np.array(size), lam=np.array(lam), below=np.array(below),
+                      **{f"p{i}": to_host(p) for i, p in enumerate(Net(net.layers + back).params)})
+
+
+def load(path):
+    """The Trained that `save` saved; ValueError if there is no such file, or it is another's."""
+    if not Path(path).exists():
+        raise ValueError(f"--weights {path}: there is no such file; python -m "
+                         "experiments.train_quocnet makes one")
+    arrays = store.load_arrays(path)
+    size, lam, below = (arrays.pop(key, np.array(None)).tolist() for key in Trained._fields[1:])
+    if size not in quocnet.SIZES or below not in quocnet.BELOW or not isinstance(lam, float):
+        raise ValueError(f"--weights {path}: not a file of experiments.train_quocnet's")
+    net = start(size, 0)
+    store.fill(Net(net.layers + quocnet.decoders(net)), arrays, path)   # they share their arrays
+    return Trained(net, size, lam, below)
+
+
 # ---- Pictures --------------------------------------------------------------------------------
 
 
-def drawn(net, back, untrained, held, seed, name):
+def drawn(net, back, untrained, held, seed, name, quiet):
     """Frames and their reconstructions, filters, what units like: three PNGs, `name`-....png.
 
     untrained: the net before training.  held: (N, 3, H, W) uint8.
     """
-    x = to_host(quocnet.in_0_to_1(held))
+    x = to_host(features.in_0_to_1(held))
     scale = max(1, 64 // x.shape[3])
     pictures.save(pictures.panels(
         [(pictures.grid(images, SHOWN, scale), text) for images, text in (
@@ -178,11 +225,11 @@ def drawn(net, back, untrained, held, seed, name):
             (net.params[0], "Encoder."), (back[0].params[0], "Decoder."))],
         f"Filters of the first stage: a map a row, at {NEAR} neighbouring places in the middle.",
         2), f"{name}-filters.png")
-    pictures.save(liked(net, held, seed, scale), f"{name}-units.png")
+    pictures.save(liked(net, held, seed, scale, quiet), f"{name}-units.png")
 
 
 def again(net, back, x):
-    """What the first stage's codes make of frames x (N, 3, H, W): W2 W1 x, as pixels."""
+    """What the first stage's codes make of frames x (N, 3, H, W): W2^T W1 x, as pixels."""
     r = to_host(quocnet.upwards(net, back, to_device(x))[0].r)
     return x + quocnet.SPREAD[0] * r
 
@@ -195,13 +242,14 @@ def neighbours(W):
     return 0.5 + f / (2 * abs(f).max((1, 2, 3), keepdims=True))
 
 
-def liked(net, x, seed, scale):
+def liked(net, x, seed, scale, quiet):
     """A row a unit of the last stage: the frames with the largest outputs, then its optimum."""
-    f, tiles = quocnet.features(quocnet.last_stage(net), x), []
-    x = to_host(quocnet.in_0_to_1(x))
+    f, tiles = features.features(features.last_stage(net), x), []
+    x = to_host(features.in_0_to_1(x))
     maps, side, _ = net.forward(to_device(x[:1]))[0].shape[1:]
     count = min(TOP, len(x))
-    for unit in range(side * side // 2, maps * side * side, side * side):   # each map's middle
+    middles = range(side * side // 2, maps * side * side, side * side)
+    for unit in tqdm(middles, "what units like", disable=quiet or None, leave=False):
         tiles += [*x[top_images(f, natural_direction(f.shape[1], unit), count, seed)],
                   optimum(net, unit, x, np.random.default_rng([seed, 55]))]
     return pictures.panels([(pictures.grid(np.array(tiles), count + 1, scale), (
@@ -215,11 +263,11 @@ def optimum(net, unit, x, rng):
     z = rng.normal(size=(STARTS, *x.shape[1:]))
     far = np.sqrt((((x - quocnet.CENTRE[0]) / quocnet.SPREAD[0]) ** 2).sum((1, 2, 3)).mean())
     z *= far / np.sqrt((z * z).sum((1, 2, 3), keepdims=True))
-    z, _ = quocnet.optimal_stimulus(Net(net.layers[1:]), unit, to_device(z.astype("float32")))
+    z, _ = features.optimal_stimulus(Net(net.layers[1:]), unit, to_device(z.astype("float32")))
     return quocnet.CENTRE[0] + quocnet.SPREAD[0] * to_host(z)
 
 
-def report(numbers, flags):
+def report(numbers, flags, stem):
     """The Markdown."""
     rows = [[epoch, common.cell(row["loss"], digits=4), f"{row['seconds']:.0f}",
              *(common.cell(v) for v in (*row["error %"], *row["sparsity"]))]
@@ -233,8 +281,9 @@ def report(numbers, flags):
 # QuocNet of size {flags["size"]}: {numbers["weights"]:,} weights, trained without labels
 
 On {numbers["frames"]:,} frames of {quocnet.SIZES[flags["size"]].pixels} pixels, in batches of \
-{quocnet.BATCH}, by Adam from rate {quocnet.RATE:g}, falling to 0; lam = {flags["lam"]:g}; {held}; \
-seed {flags["seed"]}; weights: {flags["weights"]}.
+{quocnet.BATCH}, by Adam from rate {quocnet.RATE:g}, falling to 0, with decay {quocnet.DECAY:g}; \
+the decoders' filters are held to length 1; lam = {flags["lam"]:g}; {held}; seed {flags["seed"]}; \
+weights: {flags["weights"]}.
 
 {common.table(["epoch", "cost", "seconds", *stages], rows)}
 
@@ -242,11 +291,11 @@ cost: the sum of all stages' objectives, the mean of an epoch's batches.  On fra
 error %, the share of the square of a stage's input that its codes do not reconstruct; sparsity, \
 the sum of its pooled outputs an image.
 
-![frames and what the first stage's codes make of them](train_quocnet-frames.png)
+![frames and what the first stage's codes make of them]({stem}-frames.png)
 
-![filters of the first stage](train_quocnet-filters.png)
+![filters of the first stage]({stem}-filters.png)
 
-![what units of the last stage like](train_quocnet-units.png)"""
+![what units of the last stage like]({stem}-units.png)"""
 
 
 if __name__ == "__main__":

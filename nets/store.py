@@ -49,7 +49,11 @@ def save(path, net):
 
 def load(path, net):
     """Load the parameters at `path` into `net`, in place, or ValueError if they do not fit."""
-    arrays = load_arrays(path)
+    fill(net, load_arrays(path), path)
+
+
+def fill(net, arrays, path):
+    """Put the arrays of the file at `path`, {p0: ...}, into `net`, in place, or ValueError."""
     wanted = {f"p{i}": p.shape for i, p in enumerate(net.params)}
     found = {name: a.shape for name, a in arrays.items()}
     if found != wanted:

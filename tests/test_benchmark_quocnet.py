@@ -16,7 +16,7 @@ TOY = quocnet.Size(pixels=16, field=3, pool=2, norm=3, maps=2)
 def toy(monkeypatch):
     """Toys in place of all sizes, one run of each, and memory without end."""
     monkeypatch.setattr(timing, "REPEATS", 1)
-    monkeypatch.setattr(benchmark_quocnet, "free_memory", lambda: math.inf)
+    monkeypatch.setattr(timing, "free_memory", lambda: math.inf)
     for name in quocnet.SIZES:
         monkeypatch.setitem(quocnet.SIZES, name, TOY._replace(maps=4) if name == "full" else TOY)
 
@@ -74,19 +74,19 @@ def test_a_step_trains(toy, monkeypatch):
 @pytest.mark.skipif(xp is not np, reason="is about the memory of the host")
 def test_what_the_memory_does_not_hold_is_left_out_and_said_so(toy, monkeypatch):
     full = 4 * benchmark_quocnet.weights(quocnet.SIZES["full"])
-    monkeypatch.setattr(benchmark_quocnet, "free_memory", lambda: full + 10 ** 9 - 1)
+    monkeypatch.setattr(timing, "free_memory", lambda: full + 10 ** 9 - 1)
     images, _ = benchmark_quocnet.measure()
     assert images["full"] == "it takes 1.0 GB of memory, and 1.0 GB are free"
     assert all(isinstance(images[name], dict) for name in ("S", "M", "L"))
 
 
 def test_free_memory_is_what_the_system_says(monkeypatch, tmp_path):
-    assert benchmark_quocnet.free_memory() > 10 ** 7
+    assert timing.free_memory() > 10 ** 7
     (tmp_path / "meminfo").write_text("MemTotal: 16 kB\nMemFree:  1 kB\nMemAvailable:  8 kB\n")
-    monkeypatch.setattr(benchmark_quocnet, "Path", lambda path: tmp_path / "meminfo")
-    assert benchmark_quocnet.free_memory() == 8 * 1024
+    monkeypatch.setattr(timing, "Path", lambda path: tmp_path / "meminfo")
+    assert timing.free_memory() == 8 * 1024
     (tmp_path / "meminfo").unlink()
-    assert benchmark_quocnet.free_memory() == math.inf
+    assert timing.free_memory() == math.inf
 
 
 def test_the_calculation_by_hand():

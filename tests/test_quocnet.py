@@ -7,21 +7,10 @@ from gradcheck import BOUND, numeric, relative_error
 
 from nets import quocnet, train
 from nets.backend import to_device, to_host
+from nets.features import AllStages, GridMean, features, last_stage
 from nets.layers import Dense
 from nets.net import Net
-from nets.quocnet import (
-    BELOW,
-    EPSILON,
-    SIZES,
-    AllStages,
-    GridMean,
-    Size,
-    decoders,
-    features,
-    last_stage,
-    reconstruction,
-    shapes,
-)
+from nets.quocnet import BELOW, EPSILON, SIZES, Size, decoders, reconstruction, shapes
 
 TOY = Size(12, 3, 2, 3, maps=2, stages=2)   # as many stages as 12 pixels have room for
 DEEP = Size(14, 2, 2, 3, maps=2)            # all three
@@ -235,7 +224,7 @@ def test_features_are_computed_in_chunks_of_a_batch(monkeypatch):
     net, _, x = toy(TOY)
     x = np.round(255 * to_host(x)).astype(np.uint8)
     whole = features(last_stage(net), x)
-    monkeypatch.setattr(quocnet, "BATCH", 2)
+    monkeypatch.setattr("nets.features.BATCH", 2)
     assert features(last_stage(net), x) == pytest.approx(whole, rel=1e-12)
 
 
