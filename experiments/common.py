@@ -33,6 +33,7 @@ FLAGS = {                                   # they mean the same in every script
     "frames": "how many images give a frame each; 0: all",
     "width": "of AlexNet's layers, as a share",
     "optimiser": "adamw, or sgd (with momentum, as in 2012)",
+    "batch": "photographs a step; over ranks, so many in all",
     "epochs": "how often each training image is used",
     "validation": "hold out the last sixth of the training images, and measure on these instead",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",

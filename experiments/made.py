@@ -1,10 +1,11 @@
 """Trained nets and distorted images: computed once, over processes, or loaded from runs/cache.
 
-Every file is written whole, under a name that says what it depends on, as soon as it is done:
-an interrupted run goes on where it stopped.  The unit of a search is a shard of fixed members,
-each evaluated on one thread: the results are the same, bit for bit, for any number of workers.
+Every file is written whole, under a name that says what it depends on, by the worker that made
+it, as soon as it is done: an interrupted run goes on where it stopped.  (Workers send no result
+back: one that were killed while it sends much would leave a piece, whose rest is waited for
+forever.)  The unit of a search is a shard of fixed members, each evaluated on one thread: the
+results are the same, bit for bit, for any number of workers.
 """
-import contextlib
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,7 @@ def prepare(names, data, count, seed, targets, method, workers, quiet, attacked=
     x, t = x[rows], t[rows]
     nets = trained(names, data, seed, method, workers, quiet)
     images = distorted(nets, x, t, wanted if targets == "random" else None, data, workers, quiet)
-    searched = {name: net.predict(x.astype(float)) == t for name, net in nets.items()}
+    searched = {name: net.predict(x) == t for name, net in nets.items()}
     how = {"random": "each with a target drawn from the nine wrong labels",
            "nearest": "each with the nearest of all nine wrong labels"}[targets]
     return Job(data, train_set, test_set, attacked, x, t, nets, images, searched,
@@ -77,7 +78,7 @@ def checked(targets):
 
 def searches(job, name):
     """What the search for a net gave: {av. min. distortion, searched, not found}."""
-    size = distortion(job.x, job.images[name])[job.searched[name]]
+    size = common.in_parts(distortion, job.x, job.images[name])[job.searched[name]]
     return {"av. min. distortion": common.mean(size), "searched": len(size),
             "not found": int(np.isnan(size).sum())}
 
@@ -119,16 +120,18 @@ def kept_nets(nets, paths, function, jobs, workers, quiet):
     nets: {name: net before training}.  paths: {name: its file}.  In a worker, function(*jobs[name])
     gives the net trained, and ticks 100 times on the way.
     """
-    todo = [name for name in nets if not paths[name].exists()]
+    todo = [(paths[name], function, jobs[name]) for name in nets if not paths[name].exists()]
     if todo:
-        common.writable(paths[todo[0]].parent, "trained nets are kept there")
-        with contextlib.closing(over_processes(function, [jobs[name] for name in todo], workers,
-                                               100 * len(todo), "training", quiet)) as done:
-            for i, net in done:
-                store.save(paths[todo[i]], net)
+        common.writable(todo[0][0].parent, "trained nets are kept there")
+        list(over_processes(keep_trained, todo, workers, 100 * len(todo), "training", quiet))
     for name, net in nets.items():
         store.load(paths[name], net)
     return {name: net.astype("float64") for name, net in nets.items()}
+
+
+def keep_trained(path, function, job):
+    """In a worker: the net that function(*job) gives, to its file."""
+    store.save(path, function(*job))
 
 
 def trained_how(names, method):
@@ -233,16 +236,15 @@ def distorted(nets, x, t, targets, data, workers, quiet):
     jobs = [(net, x[s], t[s], None if targets is None else targets[s])
             for net in nets.values() for s in shards]
     paths = [CACHE / data / "distorted" / f"{digest(*job)}.npz" for job in jobs]
-    todo = [i for i, path in enumerate(paths) if not path.exists()]
+    todo = [(path, *job) for path, job in zip(paths, jobs, strict=True) if not path.exists()]
     if todo:
         common.writable(paths[0].parent, "found images are kept there")
-        with contextlib.closing(over_processes(distort, [jobs[i] for i in todo], workers,
-                                               len(todo), "searching", quiet)) as done:
-            for i, images in done:
-                store.save_arrays(paths[todo[i]], images=images)
-    images = [kept(path, job[1].shape) for path, job in zip(paths, jobs, strict=True)]
-    return {name: np.concatenate(images[k * len(shards):(k + 1) * len(shards)])
-            for k, name in enumerate(nets)}
+        list(over_processes(keep_distorted, todo, workers, len(todo), "searching", quiet))
+    images = {name: np.empty_like(x) for name in nets}
+    places = [of_net[s] for of_net in images.values() for s in shards]
+    for place, path in zip(places, paths, strict=True):
+        place[...] = kept(path, place.shape)
+    return images
 
 
 def kept(path, shape):
@@ -254,14 +256,19 @@ def kept(path, shape):
     return arrays["images"]
 
 
+def keep_distorted(path, *job):
+    """In a worker: what `distort` finds, to the shard's file."""
+    store.save_arrays(path, images=distort(*job))
+    tick()
+
+
 def distort(net, x, t, targets):
-    """In a worker: D for one shard of n images (n, ...); arguments as for `distorted`."""
+    """D for one shard of n images (n, ...); arguments as for `distorted`."""
     images = x.copy()
     right = np.flatnonzero(net.predict(x.astype(float)) == t)
     if len(right):
         images[right] = intriguing.D(net, x[right], targets[right]) if targets is not None \
             else nearest_wrong(net, x[right], t[right])
-    tick()
     return images
 
 

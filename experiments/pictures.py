@@ -9,6 +9,7 @@ from nets.store import write
 GAP, MARGIN, SIZE = 2, 12, 14               # pixels between tiles, around panels; of the letters
 FONT = ImageFont.load_default(SIZE)
 PALE, BAR, RED = (238, 238, 238), (70, 90, 130), (200, 30, 30)
+COLOURS = ("#4669a3", "#c81e1e", "#7f7f7f", "#2b9348", "#e08e0b", "#8e44ad", "#111111")
 
 
 def eight_bits(x):
@@ -124,9 +125,6 @@ def histograms(rows, axes, title, width=210, height=40):
     return sheet
 
 
-COLOURS = ("#4669a3", "#c81e1e", "#7f7f7f", "#2b9348", "#e08e0b", "#8e44ad", "#111111")
-
-
 def curves(lines, title, width=720, height=360):
     """Lines = {label: values (E,)}, one value after each epoch, as a chart with its legend.
 
@@ -150,6 +148,8 @@ def curves(lines, title, width=720, height=360):
         y = bottom - across(np.clip(values, low, high), (low, high), bottom - top)
         colour = COLOURS[i % len(COLOURS)]
         draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), colour, 2)
+        if len(values) == 1:                # one point is no line
+            draw.circle((int(x[0]), int(y[0])), 3, colour)
         draw.text((right + MARGIN, top + i * (SIZE + 5)), f"{label}: {values[-1]:.2f}", colour,
                   FONT)
     return sheet

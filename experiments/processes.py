@@ -1,9 +1,14 @@
-"""Functions over processes, with a progress bar, through the standard Executor interface."""
+"""Functions over processes, with a progress bar, through the standard Executor interface.
+
+`mpiexec -n 4 python -m mpi4py.futures -m experiments.table2 ...` takes three ranks of MPI, on one
+machine or many that share a file system, in place of processes: the same results, bit for bit.
+"""
 import contextlib
 import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
@@ -12,7 +17,8 @@ from tqdm import tqdm
 
 from nets import backend
 
-BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+BLAS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+                      "VECLIB_MAXIMUM_THREADS"), "1")
 
 _ticks = None                               # in a worker: where it reports its progress
 
@@ -22,12 +28,10 @@ def over_processes(function, arguments, workers, steps, text, quiet):
 
     `function` reports its progress by `tick`; BLAS runs on one thread in each process.
     """
-    os.environ.update(dict.fromkeys(BLAS, "1"))         # read when a worker imports NumPy
+    os.environ.update(BLAS)                 # read when a worker imports NumPy
     workers = workers or (os.cpu_count() if backend.xp is np else 1)
-    context = multiprocessing.get_context("spawn")
-    ticks = context.Queue()
-    pool = ProcessPoolExecutor(min(workers, len(arguments)), context, _begin, (ticks,))
-    waiting = {}
+    pool, ticks = _executor(min(workers, len(arguments)))
+    waiting, ticked = {}, 0
     bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
     strangers = set(multiprocessing.active_children())
@@ -38,7 +42,8 @@ def over_processes(function, arguments, workers, steps, text, quiet):
         finally:
             signal.signal(signal.SIGINT, handler)
         while waiting:
-            bar.update(_sum(ticks))
+            ticked += _sum(ticks)
+            bar.update(max(ticked, steps * (1 - len(waiting) / len(arguments))) - bar.n)
             for future in [f for f in waiting if f.done()]:
                 yield waiting.pop(future), future.result()
     finally:
@@ -47,6 +52,18 @@ def over_processes(function, arguments, workers, steps, text, quiet):
         if waiting:                         # Ctrl-C or an error: what others compute is not wanted
             for process in set(multiprocessing.active_children()) - strangers:
                 process.terminate()
+
+
+def _executor(workers):
+    """So many processes, and the queue of their ticks; or the ranks of MPI, which send none."""
+    if "mpi4py.futures" in sys.modules:     # as `-m mpi4py.futures` leaves it, in the first rank
+        from mpi4py import MPI
+        from mpi4py.futures import MPIPoolExecutor
+        if MPI.COMM_WORLD.size > 1:
+            return MPIPoolExecutor(env=BLAS), queue.Queue()
+    context = multiprocessing.get_context("spawn")
+    ticks = context.Queue()
+    return ProcessPoolExecutor(workers, context, _begin, (ticks,)), ticks
 
 
 def _begin(ticks):

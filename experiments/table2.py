@@ -34,15 +34,12 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", workers
          quiet=False):
     flags, started = dict(locals()), common.start(out)
     job = made.prepare([*MODELS, *table1.BEYOND], data, count, seed, targets, train, workers, quiet)
-    fed = {**job.images,
-           **noises(job.x, 0.1, seed), **noises(job.x, 0.3, seed),
-           "undistorted": job.x}
-    errors = 100 * transfer(list(job.nets.values()), list(fed.values()), job.t)
     numbers, rows = {}, []
-    for (name, images), error in zip(fed.items(), errors, strict=True):
+    for name, images in fed(job, seed):
+        [error] = 100 * transfer(list(job.nets.values()), [images], job.t)
         *paper, paper_size = PAPER.get(name.rsplit(", ", 1)[0],     # for either clipping
                                        [None] * (len(MODELS) + 1))
-        size, eight = distortion(job.x, images), None
+        size, eight = common.in_parts(distortion, job.x, images), None
         if name in job.nets:
             found = job.searched[name] & ~np.isnan(size)
             size, eight = size[found], in_8_bits(job.nets[name], images[found], job.t[found])
@@ -63,22 +60,35 @@ not say whether it clipped.""", numbers)
     return numbers
 
 
+def fed(job, seed):
+    """Yield each row's name and images (N, ...): one row of noise is in memory at a time."""
+    yield from job.images.items()
+    yield from noises(job.x, 0.1, seed)
+    yield from noises(job.x, 0.3, seed)
+    yield "undistorted", job.x
+
+
 def noises(x, stddev, seed):
-    """{row: x (N, ...) with Gaussian noise}, not clipped and clipped."""
-    return {f"Gaussian noise, stddev {stddev}, {how}": noisy(x, stddev, clip, seed)
-            for how, clip in CLIPPED.items()}
+    """Yield each row's name and x (N, ...) with Gaussian noise, not clipped and clipped."""
+    for how, clip in CLIPPED.items():
+        yield f"Gaussian noise, stddev {stddev}, {how}", noisy(x, stddev, clip, seed)
 
 
 def noisy(x, stddev, clip, seed):
     """x (N, ...) with Gaussian noise of that standard deviation, clipped to [0, 1] or not."""
-    noise = np.random.default_rng([seed, 42]).normal(0, stddev, x.shape)
-    return (np.clip(x + noise, 0, 1) if clip else x + noise).astype(np.float32)
+    rng = np.random.default_rng([seed, 42])
+
+    def of_part(part):
+        noise = rng.normal(0, stddev, part.shape)
+        return (np.clip(part + noise, 0, 1) if clip else part + noise).astype(np.float32)
+    return common.in_parts(of_part, x)
 
 
 def in_8_bits(net, images, t):
     """How many % of the images (N, ...), float32, the net gets wrong when rounded to 8 bits."""
-    rounded = pictures.eight_bits(images.astype(float)) / 255
-    return common.mean(100.0 * (net.predict(rounded) != t))
+    def wrong(images, t):
+        return net.predict(pictures.eight_bits(images.astype(float)) / 255) != t
+    return common.mean(100.0 * common.in_parts(wrong, images, t))
 
 
 if __name__ == "__main__":

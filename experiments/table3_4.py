@@ -97,12 +97,12 @@ def errors(job, seed):
 
 def fed(job, seed):
     """{row: (N, ...)}: the images of each row of Table 4, NaN where none was found."""
-    images = {**job.images, **noises(job.x, 0.06, seed)}
+    images = {**job.images, **dict(noises(job.x, 0.06, seed))}
     for how, clip in CLIPPED.items():
         for name, found in job.images.items():
             far = amplified(job.x, found, 0.1)
             images[f"{name}, amplified to 0.1, {how}"] = np.clip(far, 0, 1) if clip else far
-    return {**images, **noises(job.x, 0.1, seed), "undistorted": job.x}
+    return {**images, **dict(noises(job.x, 0.1, seed)), "undistorted": job.x}
 
 
 def transfers(job, seed):

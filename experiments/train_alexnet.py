@@ -7,9 +7,12 @@ The net of Krizhevsky et al. (2012) at `width` of its units, for photographs of 
 out of slightly larger ones: in training at random, and mirrored or not; in testing at the centre,
 or as they did at the corners and the centre, mirrored and not, the mean of the ten answers.
 Test accuracy is the share of test photographs whose label is the net's; nothing is chosen by it.
+By `mpiexec -n 2 python -m mpi4py -m experiments.train_alexnet ...` over the ranks of MPI, on one
+machine or many that share a file system: the same curve, to rounding.
 Written: the weights, and a record with the learning curve.  An interrupted run goes on after its
 last whole epoch, to the same weights, bit for bit; a finished one is not computed again.
 """
+import io
 import sys
 import time
 from pathlib import Path
@@ -20,13 +23,12 @@ from tqdm import tqdm
 
 import data as datasets
 from experiments import checkpoint, common
-from nets import alexnet, onnx_weights, train
+from nets import alexnet, onnx_weights, ranks, train
 from nets.backend import to_device, to_host, xp
 
 NET = "krizhevsky2012"
 SIZES = (67, 227)                           # pixels: the smallest that the net takes, its own
-BATCH = 128                                 # as in 2012
-SHARD = 64 if xp is np else BATCH           # photographs of a batch in one thread
+SHARD = 64 if xp is np else 128             # photographs of a batch in one thread
 OPTIMISERS = {                              # rate, to fall along a cosine to 0; decay
     "adamw": (train.Adam, 1e-3, 0.5),       # with a decay of 0.05, 69.9 % in place of 73.7
     "sgd": (train.Momentum, 0.01, 5e-4),    # as in 2012, where the rate fell by hand
@@ -35,10 +37,12 @@ CURVE = ("loss", "test accuracy %", "seconds")     # after each epoch, from the 
 CHUNK = 500                                 # photographs tested at a time: bounds the memory
 
 
-def main(data="cifar10", size=67, width=0.375, optimiser="adamw", epochs=60, seed=0,
+def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epochs=60, seed=0,
          weights="runs/alexnet.npz", out="runs", strict=False, quiet=False):
-    flags, started = dict(locals()), common.start(out)
-    checked(size, width, optimiser, epochs, weights)
+    flags, started, comm = dict(locals()), common.start(out), ranks.world()
+    checked(size, width, optimiser, batch, epochs, weights)
+    if comm.rank:                           # the first one speaks for all
+        quiet, sys.stdout = True, io.StringIO()
     short = size + 2 * round(4 * size / 67)
     data, *parts = datasets.photographs(data, short, strict=strict, quiet=quiet)
     classes = parts[0].folders
@@ -50,18 +54,21 @@ def main(data="cifar10", size=67, width=0.375, optimiser="adamw", epochs=60, see
     print(f"Data: {data}; {len(x):,} training and {len(test[0]):,} test photographs in "
           f"{len(classes)} classes.", flush=True)
     net = start(seed, width, size, len(classes))
-    curve = trained(net, x, t, test, size, optimiser, epochs, seed, quiet)
+    curve = trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm)
+    if comm.rank:
+        return None
     onnx_weights.save_npz(weights, NET, net, size, short, classes)
     ten = accuracy(net, *test, size, ten_views(short - size))
     numbers = {"test accuracy %": curve[-1][1], "test accuracy %, ten views": ten,
-               "training seconds": curve[-1][2], "parameters": sum(p.size for p in net.params),
+               "training seconds": curve[-1][2], "ranks": comm.size,
+               "parameters": sum(p.size for p in net.params),
                "training photographs": len(x), "test photographs": len(test[0]),
                "curve": [dict(zip(CURVE, row, strict=True)) for row in curve]}
     common.save("train_alexnet", main, flags, data, started, report(numbers, flags, curve), numbers)
     return numbers
 
 
-def checked(size, width, optimiser, epochs, weights):
+def checked(size, width, optimiser, batch, epochs, weights):
     """ValueError if a flag is none of its choices; OSError if the weights could not be saved."""
     if not SIZES[0] <= size <= SIZES[1]:
         raise ValueError(f"--size {size}: expected {SIZES[0]} to {SIZES[1]} pixels")
@@ -69,8 +76,9 @@ def checked(size, width, optimiser, epochs, weights):
         raise ValueError(f"--width {width}: expected a share of the net's, above 0 and at most 1")
     if optimiser not in OPTIMISERS:
         raise ValueError(f"--optimiser {optimiser}: choose {' or '.join(OPTIMISERS)}")
-    if epochs < 1:
-        raise ValueError(f"--epochs {epochs}: expected 1 or more")
+    for flag, value in (("batch", batch), ("epochs", epochs)):
+        if value < 1:
+            raise ValueError(f"--{flag} {value}: expected 1 or more")
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
     common.writable(Path(weights).parent, "choose another file by --weights")
@@ -83,32 +91,35 @@ def start(seed, width, size, classes):
     return alexnet.restarted(net).astype("float32")
 
 
-def trained(net, x, t, test, size, optimiser, epochs, seed, quiet):
+def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     """Train the net in place, from its last whole epoch on.  Returns its curve, rows as CURVE.
 
-    x (N, 3, S, S) uint8, t (N,); test: a pair like them.
+    x (N, 3, S, S) uint8, t (N,); test: a pair like them.  comm: of all ranks that train it.
     """
     make, rate, decay = OPTIMISERS[optimiser]
-    rates = train.rates("cosine", rate, epochs, len(x), BATCH)
+    rates = train.rates("cosine", rate, epochs, len(x), batch)
     path = checkpoint.kept_at("photographs", NET, net, (train, sys.modules[__name__]), x, t, *test,
-                              np.array(rates), np.array(optimiser))
+                              np.array(rates), np.array(optimiser), np.array(batch))
     optimiser = make(net.params, decay)
     state = [*net.params, *optimiser.state]
-    curve = checkpoint.resumed(path, state)
+    curve = comm.bcast(checkpoint.resumed(path, state))
+    ranks.same_start(state, comm)
     centre = [((x.shape[3] - size) // 2,) * 2 + (False,)]
     x, t = to_device(x), to_device(t)
-    images = BATCH * len(rates[0])          # an epoch, less those that fill no batch
+    images = batch * len(rates[0])          # an epoch, less those that fill no batch
     with (tqdm(total=epochs * images, initial=len(curve) * images, desc="training",
                disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
           np.errstate(over="ignore", invalid="ignore")):        # `augmented` says it, in one line
-        cost = train.in_threads(augmented(net, size, bar.update), SHARD)
+        cost = ranks.over_ranks(augmented(net, size, lambda n: bar.update(n * comm.size)), SHARD,
+                                comm)
         for epoch in range(len(curve), epochs):
             begun, rng = time.time(), np.random.default_rng([seed, 51, epoch])
-            loss = np.mean(train.one_epoch(optimiser, cost, x, t, rates[epoch], rng, BATCH))
+            loss = np.mean(train.one_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
             right = accuracy(net, *test, size, centre)
             seconds = time.time() - begun + (curve[-1][2] if curve else 0)
             curve.append([float(loss), right, seconds])
-            checkpoint.keep(path, state, curve)
+            if comm.rank == 0:
+                checkpoint.keep(path, state, curve)
             with tqdm.external_write_mode():    # not through the bar, and at once even to a file
                 print(f"epoch {epoch + 1:2}: loss {loss:.3f} nats, test accuracy {right:.1f} %, "
                       f"{seconds:.0f} s", flush=True)

@@ -9,6 +9,7 @@ from toys import on_numpy
 from data import strokes
 from experiments import adversarial_training, common, made, pictures
 from experiments.adversarial_training import ARMS, Arm
+from nets import store
 
 SETS = strokes.draw(300, 1), strokes.draw(60, 2)
 
@@ -46,7 +47,7 @@ def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, t
         assert Image.open(out / f"{stem}.png").size[0] > 500
     before = len(calls)
     more = adversarial_training.main(**flags, seeds=2)
-    assert calls[before:] == [("train_arm", len(ARMS)), ("distort", len(ARMS))]
+    assert calls[before:] == [("keep_trained", len(ARMS)), ("keep_distorted", len(ARMS))]
     assert numbers.items() <= more.items()
     assert " ± " in (out / "adversarial_training.md").read_text()
 
@@ -147,3 +148,27 @@ def test_the_chart_stands_where_its_values_are():
     assert rows[columns.argmax()] > rows[columns.argmin()]          # it falls
     flat, _ = np.nonzero((pixels[:, :legend] == second).all(2))
     assert np.ptp(flat) <= 2 and flat.mean() == pytest.approx(rows.min(), abs=2)     # cut off
+
+
+def test_one_epoch_alone_is_a_dot():
+    chart = np.asarray(pictures.curves({"a": [2.0]}, ""))
+    first = [int(pictures.COLOURS[0][i:i + 2], 16) for i in (1, 3, 5)]
+    legend = chart.shape[1] - 15 * pictures.MARGIN
+    assert (chart[:, :legend] == first).all(2).sum() > 9
+
+
+@pytest.mark.parametrize("damage", [None, {"line": np.ones(3)}, {"curve": np.ones(7)}])
+def test_a_curve_that_is_lost_or_damaged_is_made_again_or_named(quick, damage):
+    flags, calls = quick
+    adversarial_training.main(**flags)
+    arm = ("dropout", 0, "strokes", flags["epochs"], False)
+    path = adversarial_training.beside(adversarial_training.path(*arm))
+    whole = store.load_arrays(path)["curve"]
+    path.unlink()
+    if damage is None:
+        adversarial_training.main(**flags)
+        assert (store.load_arrays(path)["curve"] == whole).all()
+    else:
+        store.save_arrays(path, **damage)
+        with pytest.raises(ValueError, match="curve.npz: not a curve of .* epochs; delete it and"):
+            adversarial_training.main(**flags)

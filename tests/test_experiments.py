@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +215,29 @@ def test_shards_that_were_computed_are_not_computed_again(quick, nets, small, mo
     first = made.distorted(*job)["net"]
     monkeypatch.setattr(made, "over_processes", None)   # would fail if it were called
     assert made.distorted(*job)["net"].tobytes() == first.tobytes()
+
+
+def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(made, "CACHE", tmp_path)
+    x = np.random.default_rng(0).random((1500, 1, 28, 28), np.float32)
+    numbers = iter(range(99))               # in place of digests: every shard is there already
+    monkeypatch.setattr(made, "digest", lambda *job: next(numbers))
+    for i in range(48):
+        shard = x[i % 24 * made.SHARD:][:made.SHARD]
+        store.save_arrays(tmp_path / "toys" / "distorted" / f"{i}.npz", images=shard)
+    tracemalloc.start()
+    found = made.distorted(dict.fromkeys("ab"), x, x[:, 0, 0, 0], None, "toys", 1, True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found["a"] == x).all() and (found["b"] == x).all()
+    assert peak < 1.2 * 2 * x.nbytes
+
+
+def test_parts_give_what_the_whole_gives():
+    a, b = np.arange(10.0).reshape(5, 2), np.arange(5.0)
+    for size in (1, 2, 5, 9):
+        assert (common.in_parts(lambda a, b: a.sum(1) * b, a, b, size=size) == a.sum(1) * b).all()
+    assert common.in_parts(lambda a: a * 2, a[:0]).shape == (0, 2)
 
 
 def test_a_shards_name_depends_on_weights_images_labels_and_targets(nets, small):

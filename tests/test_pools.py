@@ -73,14 +73,39 @@ def test_where_nothing_is_found_the_original_stays(sigmoid, monkeypatch):
     assert (pools.adversarial(sigmoid, x, t, 0.03) == x).all()
 
 
-def test_the_likeliest_wrong_label_is_the_largest_other_logit():
-    class Logits:
-        @staticmethod
-        def forward(x):
-            return x, None
-    logits = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [0.0, -1.0, 5.0]])
-    assert pools.likeliest_wrong(Logits, logits, np.array([0, 1, 2])).tolist() == [1, 0, 0]
-    assert logits[0].tolist() == [3, 2, 1]
+def test_the_search_is_the_short_one_for_the_likeliest_wrong_label(sigmoid, monkeypatch):
+    x, t = images(5)
+    asked = []
+
+    def search(net, phi, target, minimize):
+        asked.append((target, minimize))
+        return D(net, phi, target, minimize=minimize)
+    monkeypatch.setattr(pools, "D", search)
+    pools.adversarial(sigmoid, x, t, 0.03)
+    logits = to_host(sigmoid.forward(to_device(x))[0]).copy()
+    logits[np.arange(len(t)), t] = -np.inf
+    (target, minimize), = asked
+    assert (target == logits.argmax(1)).all() and minimize is pools.descend
+
+
+def test_what_a_pool_is_given_is_made_of_images_drawn_anew_with_its_own_stddev(net):
+    """By the layers above k, from phi_k of the training images, each time of others."""
+    x, t = images(4, 60)
+    asked, rng = [], np.random.default_rng(0)
+
+    def record(above, phi, labels, stddev, rng):
+        asked.append((len(above.params), phi, labels, stddev))
+        return phi
+    pool = pools.Pool(1, 0.07, 40, 0.25, record)
+    for _ in range(2):
+        pool.renew(net, to_device(x), to_device(t), rng)
+    phi = to_host(net.below(1).forward(to_device(x))[0])
+    rows = []
+    for params, of, labels, stddev in asked:
+        assert (params, stddev, len(of)) == (4, 0.07, 10)
+        rows.append([int(abs(phi - one).max(1).argmin()) for one in of])
+        assert of == pytest.approx(phi[rows[-1]]) and (labels == t[rows[-1]]).all()
+    assert sorted(rows[0]) != list(range(10)) and rows[0] != rows[1]
 
 
 def test_the_short_search_ends_near_the_long_one(sigmoid):
@@ -99,7 +124,20 @@ def test_descend_finds_the_least_point_of_a_bowl_in_its_box():
         return (steep * d * d).sum(1) / 2, steep * d
     found = pools.descend(bowl, np.full((2, 2), 0.9), np.zeros((2, 2)), np.ones((2, 2)), ftol=1e-3)
     assert found.z == pytest.approx(centre.clip(0, 1), abs=0.05)
-    assert found.evaluations.tolist() == [pools.STEPS + 1] * 2
+    assert found.evaluations.tolist() == [pools.STEPS + 1] * 2 and pools.STEPS == 4
+
+
+def test_the_steps_are_those_of_barzilai_and_borwein():
+    """a = <s, s> / <s, y>, at most 1: by hand, in a bowl without a box."""
+    steep, z = np.array([1.5, 6.0]), np.array([[1.0, 1.0]])
+    free = np.full((1, 2), 100.0)
+    found = pools.descend(lambda z, rows: (None, steep * z), z, -free, free)
+    a = 1.0
+    for _ in range(4):
+        s = -a * steep * z
+        y = steep * s
+        a, z = np.clip((s * s).sum() / (s * y).sum(), 0.1, 1), z + s
+    assert found.z == pytest.approx(z, rel=1e-9)
 
 
 def test_noise_has_the_standard_deviation_asked_for_and_keeps_to_the_box():

@@ -189,7 +189,7 @@ def test_every_epoch_draws_its_own_order_places_and_dropout(photographs, tmp_pat
 
 
 @pytest.mark.parametrize("flags", [{"seed": 1}, {"epochs": 3}, {"optimiser": "sgd"},
-                                   {"width": 1 / 16}])
+                                   {"width": 1 / 16}, {"batch": 64}])
 def test_another_run_does_not_go_on_from_this_one(photographs, tmp_path, capsys, flags):
     run(photographs, tmp_path, epochs=2)
     run(photographs, tmp_path, **({"epochs": 2} | flags))
@@ -211,6 +211,7 @@ def test_a_loss_that_is_no_number_stops_the_run_in_one_line(photographs, tmp_pat
     (["--size", "228"], "--size 228: expected 67 to 227 pixels"),
     (["--width", "0"], "--width 0.0: expected a share of the net's, above 0 and at most 1"),
     (["--epochs", "0"], "--epochs 0: expected 1 or more"),
+    (["--batch", "0"], "--batch 0: expected 1 or more"),
     (["--weights", "net.onnx"], "--weights net.onnx: expected a file that ends in .npz"),
     (["--data", "photographs/train"], "1 classes; expected two at least, each a folder of its "
      "photographs"),

@@ -1,0 +1,76 @@
+"""Training over the ranks of MPI: each takes its share of every batch, all take the same step.
+
+    mpiexec -n 4 python -m mpi4py -m experiments.train_alexnet --batch 512
+
+(With `-m mpi4py`, a rank that fails ends all of them, in place of being waited for.)  Without MPI
+the same program has one rank.
+"""
+import os
+import sys
+
+import numpy as np
+
+from nets.backend import to_device, to_host
+from nets.train import in_threads
+
+
+class Alone:
+    """What is asked of MPI's communicator, for a program of one rank."""
+
+    rank, size = 0, 1
+
+    def bcast(self, value):
+        return value
+
+
+def world():
+    """All ranks of this program: mpi4py's communicator, or Alone.
+
+    Raises RuntimeError if it was started by mpiexec, but not as above: none would know of others.
+    """
+    if "mpi4py" in sys.modules:             # as `-m mpi4py` leaves it
+        from mpi4py import MPI
+        return MPI.COMM_WORLD
+    if max(int(os.environ.get(name, 1)) for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")) > 1:
+        raise RuntimeError("started by mpiexec, but not as mpiexec -n N python -m mpi4py -m "
+                           "experiments...: every rank would train for itself")
+    return Alone()
+
+
+def over_ranks(cost, shard, comm):
+    """The same cost, each batch divided into shards of so many images, and these over the ranks.
+
+    On each rank as `in_threads`, which gives each shard a rng of its own: so the number of ranks
+    changes no more than roundings.  A mean over images, so the ranks' values and gradients are
+    averaged by their shares: one Allreduce of one flat buffer, on the host, in the gradients' type.
+    The ranks' shares of a batch differ by one shard at most.  Raises ValueError if there are more
+    ranks than shards.
+    """
+    cost = in_threads(cost, shard)
+    if comm.size == 1:
+        return cost
+
+    def of_ranks(x, t, rng):
+        shards = -(-len(x) // shard)
+        if shards < comm.size:
+            raise ValueError(f"{comm.size} ranks, but a batch of {len(x)} images has {shards} "
+                             f"shards of {shard}: take fewer ranks, or larger batches")
+        begin, end = (shards * (comm.rank + i) // comm.size for i in (0, 1))
+        mine = slice(begin * shard, end * shard)
+        rng.spawn(begin)                    # those of the ranks before, and below, after this one
+        value, grads = cost(x[mine], t[mine], rng)
+        rng.spawn(shards - end)
+        flat = np.concatenate([[value], *(to_host(g).ravel() for g in grads)],
+                              dtype=grads[0].dtype, casting="same_kind")
+        total = np.empty_like(flat)
+        comm.Allreduce(len(x[mine]) / len(x) * flat, total)
+        parts = np.split(total[1:], np.cumsum([g.size for g in grads])[:-1])
+        return float(total[0]), [to_device(part.reshape(g.shape))
+                                 for part, g in zip(parts, grads, strict=True)]
+    return of_ranks
+
+
+def same_start(arrays, comm):
+    """Rank 0's values, in place, in every rank's arrays of the same shapes."""
+    for a in arrays:
+        a[...] = to_device(comm.bcast(to_host(a)))
