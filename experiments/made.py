@@ -286,7 +286,8 @@ def digest(net, *arrays):
         constants = {k: v for k, v in vars(layer).items() if k != "params"}
         sha.update(f"{type(layer).__name__} {constants}".encode())
     for a in [*map(backend.to_host, net.params), *arrays]:
-        sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode() + a.tobytes())
+        sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode())
+        sha.update(b"" if a is None else a.tobytes())
     for module in (intriguing, alexnet, bracket, conv, layers, lbfgs, losses, net_module):
         sha.update(Path(module.__file__).read_bytes())
     return sha.hexdigest()[:32]
