@@ -210,24 +210,28 @@ def claims(by_arm):
     def error(name):
         return mean("test error %", name)
 
-    def said(names):
-        return ", ".join(f"{name} {common.cell(error(name))} %" for name in names)
+    def said(*names):
+        return ", ".join(f"{name} {common.spread([row['test error %'] for row in by_arm[name]])} %"
+                         for name in names)
     paper = ("all layers", "dropout", "weight decay")
     single = sorted(("pixels", "h1", "h2"), key=error)
     far = max(by_arm, key=lambda name: np.nan_to_num(mean("av. min. distortion", name)))
     return f"""
 
-- Below 1.2 % with pools of all layers?  {yes(error("all layers") < 1.2)}: {said(paper[:1])}.
+- Below 1.2 % with pools of all layers?  {yes(error("all layers") < 1.2)}: {said("all layers")}.
 - All layers < dropout < weight decay?  {yes(sorted(paper, key=error) == list(paper))}: \
-{said(paper)}.
+{said(*paper)}.
 - More than noise of like size?  {yes(error("all layers") < error("Gaussian noise"))}: \
-{said(["Gaussian noise"])}.
-- Which layer's examples help most, alone?  {said(single)}; those of all layers: \
-{said(["all layers"])}.
+{said("Gaussian noise")}.
+- Are examples of higher layers more useful, alone?  {yes(single == ["h2", "h1", "pixels"])}: \
+{said(*single)}; without any, {said("weight decay")}.
 - Does it resist more?  The largest average distortion, \
 {common.cell(mean("av. min. distortion", far))}, is that of {far}; with weight decay alone it is \
-{common.cell(mean("av. min. distortion", "weight decay"))}.  On the images made for that net, the \
-one of all layers has {common.cell(mean("transfer %", "all layers"))} % wrong."""
+{common.cell(mean("av. min. distortion", "weight decay"))}.  On the images made for the nets with \
+weight decay alone, those of all layers have \
+{common.cell(mean("transfer %", "all layers"))} % wrong.
+
+Of 10,000 images, an error of 1.2 % is known to 0.1 points; smaller differences are noise."""
 
 
 def yes(true):

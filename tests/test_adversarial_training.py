@@ -9,7 +9,7 @@ from toys import on_numpy
 from data import strokes
 from experiments import adversarial_training, common, made, pictures
 from experiments.adversarial_training import ARMS, Arm
-from nets import store
+from nets import pools, store, train
 
 SETS = strokes.draw(300, 1), strokes.draw(60, 2)
 
@@ -49,6 +49,8 @@ def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, t
     more = adversarial_training.main(**flags, seeds=2)
     assert calls[before:] == [("keep_trained", len(ARMS)), ("keep_distorted", len(ARMS))]
     assert numbers.items() <= more.items()
+    for s in (0, 1):                        # on the images made for the net of the same seed
+        assert more[f"weight decay, seed {s}"]["transfer %"] == 100
     assert " ± " in (out / "adversarial_training.md").read_text()
 
 
@@ -122,7 +124,59 @@ def test_the_claims_follow_from_the_numbers(errors, below, order):
 
 def test_the_layers_are_named_from_the_most_helpful_on():
     text = adversarial_training.claims(by_arm(pixels=1.5, h1=1.2, h2=1.3))
-    assert "alone?  h1 1.2 %, h2 1.3 %, pixels 1.5 %" in text
+    assert "alone?  No: h1 1.2 %, h2 1.3 %, pixels 1.5 %; without any, weight decay 2 %." in text
+    text = adversarial_training.claims(by_arm(pixels=1.5, h1=1.2, h2=1.1))
+    assert "alone?  Yes: h2 1.1 %, h1 1.2 %, pixels 1.5 %" in text
+
+
+@pytest.mark.parametrize(("noise", "answer"), [(1.3, "Yes"), (1.1, "No")])
+def test_pools_are_compared_with_noise_and_transfer_is_that_of_all_layers(noise, answer):
+    rows = by_arm(all_layers=1.2, Gaussian_noise=noise)
+    rows["all layers"][0]["transfer %"] = 4.5
+    text = adversarial_training.claims(rows)
+    assert f"noise of like size?  {answer}: Gaussian noise {noise} %" in text
+    assert "those of all layers have 4.5 % wrong" in text
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm_is_trained_as_its_row_says(quick, monkeypatch, name):
+    """Its decay and dropout; its pools: layers, distances, as many as images, share and kind."""
+    asked, arm = {"pools": []}, ARMS[name]
+
+    def pool(*args):
+        asked["pools"].append(args)
+        return pools.Pool(*args)
+
+    def classification(net, lams):
+        asked["lams"], asked["dropout"] = lams, [layer.p for layer in net.layers
+                                                 if hasattr(layer, "p")]
+        return train.classification(net, lams)
+    monkeypatch.setattr(adversarial_training, "Pool", pool)
+    patched = type("train", (), {"classification": staticmethod(classification),
+                                 "Adam": train.Adam, "rates": staticmethod(train.rates),
+                                 "one_epoch": staticmethod(train.one_epoch),
+                                 "error": staticmethod(train.error)})
+    monkeypatch.setattr(adversarial_training, "train", patched)
+    adversarial_training.train_arm(name, 0, "strokes", 1, False)
+    pixels, units = arm.dropout
+    assert asked["lams"] == [arm.lam] * 3
+    assert asked["dropout"] == ([pixels, units, units] if any(arm.dropout) else [])
+    made_by = pools.noise if arm.examples == "noise" else pools.adversarial
+    assert asked["pools"] == [(k, adversarial_training.STDDEV[k], 300, adversarial_training.SHARE,
+                               made_by) for k in arm.layers]
+
+
+def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_it_is():
+    net = made.build("FC100-100-10", 0).astype("float64")
+    (x, t), test = SETS
+    x, t = x[:30], net.predict(SETS[0][0][:30].astype(float))
+    t[:5] = (t[:5] + 1) % 10                # wrong already: left as they are
+    images = np.where(np.arange(30)[:, None, None, None] < 5, x, np.minimum(x + 0.1, 1))
+    row = adversarial_training.measured(net, images, x, x, t, (x, t), test)
+    size = np.sqrt(((np.minimum(x[5:] + 0.1, 1) - x[5:]) ** 2).mean((1, 2, 3)))
+    assert row["av. min. distortion"] == pytest.approx(size.mean(), rel=1e-5)
+    assert row["train error %"] == pytest.approx(100 * 5 / 30) == row["transfer %"]
+    assert row["test error %"] == pytest.approx(100 * train.error(net, *test))
 
 
 def test_an_arm_without_a_distortion_does_not_end_the_run():
