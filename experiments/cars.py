@@ -7,11 +7,12 @@ The net is trained on frames as by train_quocnet, jointly or each stage for itse
 frozen, and a logistic regression of its features on the labels of the training images is tested on
 the test images.  Two kinds of features: the last stage's outputs, as the paper has it, and the
 means of all stages' outputs over 4 x 4 parts.  The controls: raw pixels, and the same net before
-training.  lam, which the scale of the images decides, is chosen for each way by the first seed's
-area under the curve, with the features of all stages, on a fifth of the training images, kept out
-of that regression; so is the strength of each regression's weight decay.  The test images choose
-nothing here.  Nets are kept epoch by epoch in runs/cache/frames, at size S 37 MB each: an
-interrupted run goes on.
+training, once also with pixels from 0 to 1, not brought to mean 0: every code then says how bright
+the image is, which random filters do well with and training takes away.  lam, which the scale of
+the images decides, is chosen for each way by the first seed's area under the curve, with the
+features of all stages, on a fifth of the training images, kept out of that regression; so is the
+strength of each regression's weight decay.  The test images choose nothing here.  Nets are kept
+epoch by epoch in runs/cache/frames, at size S 37 MB each: an interrupted run goes on.
 """
 import numpy as np
 from scipy.stats import rankdata
@@ -19,6 +20,7 @@ from scipy.stats import rankdata
 import data as datasets
 from experiments import common, train_quocnet
 from nets import features, quocnet, train
+from nets.alexnet import RGB, Preprocess
 from nets.backend import to_device, to_host
 from nets.layers import Dense, Flatten
 from nets.net import Net
@@ -55,7 +57,8 @@ def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="
     chosen = {way: max(LAMBDAS, key=by_lam[way].get) for way in WAYS}
     found = {"raw pixels": [judged(Net([Flatten()]), training, test)]}
     for s in range(seed, seed + seeds):
-        nets = {"before training": train_quocnet.start(size, s),
+        start = train_quocnet.start(size, s)
+        nets = {"before training": start, "before training, pixels as they are": as_they_are(start),
                 **{f"trained {way}": net_of(way, chosen[way], s) for way in WAYS}}
         for kind, of in FEATURES.items():
             for how, net in nets.items():
@@ -87,6 +90,11 @@ def labelled(data, size, strict, quiet):
                              "training and in the test part")
         pairs.append((x, t))
     return name, *pairs, car
+
+
+def as_they_are(net):
+    """The same net, but that pixels reach its filters as they are, in [0, 1]."""
+    return Net([Preprocess(1, RGB, (0.0,) * 3), *net.layers[1:]])
 
 
 def validated(net, training):

@@ -359,7 +359,8 @@ def test_the_classifier_of_cars_finds_the_dark_bar_by_all_features(small, tmp_pa
     numbers = cars.main(small, epochs=2, seeds=2, out=str(tmp_path), quiet=True)
     assert list(numbers["test"]) == ["raw pixels", *(
         f"{kind}, {how}" for kind in ("all stages", "last stage")
-        for how in ("before training", *(f"trained {way}" for way in cars.WAYS)))]
+        for how in ("before training", "before training, pixels as they are",
+                    *(f"trained {way}" for way in cars.WAYS)))]
     assert all(len(of) == (1 if what == "raw pixels" else 2)
                for what, of in numbers["test"].items())
     assert all(row["AUC"] > 0.8 for what, of in numbers["test"].items() if "all" in what
@@ -396,11 +397,15 @@ def test_what_is_compared_is_what_the_rows_say(small, tmp_path, monkeypatch):
     for name, function in (("validated", validated), ("judged", judged)):
         monkeypatch.setattr(cars, name, function)
     monkeypatch.setattr(train_quocnet, "trained", trained)
+    monkeypatch.setattr(cars, "as_they_are", lambda net: ("raw", *net))
     numbers = cars.main(small, epochs=2, seed=5, seeds=2, out=str(tmp_path), quiet=True)
     assert numbers["lam"] == best
     for kind, short in (("all stages", "all"), ("last stage", "last")):
         assert [row["of"] for row in numbers["test"][f"{kind}, before training"]] == \
             [(short, ("start", "S", seed)) for seed in (5, 6)]
+        assert [row["of"] for row in
+                numbers["test"][f"{kind}, before training, pixels as they are"]] == \
+            [(short, ("raw", "start", "S", seed)) for seed in (5, 6)]
         for way in cars.WAYS:
             assert [row["of"] for row in numbers["test"][f"{kind}, trained {way}"]] == \
                 [(short, (way, best[way], seed)) for seed in (5, 6)]
@@ -421,6 +426,13 @@ def test_the_claims_are_differences_of_means_in_their_direction():
         "that of raw pixels.",
         "- last stage, trained each stage for itself: the AUC is 0.000 above that before training, "
         "0.150 below that of raw pixels."]
+
+
+def test_the_control_without_centring_gives_the_first_filters_the_pixels_as_they_are(small):
+    net = train_quocnet.start("S", 0)
+    x = to_device(np.random.default_rng(14).random((2, 3, 14, 14)).astype("float32"))
+    first = Net(cars.as_they_are(net).layers[:2])
+    assert to_host(first.forward(x)[0]) == pytest.approx(to_host(net.layers[1].forward(x)[0]))
 
 
 def test_validation_is_by_rows_that_the_fit_has_not_seen(monkeypatch):
