@@ -235,6 +235,7 @@ Of 10,000 images, an error of 1.2 % is known to 0.1 points; smaller differences 
 
 
 def yes(true):
+    """The answer, in a word."""
     return "Yes" if true else "No"
 
 

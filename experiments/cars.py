@@ -1,4 +1,4 @@
-"""How well QuocNet's features, learnt without labels, tell cars from all else, beside two controls.
+"""How well QuocNet's features, learnt without labels, tell cars from all else, beside controls.
 
     python -m experiments.cars --data cifar10 --seeds 3
     python -m experiments.cars --data stl10 --size M --epochs 3

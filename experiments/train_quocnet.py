@@ -163,8 +163,8 @@ def measured(net, back, x):
     found, n = 0, chunk(x, quocnet.BATCH)
     for i in range(0, len(x), n):
         images = features.in_0_to_1(x[i:i + n])
-        inputs = [net.layers[0].forward(images)[0], *net.activations(images)[1:-1]]
         seen = quocnet.upwards(net, back, images)
+        inputs = [one.caches[0] for one in seen]        # what the filters keep is their input
         found = found + np.array([[float((z * z).sum(dtype="float64")), error * len(images),
                                    sparsity * len(images)]
                                   for z, (error, sparsity) in zip(inputs, quocnet.parts(seen),
