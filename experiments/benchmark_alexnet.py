@@ -7,8 +7,8 @@ from experiments import common
 from experiments.figure5 import recognised
 from experiments.processes import tick
 from experiments.timing import fastest, peak
-from intriguing import D, distortion, objective
-from nets import alexnet
+from intriguing import CORRECTIONS, D, distortion, objective
+from nets import alexnet, lbfgs
 from nets.backend import to_device
 from nets.conv import Conv
 from nets.layers import Dense
@@ -35,6 +35,36 @@ def measure(size=227, width=1):
     for row in found.values():
         row["GFLOP"] = sum(gflop for *_, gflop in layers)
     return found, layers
+
+
+def one_evaluation(size=227, width=1):
+    """In a worker: what an evaluation in D costs, per image: {net, solver, GFLOP}.
+
+    net: milliseconds of the objective and its gradient in batches of 16, weights and images
+    random, and GFLOP, its 10^9 operations.  solver: milliseconds of L-BFGS-B with as many unknowns,
+    on a bowl whose curvatures are 1 to 100.
+    """
+    rng = np.random.default_rng(0)
+    net = alexnet.krizhevsky2012(rng, width, size).astype("float32")
+    x = rng.random((16, 3, size, size), np.float32)
+    args = map(to_device, (x, rng.integers(0, 1000, len(x)), np.ones(len(x)), np.zeros(x.shape)))
+    found = {"net": fastest(objective, net, *args) / len(x),
+             "GFLOP": sum(gflop for *_, gflop in each_layer(net, to_device(x)))}
+    curvature = np.linspace(1, 100, x[0].size)[None]
+    spent = []
+
+    def bowl(z, rows):
+        begin = time.perf_counter()
+        value, gradient = (curvature * z * z).sum(1) / 2, curvature * z
+        spent.append(time.perf_counter() - begin)
+        return value, gradient
+
+    begin = time.perf_counter()
+    box = np.ones_like(curvature)
+    result = lbfgs.minimize(bowl, 0.5 * box, -box, box, corrections=CORRECTIONS)
+    total = time.perf_counter() - begin
+    tick()
+    return found | {"solver": 1000 * (total - sum(spent)) / int(result.evaluations[0])}
 
 
 def each_layer(net, x):

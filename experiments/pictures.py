@@ -125,33 +125,55 @@ def histograms(rows, axes, title, width=210, height=40):
     return sheet
 
 
-def curves(lines, title, width=720, height=360):
+def curves(lines, title):
     """Lines = {label: values (E,)}, one value after each epoch, as a chart with its legend.
 
     It shows from 0.9 to 3 times the smallest value; what lies above is cut off.
     """
     low, high = np.array([0.9, 3]) * (min(min(v) for v in lines.values()) or 1)
+    epochs = max(len(values) for values in lines.values())
+    shown = {f"{label}: {values[-1]:.2f}":
+             (np.arange(1, len(values) + 1) / epochs, (np.clip(values, low, high) - low)
+              / (high - low)) for label, values in lines.items()}
+    ticks = np.unique(np.linspace(1, epochs, 5).round().astype(int))
+    return chart(shown, title, {epoch / epochs: f"{epoch}" for epoch in ticks},
+                 {share: f"{low + share * (high - low):.3g}" for share in np.linspace(0, 1, 5)})
+
+
+def logarithmic(lines, title):
+    """Lines = {label: {x: y}}, all above 0, on two logarithmic axes, as a chart with its legend."""
+    x = np.unique([x for line in lines.values() for x in line])
+    y = [y for line in lines.values() for y in line.values()]
+    steps = np.outer(10.0 ** np.arange(-9, 10), (1, 2, 5)).ravel()      # the axis ends on two such
+    steps = steps[np.searchsorted(steps, min(y), "right") - 1:np.searchsorted(steps, max(y)) + 1]
+
+    def shares(values, axis):
+        return np.log(np.asarray(values) / axis[0]) / max(np.log(axis[-1] / axis[0]), 1e-9)
+    shown = {label: (shares(list(line), x), shares(list(line.values()), steps))
+             for label, line in lines.items()}
+    return chart(shown, title, {share: f"{n:g}" for share, n in zip(shares(x, x), x, strict=True)},
+                 {share: f"{n:g}" for share, n in zip(shares(steps, steps), steps, strict=True)})
+
+
+def chart(lines, title, x_axis, y_axis, width=720, height=360):
+    """Lines = {label: (x (E,), y (E,))}, from 0 to 1 along the axes: {place: what is written}."""
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
     left, right, top, bottom = 4 * MARGIN, width - 15 * MARGIN, 3 * MARGIN, height - 3 * MARGIN
     draw.text((MARGIN, MARGIN // 2), title, "black", FONT)
-    for value in np.linspace(low, high, 5):
-        y = bottom - across(value, (low, high), bottom - top)
+    for place, text in y_axis.items():
+        y = bottom - place * (bottom - top)
         draw.line((left, y, right, y), PALE)
-        draw.text((left - 6, y), f"{value:.3g}", "black", FONT, "rm")
-    epochs = max(len(values) for values in lines.values())
-    for epoch in np.unique(np.linspace(1, epochs, 5).round().astype(int)):
-        x = left + across(epoch, (0, epochs), right - left)
-        draw.text((x, bottom + 6), f"{epoch}", "black", FONT, "mt")
-    for i, (label, values) in enumerate(lines.items()):
-        x = left + across(np.arange(1, len(values) + 1), (0, epochs), right - left)
-        y = bottom - across(np.clip(values, low, high), (low, high), bottom - top)
+        draw.text((left - 6, y), text, "black", FONT, "rm")
+    for place, text in x_axis.items():
+        draw.text((left + place * (right - left), bottom + 6), text, "black", FONT, "mt")
+    for i, (label, (x, y)) in enumerate(lines.items()):
+        x, y = left + x * (right - left), bottom - y * (bottom - top)
         colour = COLOURS[i % len(COLOURS)]
         draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), colour, 2)
-        if len(values) == 1:                # one point is no line
+        if len(x) == 1:                     # one point is no line
             draw.circle((int(x[0]), int(y[0])), 3, colour)
-        draw.text((right + MARGIN, top + i * (SIZE + 5)), f"{label}: {values[-1]:.2f}", colour,
-                  FONT)
+        draw.text((right + MARGIN, top + i * (SIZE + 5)), label, colour, FONT)
     return sheet
 
 

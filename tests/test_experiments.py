@@ -119,10 +119,12 @@ def test_figure_7_measures_what_it_shows(quick):
 
 
 @on_numpy
-def test_the_benchmark_compares_its_searches_on_the_same_images(quick, monkeypatch):
-    monkeypatch.setattr(benchmark, "REPEATS", 1)
-    numbers = benchmark.main(count=6, workers=1, quiet=True, out=quick["out"])
-    for name, rows in numbers.items():
+def test_the_benchmark_measures_all_that_its_page_shows(quick, monkeypatch):
+    monkeypatch.setattr(benchmark, "ALEXNET", (67, 1 / 32))
+    monkeypatch.setattr(benchmark, "processes", lambda: [1])
+    numbers = benchmark.main(count=3, workers=1, quiet=True, out=quick["out"])
+    page = (Path(quick["out"]) / "strokes" / "benchmark.md").read_text()
+    for name, rows in numbers["search"].items():
         assert all(row["found %"] == 100 and row["ms"] > 0 for row in rows.values())
         a, b, c, *reference = rows.values()
         assert bool(reference) == (name != "LeNet")
@@ -130,6 +132,14 @@ def test_the_benchmark_compares_its_searches_on_the_same_images(quick, monkeypat
         assert c["distortion"] <= a["distortion"] * 1.0001
         for row in reference:
             assert abs(a["above (d) %"]) < 3 and row["above (d) %"] == 0
+        assert f"{3.6e6 / a['ms']:,.0f}" in page        # searches a core-hour
+        assert sum(numbers["time"][name].values()) == pytest.approx(100)
+        assert list(numbers["batches"][name]) == [1]
+    assert numbers["workers"][1] > 0
+    assert len(numbers["convolutions"]) == 2 + 5 and len(numbers["epochs"]) == 5
+    assert all(row["s an epoch"] > 0 for row in numbers["epochs"].values())
+    assert "is measured with --weights" in page
+    assert (Path(quick["out"]) / "strokes" / "benchmark.png").exists()
 
 
 def test_a_net_is_trained_in_a_worker_and_kept(monkeypatch, tmp_path):

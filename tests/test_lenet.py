@@ -6,7 +6,7 @@ from toys import attack, images, length, on_numpy
 
 import data
 from data import strokes
-from experiments.benchmark import reference
+from experiments.benchmark_search import reference
 from experiments.timing import Counting
 from intriguing import D, objective, phi
 from nets import lenet, train

@@ -1,0 +1,88 @@
+"""How fast training and convolutions are, for experiments.benchmark: as shares of the machine."""
+import numpy as np
+
+from experiments import benchmark_alexnet, made
+from experiments.processes import tick
+from experiments.timing import fastest
+from nets import alexnet, autoencoder, lenet, train
+from nets.backend import to_device
+from nets.layers import Dense
+from nets.net import Net
+
+IMAGES = 2000                               # of MNIST, that an epoch is measured on
+PHOTOGRAPHS = 16                            # a step of AlexNet
+CONVOLVED = 128                             # images of MNIST that LeNet's layers are measured on
+EPOCH, IMAGENET = 60_000, 1_281_167         # images of an epoch: of MNIST, of ImageNet's 2012 set
+
+
+def measure(x, t, size, width):
+    """In a worker, on one thread, all in float32: what `epochs` and `convolutions` give.
+
+    x: (N, 1, 28, 28), t: (N,) of MNIST.  size, width: of AlexNet, 227 pixels and 1 in 2012.
+    """
+    rng = np.random.default_rng(0)
+    alex = alexnet.krizhevsky2012(rng, width, size).astype("float32")
+    photographs = to_device(rng.random((PHOTOGRAPHS, 3, size, size), np.float32))
+    found = epochs(to_device(x[:IMAGES]), to_device(t[:IMAGES]))
+    cost, adam = train.cross_entropy(alex), train.Adam(alex.params)
+    ms = fastest(one_epoch, adam, cost, photographs, to_device(np.arange(PHOTOGRAPHS)), PHOTOGRAPHS)
+    tick()
+    found["AlexNet, ImageNet's images"] = {
+        "s an epoch": ms / 1000 * IMAGENET / PHOTOGRAPHS,
+        "GFLOP/s": 1000 / ms * operations([alex], photographs)}
+    return found, convolutions({"LeNet": (made.build("LeNet", 0), to_device(x[:CONVOLVED])),
+                                "AlexNet": (alex, photographs)})
+
+
+def epochs(x, t):
+    """{net: {s an epoch, GFLOP/s}} by Adam, x (n, 1, 28, 28) and t (n,) standing for all images."""
+    nets = {name: made.build(name, 0) for name in ("FC100-100-10", "FC200-200-10", "LeNet")}
+    costs = {name: (train.classification(net, [1e-4] * (len(net.params) // 2)), lenet.BATCH, [net])
+             for name, net in nets.items()}
+    encoder = made.build("AE400-10", 0).below(1)
+    decoder = Net([Dense(400, 784, np.random.default_rng(0))]).astype("float32")
+    costs["AE400-10's code"] = (autoencoder.reconstruction(encoder, decoder), autoencoder.BATCH,
+                                [encoder, decoder])
+    found = {}
+    for name, (cost, batch, chain) in costs.items():
+        ms = fastest(one_epoch, train.Adam([p for net in chain for p in net.params]), cost, x, t,
+                     min(batch, len(x)))
+        found[name] = {"s an epoch": ms / 1000 * EPOCH / len(x),
+                       "GFLOP/s": 1000 / ms * operations(chain, x)}
+        tick()
+    return found
+
+
+def one_epoch(optimiser, cost, x, t, batch):
+    """An epoch of x, for `fastest`: the weights that it ends with."""
+    rates = [1e-3] * (len(x) // batch)
+    train.one_epoch(optimiser, cost, x, t, rates, np.random.default_rng(0), batch)
+    return [optimiser.params[0].ravel()]
+
+
+def operations(chain, x):
+    """10^9 operations of the products of a training step on x, through nets one after the other.
+
+    Each layer's go forward, to its weights, and, except from the first one, to its input.
+    """
+    counts = []
+    for net in chain:
+        for layer in net.layers:
+            x, _ = layer.forward(x)
+            if layer.params:
+                counts.append(benchmark_alexnet.operations(layer, x) / 2 / 1e9)    # of one pass
+    return 3 * sum(counts) - counts[0]
+
+
+def convolutions(nets):
+    """[[name, ms forward, ms backward, GFLOP/s]] of each convolution, per image.
+
+    nets: {name: (net, the images it is measured on)}.  Backward is that to the input.
+    """
+    rows = []
+    for name, (net, x) in nets.items():
+        layers = [row for row in benchmark_alexnet.each_layer(net, x) if row[0] == "Conv"]
+        rows += [[f"{name} conv{i}", forward, backward, 1000 * gflop / (forward + backward)]
+                 for i, (_, forward, backward, gflop) in enumerate(layers, 1)]
+    tick()
+    return rows

@@ -1,0 +1,129 @@
+"""What the benchmark says of the search and of training: counts against counting by hand."""
+import os
+import time
+
+import numpy as np
+import pytest
+from toys import on_numpy
+
+import intriguing
+from experiments import benchmark, benchmark_search, benchmark_training, made, pictures, timing
+from intriguing import D
+from nets import lbfgs, train
+from nets.layers import Dense, Flatten, Sigmoid
+from nets.net import Net
+
+
+@pytest.fixture(scope="module")
+def net():
+    rng = np.random.default_rng(0)
+    return Net([Flatten(), Dense(36, 8, rng), Sigmoid(), Dense(8, 10, rng)])
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(1).random((5, 1, 6, 6)).astype("float32")
+
+
+def slowed(function, seconds):
+    """The function, so many seconds later."""
+    def run(*args):
+        time.sleep(seconds)
+        return function(*args)
+    return run
+
+
+@on_numpy
+@pytest.mark.parametrize("part", [benchmark_search.PRODUCTS, benchmark_search.OTHER,
+                                  benchmark_search.SOLVER, benchmark_search.PYTHON])
+def test_time_is_put_down_to_the_part_that_takes_it(net, x, part, monkeypatch):
+    target = (net.predict(x) + 1) % 10
+    owner, name = {benchmark_search.PRODUCTS: (Dense, "forward"),
+                   benchmark_search.OTHER: (Sigmoid, "backward"),
+                   benchmark_search.SOLVER: (lbfgs, "setulb"),
+                   benchmark_search.PYTHON: (intriguing, "margin")}[part]
+    lbfgs.lockstep_works()
+    plain = vars(owner)[name]
+    monkeypatch.setattr(owner, name, slowed(plain, 0.005))
+    if owner is lbfgs:                      # called once for each row and evaluation
+        monkeypatch.setattr(owner, name, slowed(plain, 0.001))
+    shares = benchmark_search.shares(net, x, target)
+    assert max(shares, key=shares.get) == part and sum(shares.values()) == pytest.approx(100)
+
+
+@on_numpy
+def test_batches_are_searched_in_that_many_rows_and_weigh_what_their_solvers_do(net, x,
+                                                                                monkeypatch):
+    monkeypatch.setattr(timing, "REPEATS", 1)
+    target = (net.predict(x) + 1) % 10
+    most = []
+
+    def watched(net, x, target):
+        most.append(min(len(x), intriguing.BATCH))
+        return D(net, x, target)
+    monkeypatch.setattr(benchmark_search, "D", watched)
+    found = benchmark_search.by_batch(net, x, target)
+    assert list(found) == [1, 4] and set(most) == {1, 4} and intriguing.BATCH == 128
+    solver = 8 * 36 * (2 * intriguing.CORRECTIONS + 5)          # bytes of its largest array
+    assert found[4]["MB"] > 4 * solver / 1e6
+    assert found[1]["MB"] < found[4]["MB"] < 100 * solver / 1e6
+
+
+@on_numpy
+def test_speed_by_processes_counts_every_image_once(net, x):
+    found = benchmark_search.over_workers(net, x, (net.predict(x) + 1) % 10, [1], True)
+    assert list(found) == [1] and found[1] > 0
+
+
+def test_the_processes_are_powers_of_two_up_to_the_cores(monkeypatch):
+    for cores, expected in ((1, [1]), (2, [1, 2]), (6, [1, 2, 4]), (8, [1, 2, 4, 8])):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert benchmark.processes() == expected
+
+
+def test_operations_of_a_step_are_those_of_its_products(net, x):
+    first, second = 2 * 36 * 8, 2 * 8 * 10              # of one image and one pass
+    counted = 1e9 * benchmark_training.operations([net], x)
+    assert counted == pytest.approx(5 * (2 * first + 3 * second))
+    above = [net.below(1), net.above(1)]
+    assert 1e9 * benchmark_training.operations(above, x) == pytest.approx(counted)
+
+
+@on_numpy
+def test_an_epoch_is_scaled_to_all_images(monkeypatch):
+    monkeypatch.setattr(benchmark_training, "fastest", lambda *args: 500.0)     # milliseconds
+    x, t = np.random.default_rng(0).random((600, 1, 28, 28)).astype("float32"), np.arange(600) % 10
+    found = benchmark_training.epochs(x, t)
+    assert len(found) == 4
+    assert all(row["s an epoch"] == pytest.approx(0.5 * 100) for row in found.values())
+    weights = sum(p.size for p in made.build("FC100-100-10", 0).params[::2])
+    operations = 600 * (6 * weights - 2 * 784 * 100) / 1e9
+    assert found["FC100-100-10"]["GFLOP/s"] == pytest.approx(2 * operations)
+
+
+def test_one_epoch_takes_a_step_for_every_whole_batch(net, x):
+    net = net.astype("float32")
+    adam = train.Adam(net.params)
+    benchmark_training.one_epoch(adam, train.cross_entropy(net), x, np.arange(5), 2)
+    assert int(adam.steps) == 2
+
+
+def test_all_of_imagenet_costs_images_times_evaluations_times_their_time():
+    cost = {"net": 40.0, "solver": 10.0, "GFLOP": 3.0}
+    search = {benchmark.PHOTOGRAPHED: {benchmark_search.A: {"evaluations": 72.0}}}
+    said = benchmark.imagenet(cost, search, "runs/a.npz")
+    assert "3.6 s" in said and "1,281 core-hours" in said       # 72 x 50 ms; 1,281,167 x 3.6 s
+    assert "7.7 GPU-hours" in said                              # 1,281,167 x 72 x 3 GFLOP / 10 T
+    assert "256 core-hours" in said                             # x 72 x 10 ms
+    assert "72" not in benchmark.imagenet(cost, {}, "")
+
+
+def test_a_logarithmic_chart_puts_equal_ratios_at_equal_distances(monkeypatch):
+    monkeypatch.setattr(pictures, "chart", lambda *args: args)
+    lines, title, x_axis, y_axis = pictures.logarithmic({"a": {1: 100.0, 4: 20.0, 16: 3.0}}, "t")
+    assert list(x_axis.values()) == ["1", "4", "16"]
+    assert np.allclose(list(x_axis), [0, 0.5, 1])
+    assert list(y_axis.values()) == ["2", "5", "10", "20", "50", "100"]
+    x, y = lines["a"]
+    assert np.allclose(x, [0, 0.5, 1])
+    assert np.allclose(y, np.log(np.array([100, 20, 3]) / 2) / np.log(50))
