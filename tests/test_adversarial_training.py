@@ -36,7 +36,8 @@ def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, t
     for row in numbers.values():
         assert len(row["curve"]) == 3
         assert row["curve"][-1] == pytest.approx(row["test error %"], abs=1e-3)
-    assert len({row["av. min. distortion"] for row in numbers.values()}) == len(ARMS)
+    assert len({(row["train error %"], row["av. min. distortion"])
+                for row in numbers.values()}) == len(ARMS)
     assert numbers["weight decay, seed 0"]["transfer %"] == 100
     assert min(row["transfer %"] for row in numbers.values()) < 100
     out = tmp_path / "strokes"
@@ -82,13 +83,15 @@ def test_the_name_of_a_kept_net_says_what_it_depends_on(monkeypatch):
                 for name in ARMS for s in (0, 1)}
     every = [names(), names(epochs=4), names(validation=True)]
     assert len(set.union(*every)) == 3 * 2 * len(ARMS)
-    for constant, value in (("RATE", 0.1), ("SHARE", 0.5), ("BATCH", 7), ("STDDEV", (1, 2, 3))):
+    for constant, value in (("RATE", 0.1), ("SHARE", 0.5), ("BATCH", 7)):
         with monkeypatch.context() as patch:
             patch.setattr(adversarial_training, constant, value)
             every.append(names())
             assert len(every[-1]) == 2 * len(ARMS) and every[-1] - every[0], constant
-    for other in (Arm(0.5), Arm(1e-4, (0.3, 0)), Arm(1e-4, layers=(0, 1)),
-                  Arm(1e-4, layers=(0,), examples="noise")):
+    lams = ARMS["pixels"].lams
+    for other in (Arm((0.5, *lams[1:])), Arm(lams, (0.3, 0)), Arm(lams, pools={0: 0.5}),
+                  Arm(lams, pools={0: 0.035, 1: 0.01}),
+                  Arm(lams, pools={0: 0.035}, examples="noise")):
         monkeypatch.setitem(ARMS, "pixels", other)
         assert adversarial_training.path("pixels", 0, "mnist", 3, False) not in set.union(*every)
 
@@ -159,11 +162,11 @@ def test_every_arm_is_trained_as_its_row_says(quick, monkeypatch, name):
     monkeypatch.setattr(adversarial_training, "train", patched)
     adversarial_training.train_arm(name, 0, "strokes", 1, False)
     pixels, units = arm.dropout
-    assert asked["lams"] == [arm.lam] * 3
+    assert asked["lams"] == arm.lams
     assert asked["dropout"] == ([pixels, units, units] if any(arm.dropout) else [])
-    made_by = pools.noise if arm.examples == "noise" else pools.adversarial
-    assert asked["pools"] == [(k, adversarial_training.STDDEV[k], 300, adversarial_training.SHARE,
-                               made_by) for k in arm.layers]
+    made_by = {"noise": pools.noise, "D": pools.adversarial, "gradient": pools.ascended}
+    assert asked["pools"] == [(k, stddev, 300, adversarial_training.SHARE, made_by[arm.examples])
+                              for k, stddev in arm.pools.items()]
 
 
 def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_it_is():
@@ -177,6 +180,14 @@ def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_
     assert row["av. min. distortion"] == pytest.approx(size.mean(), rel=1e-5)
     assert row["train error %"] == pytest.approx(100 * 5 / 30) == row["transfer %"]
     assert row["test error %"] == pytest.approx(100 * train.error(net, *test))
+
+
+@pytest.mark.parametrize(("error", "answer"), [(1.1, "Yes"), (1.2, "No")])
+def test_examples_by_gradient_have_an_answer_of_their_own(error, answer):
+    rows = by_arm(all_layers=1.3) | {"all layers, by gradient": [ROW | {"test error %": error}]}
+    text = adversarial_training.claims(rows)
+    assert f"by gradient?  {answer}: all layers, by gradient {error} %" in text
+    assert "all layers?  No: all layers 1.3 %." in text
 
 
 def test_an_arm_without_a_distortion_does_not_end_the_run():

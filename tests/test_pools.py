@@ -9,6 +9,7 @@ from nets import lbfgs, pools
 from nets.backend import to_device, to_host
 from nets.fc import fc
 from nets.layers import Dense
+from nets.losses import softmax_cross_entropy
 from nets.net import Net
 from nets.train import classification
 
@@ -59,6 +60,35 @@ def test_examples_of_a_layer_keep_to_the_box_and_to_their_distance(sigmoid, k):
     assert inside.any() and (size[right] > 0.01).all()
     far = pools.adversarial(sigmoid.above(k), phi, t, 0.6)      # farther than D went
     assert far.min() == 0 and far.max() == 1
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_an_ascent_raises_the_loss_by_almost_as_much_as_a_longer_one_can(sigmoid, k):
+    x, t = images(5)
+    above = sigmoid.above(k)
+    phi = to_host(sigmoid.below(k).forward(to_device(x))[0])
+
+    def loss(phi):
+        return to_host(softmax_cross_entropy(above.forward(to_device(phi))[0], to_device(t))[0])
+    found = pools.ascended(above, phi, t, 0.03)
+    assert found.shape == phi.shape and found.dtype == np.float32
+    assert found.min() >= 0 and found.max() <= 1
+    assert (distortion(phi, found) <= 0.03 * (1 + 1e-4)).all()
+    rng = np.random.default_rng(0)
+    by_chance = [loss(pools.noise(above, phi, t, 0.03, rng)) for _ in range(50)]
+    assert (loss(found) > np.max(by_chance, 0)).all()
+
+
+def test_an_ascent_up_a_linear_loss_is_straight_even_where_it_is_almost_flat():
+    rng = np.random.default_rng(0)
+    net = Net([Dense(6, 2, rng)])
+    net.params[1] += to_device(np.array([20.0, 0.0]))   # label 0 is certain: gradients of 1e-9
+    phi = rng.uniform(0.4, 0.6, (5, 6)).astype("float32")
+    found = pools.ascended(net, phi, np.zeros(5, int), 0.05)
+    W = to_host(net.params[0])
+    up = W[:, 1] - W[:, 0]
+    up /= np.sqrt((up ** 2).mean())
+    assert found == pytest.approx(phi + 0.05 * up, abs=1e-6)
 
 
 def test_an_image_that_is_wrong_already_stays_as_it_is(sigmoid):
