@@ -16,7 +16,8 @@ ELSE = (  # command, minutes on two cores, what it needs
     ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the run in the README"),
     ("python -m experiments.attack --image digit.png --target 3", "1", "a picture of a digit"),
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
-    ("python -m experiments.benchmark", "3", "nothing: how fast the search is, and how near"),
+    ("python -m experiments.benchmark", "8", "2 GB of memory: how fast the search is, how near "
+     "it comes, and what it costs"),
     ("python -m experiments.benchmark --which alexnet", "1", "1 GB of memory: AlexNet, by layer"),
     ("python -m experiments.table5", "1", "1.4 GB of memory: norms of AlexNet's layers, random; "
      "--weights bvlc for real ones"),

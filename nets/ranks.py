@@ -5,12 +5,14 @@
 (With `-m mpi4py`, a rank that fails ends all of them, in place of being waited for.)  Without MPI
 the same program has one rank.
 """
+import importlib
 import os
+import socket
 import sys
 
 import numpy as np
 
-from nets.backend import to_device, to_host
+from nets.backend import to_device, to_host, xp
 from nets.train import in_threads
 
 
@@ -42,13 +44,14 @@ def over_ranks(cost, shard, comm):
 
     On each rank as `in_threads`, which gives each shard a rng of its own: so the number of ranks
     changes no more than roundings.  A mean over images, so the ranks' values and gradients are
-    averaged by their shares: one Allreduce of one flat buffer, on the host, in the gradients' type.
+    averaged by their shares: one sum of one flat buffer, see `summing`, in the gradients' type.
     The ranks' shares of a batch differ by one shard at most.  Raises ValueError if there are more
     ranks than shards.
     """
     cost = in_threads(cost, shard)
     if comm.size == 1:
         return cost
+    summed = summing(comm)
 
     def of_ranks(x, t, rng):
         shards = -(-len(x) // shard)
@@ -60,14 +63,43 @@ def over_ranks(cost, shard, comm):
         rng.spawn(begin)                    # those of the ranks before, and below, after this one
         value, grads = cost(x[mine], t[mine], rng)
         rng.spawn(shards - end)
-        flat = np.concatenate([[value], *(to_host(g).ravel() for g in grads)],
-                              dtype=grads[0].dtype, casting="same_kind")
-        total = np.empty_like(flat)
-        comm.Allreduce(len(x[mine]) / len(x) * flat, total)
-        parts = np.split(total[1:], np.cumsum([g.size for g in grads])[:-1])
-        return float(total[0]), [to_device(part.reshape(g.shape))
-                                 for part, g in zip(parts, grads, strict=True)]
+        flat = xp.concatenate([xp.full(1, value, grads[0].dtype), *(g.ravel() for g in grads)])
+        total = summed(len(x[mine]) / len(x) * flat)
+        ends = np.cumsum([1, *(g.size for g in grads)]).tolist()
+        return float(total[0]), [total[begin:end].reshape(g.shape)
+                                 for begin, end, g in zip(ends, ends[1:], grads, strict=False)]
     return of_ranks
+
+
+def summing(comm):
+    """A function that gives the sum over the ranks of each one's flat array of the device.
+
+    By NCCL if it is there and each rank has a GPU to itself, as it demands; else by MPI's
+    Allreduce, on the host.
+    """
+    if with_nccl(comm):
+        nccl = importlib.import_module("cupyx.distributed").NCCLBackend(comm.size, comm.rank,
+                                                                        use_mpi=True)
+
+        def summed(flat):
+            total = xp.empty_like(flat)
+            nccl.all_reduce(flat, total)
+            return total
+    else:
+        def summed(flat):
+            total = np.empty(flat.shape, flat.dtype)
+            comm.Allreduce(to_host(flat), total)
+            return to_device(total)
+    return summed
+
+
+def with_nccl(comm):
+    """Whether every rank has CuPy, NCCL, and a GPU that no other rank has."""
+    gpu = None
+    if xp is not np and importlib.import_module("cupy.cuda.nccl").available:
+        gpu = socket.gethostname(), xp.cuda.Device().pci_bus_id
+    gpus = comm.allgather(gpu)
+    return None not in gpus and len(set(gpus)) == comm.size
 
 
 def same_start(arrays, comm):

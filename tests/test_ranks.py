@@ -11,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -58,6 +59,9 @@ class Ranks:
     def bcast(self, value):
         return self.gathered(value)[0]
 
+    def allgather(self, value):
+        return self.gathered(value)
+
     def Allreduce(self, mine, total):
         assert type(mine) is np.ndarray and mine.ndim == 1 and mine.dtype == total.dtype
         total[...] = sum(self.gathered(mine))
@@ -94,6 +98,56 @@ def test_any_number_of_ranks_follows_the_curve_of_one(size, dtype, rel):
         assert values == pytest.approx(alone, rel=rel)
         assert found == pytest.approx(weights, rel=rel, abs=rel)
         assert found.dtype == dtype and comm.calls == 9         # one Allreduce a step
+
+
+class NCCL:
+    """cupyx.distributed's NCCLBackend, on the threads' communicator: sums on the device only."""
+
+    def __init__(self, size, rank, use_mpi):
+        assert use_mpi and (size, rank) == (COMM.size, COMM.rank)
+        self.comm = COMM.comm
+
+    def all_reduce(self, mine, total):
+        assert type(mine) is type(total) is type(to_device(0.0)) and mine.dtype == total.dtype
+        total[...] = sum(self.comm.gathered(mine))
+
+
+COMM = threading.local()
+
+
+def test_by_nccl_the_curve_is_the_same_and_nothing_goes_through_mpi(monkeypatch):
+    monkeypatch.setattr(ranks, "with_nccl", lambda comm: True)
+    monkeypatch.setattr(ranks.importlib, "import_module",
+                        {"cupyx.distributed": SimpleNamespace(NCCLBackend=NCCL)}.get)
+
+    def curve_by_nccl(comm):
+        COMM.comm, COMM.size, COMM.rank = comm, comm.size, comm.rank
+        return curve(comm)
+    alone, weights, _ = curve(ranks.Alone())
+    for values, found, comm in over_threads(curve_by_nccl, 3):
+        assert values == pytest.approx(alone, rel=1e-9) and comm.calls == 0
+        assert found == pytest.approx(weights, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(("gpus", "there", "expected"), [
+    (["0:1", "0:2"], True, True), (["0:1", "0:1"], True, False), (["0:1", "0:2"], False, False),
+    ([None, None], True, False)])
+def test_nccl_is_taken_where_each_rank_has_a_gpu_to_itself(monkeypatch, gpus, there, expected):
+    """gpus: the bus of each rank's, None without CuPy.  there: whether NCCL is installed."""
+    monkeypatch.setattr(ranks.importlib, "import_module",
+                        {"cupy.cuda.nccl": SimpleNamespace(available=there)}.get)
+    here = threading.local()
+
+    class Device:
+        def __init__(self):
+            self.pci_bus_id = here.gpu
+    cupy = SimpleNamespace(cuda=SimpleNamespace(Device=Device))
+    monkeypatch.setattr(ranks, "xp", np if None in gpus else cupy)
+
+    def taken(comm):
+        here.gpu = gpus[comm.rank]
+        return ranks.with_nccl(comm)
+    assert over_threads(taken, 2) == [expected, expected]
 
 
 def test_the_images_of_a_batch_are_divided_among_the_ranks_each_once():

@@ -1,0 +1,2 @@
+"""Of the stand-in: no NCCL."""
+available = False
