@@ -11,14 +11,15 @@ beyond the paper.  (d) the reference for the quality, on the first 64 images: im
 `scipy.optimize.minimize`, each c from r = 0 with tight tolerances, c halved down to 0.1 %; not
 for LeNet, where tight tolerances take minutes an image at the kinks of ReLU and max pooling.
 (a) to (c) are searched on the first 256 images, LeNet's on the first 64; with --weights, AlexNet's
-on ten photographs.
-Per image: milliseconds (the fastest of three runs), evaluations of the objective; and the mean
-distortion, on (d)'s images for the comparison with it.  Training images that the net has right,
-targets (label + 1) mod 10.  Then where the time of (a) goes; its time and memory by the number of
-images in lockstep, up to `count`, and its speed by that of processes; epochs of training;
-convolutions.  All but the processes on one thread.  Machines differ and are shared: compare
-ratios, and read the times beside the rate that the same thread reaches in a 2,048 x 2,048 float32
-matrix product.  Last, what searches cost; with --weights, those of all of ImageNet by AlexNet.
+(a) and (b) on ten photographs.
+Per image: milliseconds (the fastest of three runs, but (d)'s is one, as AlexNet's are), evaluations
+of the objective; and the mean distortion, on (d)'s images for the comparison with it.  Training
+images that the net has right, of the first `count` drawn, targets (label + 1) mod 10.  What
+searches cost; with --weights, those of all of ImageNet by AlexNet.  Then where the time of (a)
+goes; its time and memory by the number of images in lockstep, up to 1,024 (LeNet: 256), and its
+speed by that of processes; epochs of training; convolutions.  All but the processes on one thread.
+Machines differ and are shared: compare ratios, and read the times beside the rate that the same
+thread reaches in a 2,048 x 2,048 float32 matrix product.
 
 --which alexnet: the net of 2012 at 227 pixels in float32, weights and images random: milliseconds
 an image of the objective's value and gradient, for batches of 1, 16 and 32; billions of additions
@@ -34,6 +35,8 @@ fit into the memory that is free.
 """
 import os
 
+import numpy as np
+
 from experiments import (
     benchmark_alexnet,
     benchmark_quocnet,
@@ -45,12 +48,10 @@ from experiments import (
     pictures,
 )
 from experiments.processes import over_processes
-from experiments.timing import REPEATS, matrix_product
+from experiments.timing import matrix_product
+from nets.backend import xp
 
 ALEXNET = 227, 1                            # its size in pixels and width, as in 2012
-HOUR = 3.6e6                                # milliseconds
-PHOTOGRAPHED = "AlexNet, ours"
-GPU = 1e4                                   # GFLOP/s that one is taken to reach in a net's products
 
 
 def main(which="search", data="auto", count=1500, seed=0, train="adam", weights="",
@@ -62,39 +63,54 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
         return of_quocnet(quiet, flags, started)
     if which != "search":
         raise ValueError(f"--which {which}: choose search, alexnet or quocnet")
-    photographed = [searched(weights, photographs, seed, quiet)] if weights else []
+    shown = photographed(weights, photographs, seed, quiet) if weights else {}
     data, (x, t), _ = common.load(data, quiet)
-    rows, _ = common.sample(t, count, seed)
-    names, jobs = benchmark_search.NETS, []
-    for name, net in made.trained(names, data, seed, train, workers, quiet).items():
-        right = rows[net.predict(x[rows].astype(float)) == t[rows]]
-        if len(right) == 0:
-            raise ValueError(f"--count {count}: a net has none of these images right; take more")
-        jobs.append((net, x[right], (t[right] + 1) % 10, name in benchmark_search.SMOOTH))
-    tasks = [(matrix_product,), *[(benchmark_search.measure, *job) for job in jobs],
-             (benchmark_training.measure, x, t, *ALEXNET),
-             (benchmark_alexnet.one_evaluation, *ALEXNET),
-             *[(benchmark_search.compared, *job) for job in photographed]]
-    found = dict(over_processes(call, tasks, 1, (REPEATS + 3) * len(jobs) + 7, "measuring", quiet))
-    rate, *of_nets = (found[i] for i in range(1 + len(names)))
-    training, evaluation, *rest = (found[i] for i in range(1 + len(names), len(tasks)))
-    numbers = {"GFLOP/s": rate, "AlexNet": evaluation,
-               **dict(zip(("epochs", "convolutions"), training, strict=True))}
-    for of, rows in zip(("search", "time", "batches"), zip(*of_nets, strict=True), strict=True):
-        numbers[of] = dict(zip(names, rows, strict=True))
-    numbers["search"] |= dict(zip([PHOTOGRAPHED] * len(rest), rest, strict=True))
-    net, images, target, _ = jobs[names.index("FC100-100-10")]
+    jobs = searched(x, t, count, data, seed, train, workers, quiet)
+    part = slice(benchmark_training.IMAGES)
+    tasks = {"GFLOP/s": (matrix_product,),
+             "training": (benchmark_training.measure, x[part], t[part], *ALEXNET),
+             "AlexNet": (benchmark_alexnet.one_evaluation, *ALEXNET),
+             **{name: (benchmark_search.measure, *job) for name, job in jobs.items()},
+             **{name: (benchmark_search.compared, *job) for name, job in shown.items()}}
+    steps = benchmark_training.TICKS + 1 + benchmark_search.TICKS * len(jobs) + len(shown)
+    done = over_processes(call, list(tasks.values()), 1, steps, "measuring", quiet)
+    found = {list(tasks)[i]: result for i, result in done}
+    numbers = {"GFLOP/s": found["GFLOP/s"], "AlexNet": found["AlexNet"]}
+    numbers["epochs"], numbers["convolutions"] = found["training"]
+    for i, of in enumerate(("search", "time", "batches")):
+        numbers[of] = {name: found[name][i] for name in jobs}
+    for name in shown:
+        numbers["search"][name] = {how: row for how, (row, _) in found[name].items()}
+    net, images, target, _ = jobs["FC100-100-10"]
     numbers["workers"] = benchmark_search.over_workers(net, images, target, processes(), quiet)
     pictures.save(chart(numbers["batches"]), common.folder(out, data) / "benchmark.png")
-    common.save("benchmark", main, flags, data, started, report(numbers, count, weights), numbers)
+    common.save("benchmark", main, flags, data, started, report(numbers, list(shown)), numbers)
     return numbers
 
 
-def searched(weights, photographs, seed, quiet):
-    """Of AlexNet, what `compared` takes: the net, photographs that it has right, next labels."""
+def searched(x, t, count, data, seed, train, workers, quiet):
+    """{net: what `benchmark_search.measure` takes}: of `count` images those that it has right."""
+    rows, _ = common.sample(t, count, seed)
+    jobs = {}
+    nets = made.trained(benchmark_search.NETS, data, seed, train, workers, quiet)
+    for name, net in nets.items():
+        right = rows[net.predict(x[rows].astype(float)) == t[rows]]
+        if len(right) == 0:
+            raise ValueError(f"--count {count}: a net has none of these images right; take more")
+        jobs[name] = net, x[right], (t[right] + 1) % 10, name in benchmark_search.SMOOTH
+    return jobs
+
+
+def photographed(weights, photographs, seed, quiet):
+    """{net: what `compared` takes}: photographs that it has right, next labels; (a) and (b), once.
+
+    (c) wants as many gradients as there are labels: a thousand, where ImageNet's are the labels.
+    """
     model, images, t, names = figure5.loaded(weights, photographs, False, quiet)
-    x, t, *_ = figure5.recognised(model.net, images, t, -1, benchmark_alexnet.COMPARED, seed)
-    return model.net, x, (t + 1) % len(names), False
+    count = min(benchmark_alexnet.COMPARED, len(t))
+    x, t, *_ = figure5.recognised(model.net, images, t, -1, count, seed)
+    searches = [benchmark_search.A, benchmark_search.B]
+    return {model.said: (model.net, x, (t + 1) % len(names), searches, 1)}
 
 
 def call(function, *arguments):
@@ -102,15 +118,9 @@ def call(function, *arguments):
     return function(*arguments)
 
 
-def alone(function, steps, quiet):
-    """function(), in a worker of its own, on one thread."""
-    [(_, result)] = over_processes(function, [()], 1, steps, "measuring", quiet)
-    return result
-
-
 def processes():
-    """1, 2, 4, ... as far as there are cores."""
-    return [2 ** i for i in range(os.cpu_count().bit_length())]
+    """1, 2, 4, ... as far as there are cores; one on a GPU."""
+    return [2 ** i for i in range(os.cpu_count().bit_length())] if xp is np else [1]
 
 
 def chart(batches):
@@ -120,94 +130,58 @@ def chart(batches):
                                 "D: milliseconds an image, by the number of images in lockstep")
 
 
-def report(numbers, count, weights):
-    """The page, from the numbers alone."""
-    rate = numbers["GFLOP/s"]
-    columns = ("ms", "times (a)", "evaluations", "distortion", "above (d) %", "found %")
-    searches = [[name, how, *(common.cell(row.get(k)) for k in columns)]
-                for name, rows in numbers["search"].items() for how, row in rows.items()]
-    cost = [[name, common.cell(ms := rows[benchmark_search.A]["ms"]), f"{HOUR / ms:,.0f}"]
-            for name, rows in numbers["search"].items()]
-    parts = next(iter(numbers["time"].values()))
-    time = [[name, *(common.cell(row[part]) for part in parts)]
-            for name, row in numbers["time"].items()]
-    sizes = sorted({n for rows in numbers["batches"].values() for n in rows})
-    batches = [[name, *(both(rows.get(n)) for n in sizes)]
-               for name, rows in numbers["batches"].items()]
-    speed = numbers["workers"]
-    workers = [[n, common.cell(a_second), common.cell(a_second / speed[1])]
-               for n, a_second in speed.items()]
-    epochs = [[name, common.cell(row["s an epoch"]), common.cell(row["GFLOP/s"]),
-               common.cell(100 * row["GFLOP/s"] / rate)] for name, row in numbers["epochs"].items()]
-    convolutions = [[name, *map(common.cell, row), common.cell(100 * row[-1] / rate)]
-                    for name, *row in numbers["convolutions"]]
+def report(numbers, shown):
+    """The page, from the numbers alone.  shown: the names of AlexNet's rows."""
+    rate, unit = numbers["GFLOP/s"], "thread" if xp is np else "GPU"
+    searches, cost = benchmark_search.table(numbers["search"])
+    photographs = f"  {shown[0]}: photographs, up to {benchmark_alexnet.COMPARED}." if shown else ""
     return f"""\
-# The search, on a thread that reaches {rate:.0f} GFLOP/s in a float32 matrix product
+# The search, on a {unit} that reaches {rate:.0f} GFLOP/s in a float32 matrix product
 
-{common.table(["net", "search", *columns], searches)}
+{searches}
 
-ms and evaluations are per image.  Of {count:,} images, the first \
-{benchmark_search.SEARCHED} that a net has right; (d), and LeNet, on the first \
-{benchmark_search.COMPARED}, and "above (d)" compares on these; AlexNet, where --weights says \
-which, on {benchmark_alexnet.COMPARED} photographs.
+ms and evaluations are per image.  Images that a net has right: {benchmark_search.SEARCHED} at \
+most; for (d), which "above (d)" compares with, and for LeNet, {benchmark_search.COMPARED} at most.\
+{photographs}
 
-What (a) costs, on such a core:
+What (a) costs, on such a {unit}:
 
-{common.table(["net", "ms", "searches a core-hour"], cost)}
+{cost}
 
-{imagenet(numbers["AlexNet"], numbers["search"], weights)}
+{imagenet(numbers, shown)}
 
-Where the time of (a) goes, in %:
+{benchmark_search.details(numbers["time"], numbers["batches"], numbers["workers"])}
 
-{common.table(["net", *parts], time)}
-
-By the number of images in lockstep, milliseconds an image (MB that they take together); D takes \
-{benchmark_search.LOCKSTEP} of MNIST's:
-
-{common.table(["net", *sizes], batches)}
-
-![milliseconds an image by the number of images in lockstep](benchmark.png)
-
-FC100-100-10, by the number of processes, in shards of {benchmark_search.SHARD} images, their \
-starts left out:
-
-{common.table(["processes", "images a second", "times 1"], workers)}
-
-Training in float32 by Adam, an epoch of {benchmark_training.EPOCH:,} images of MNIST, and of \
-{benchmark_training.IMAGENET:,} photographs (measured on {benchmark_training.IMAGES:,} and \
-{benchmark_training.PHOTOGRAPHS}):
-
-{common.table(["net", "s an epoch", "GFLOP/s", "% of the product's"], epochs)}
-
-Convolutions in float32, per image, forward and back to their input:
-
-{common.table(["layer", "ms forward", "ms backward", "GFLOP/s", "% of the product's"],
-              convolutions)}"""
+{benchmark_training.report(numbers["epochs"], numbers["convolutions"], rate)}"""
 
 
-def both(row):
-    """ms (MB), or a dash where it was not measured."""
-    return "-" if row is None else f"{common.cell(row['ms'])} ({common.cell(row['MB'])})"
-
-
-def imagenet(cost, search, weights):
-    """What it costs to search all of ImageNet on AlexNet, in words.
-
-    cost: as `one_evaluation` has it.  search: {net: {search: {evaluations, ...}}}.
-    """
-    net, solver, images = cost["net"], cost["solver"], benchmark_training.IMAGENET
+def imagenet(numbers, shown):
+    """What it costs to search all of ImageNet on AlexNet, in words.  Arguments as report's."""
+    net, solver, gflop = (numbers["AlexNet"][key] for key in ("net", "solver", "GFLOP"))
     text = (f"AlexNet at {ALEXNET[0]} pixels: {common.cell(net)} ms an evaluation of the objective "
             f"and its gradient, {common.cell(solver)} ms of L-BFGS-B.")
-    if not weights:
+    if not shown:
         return text + "  How many evaluations a search takes is measured with --weights."
-    evaluations = search[PHOTOGRAPHED][benchmark_search.A]["evaluations"]
-    hours = images * evaluations / HOUR     # for a millisecond an evaluation
-    return f"""{text}  With the {common.cell(evaluations)} evaluations that D takes on {weights}, \
-AlexNet of our own training, a search takes {common.cell(evaluations * (net + solver) / 1000)} s, \
-and all {images:,} of ImageNet's training images {hours * (net + solver):,.0f} core-hours.  A GPU \
-that reaches {GPU / 1000:g} TFLOP/s in the net's products would take \
-{1000 * hours * cost["GFLOP"] / GPU:,.1f} GPU-hours for them, and L-BFGS-B, which stays on the \
-host, {hours * solver:,.0f} core-hours: an estimate, not measured."""
+    images, large = benchmark_training.IMAGENET, benchmark_quocnet.LARGE
+    [name] = shown
+    evaluations = numbers["search"][name][benchmark_search.A]["evaluations"]
+    hours = images * evaluations / benchmark_search.HOUR    # for a millisecond an evaluation
+    share = 1000 * gflop / net / numbers["GFLOP/s"]         # of what the product reaches
+    on_large = 1000 * gflop / (share * large.flops / 1e9)   # milliseconds an evaluation
+    a_search = common.cell(evaluations * (net + solver) / 1000)
+    return f"""{text}  Were it to take as many evaluations as {name} does here, \
+{common.cell(evaluations)}, a search would take {a_search} s, and all {images:,} of ImageNet's \
+training images {hours * (net + solver):,.0f} hours of one such \
+{"core" if xp is np else "GPU and a core"}.  {large.name}, {large.flops / 1e12:.0f} TFLOP/s by its \
+data sheet, would take {hours * on_large:,.1f} hours for the net's part, if it reached the same \
+{100 * share:.0f} % of its peak; L-BFGS-B, which stays on the host, {hours * solver:,.0f} hours of \
+a core.  Reckoned, not measured."""
+
+
+def alone(function, steps, quiet):
+    """function(), in a worker of its own, on one thread."""
+    [(_, result)] = over_processes(function, [()], 1, steps, "measuring", quiet)
+    return result
 
 
 def of_alexnet(weights, photographs, seed, quiet, flags, started):

@@ -7,11 +7,12 @@ from experiments import common
 from experiments.figure5 import recognised
 from experiments.processes import tick
 from experiments.timing import fastest, peak
-from intriguing import CORRECTIONS, D, distortion, objective
+from intriguing import BATCH, CORRECTIONS, D, distortion, objective
 from nets import alexnet, lbfgs
 from nets.backend import to_device
 from nets.conv import Conv
 from nets.layers import Dense
+from nets.net import chunk
 
 BATCHES = (1, 16, 32)
 COMPARED = 10                               # photographs searched in float32 and in float64
@@ -23,34 +24,28 @@ def measure(size=227, width=1):
     Returns {batch: {ms, GFLOP, MB}}, ms and GFLOP (10^9 operations) an image of objective's value
     and gradient, MB the process's peak so far; and [[layer, ms forward, ms backward, GFLOP]].
     """
-    rng = np.random.default_rng(0)
-    net = alexnet.krizhevsky2012(rng, width, size).astype("float32")
+    net, args = random(size, width, max(BATCHES))
     found = {}
     for n in BATCHES:
-        x, r = rng.random((n, 3, size, size), np.float32), np.zeros((n, 3, size, size))
-        args = [to_device(a) for a in (x, rng.integers(0, 1000, n), np.ones(n), r)]
-        found[n] = {"ms": fastest(objective, net, *args) / n, "MB": peak()}
+        found[n] = {"ms": fastest(objective, net, *(a[:n] for a in args)) / n, "MB": peak()}
         tick()
-    layers = each_layer(net, to_device(x[:16]))
+    layers = each_layer(net, args[0][:16])
     for row in found.values():
         row["GFLOP"] = sum(gflop for *_, gflop in layers)
     return found, layers
 
 
 def one_evaluation(size=227, width=1):
-    """In a worker: what an evaluation in D costs, per image: {net, solver, GFLOP}.
+    """In a worker: what an evaluation in D costs, per image: {net, GFLOP, solver}.
 
-    net: milliseconds of the objective and its gradient in batches of 16, weights and images
-    random, and GFLOP, its 10^9 operations.  solver: milliseconds of L-BFGS-B with as many unknowns,
-    on a bowl whose curvatures are 1 to 100.
+    net: milliseconds of the objective and its gradient in D's batches, weights and images random,
+    and GFLOP, its 10^9 operations.  solver: milliseconds of L-BFGS-B with as many unknowns, on a
+    bowl whose curvatures are 1 to 100.
     """
-    rng = np.random.default_rng(0)
-    net = alexnet.krizhevsky2012(rng, width, size).astype("float32")
-    x = rng.random((16, 3, size, size), np.float32)
-    args = map(to_device, (x, rng.integers(0, 1000, len(x)), np.ones(len(x)), np.zeros(x.shape)))
-    found = {"net": fastest(objective, net, *args) / len(x),
-             "GFLOP": sum(gflop for *_, gflop in each_layer(net, to_device(x)))}
-    curvature = np.linspace(1, 100, x[0].size)[None]
+    net, args = random(size, width, chunk(np.empty((1, 3, size, size)), BATCH))
+    found = {"net": fastest(objective, net, *args) / len(args[0]),
+             "GFLOP": sum(gflop for *_, gflop in each_layer(net, args[0][:1]))}
+    curvature = np.linspace(1, 100, 3 * size ** 2)[None]
     spent = []
 
     def bowl(z, rows):
@@ -65,6 +60,17 @@ def one_evaluation(size=227, width=1):
     total = time.perf_counter() - begin
     tick()
     return found | {"solver": 1000 * (total - sum(spent)) / int(result.evaluations[0])}
+
+
+def random(size, width, n):
+    """AlexNet of 2012 in float32, its weights random, and objective's x, target, c, r for n images.
+
+    On the device; images and targets random, c 1, r 0.
+    """
+    rng = np.random.default_rng(0)
+    net = alexnet.krizhevsky2012(rng, width, size).astype("float32")
+    x = rng.random((n, 3, size, size), np.float32)
+    return net, [to_device(a) for a in (x, rng.integers(0, 1000, n), np.ones(n), np.zeros(x.shape))]
 
 
 def each_layer(net, x):

@@ -21,7 +21,9 @@ NETS = [*SMOOTH, "LeNet"]
 SEARCHED, COMPARED = 256, 64                # images of (a) to (c), and of (d)
 BATCHES = (1, 4, 16, 64, 128, 256, 1024)    # images in lockstep
 LOCKSTEP = intriguing.BATCH                 # of D as it is
-SHARD = 64                                  # images that a worker takes at a time
+SHARD, SHARDS = 64, 16                      # images that a process takes at a time, and how often
+TICKS = 4                                   # of `measure`
+HOUR = 3.6e6                                # milliseconds
 A, B, C, REFERENCE = ("(a) D, in lockstep", "(b) image by image", "(c) D, onto the boundary",
                       "(d) reference")
 PRODUCTS, OTHER, SOLVER, PYTHON = ("dense and convolutional layers", "other layers",
@@ -36,38 +38,48 @@ def measure(net, x, target, smooth):
     """
     few = slice(SEARCHED if smooth else COMPARED)
     most = BATCHES[-1] if smooth else SEARCHED
-    found = compared(net, x[few], target[few], smooth)
+    rows = compared(net, x[few], target[few], [A, B, C])
+    if smooth:
+        with_reference(rows, net, x[:COMPARED], target[:COMPARED])
+    found = {how: row for how, (row, _) in rows.items()}
+    tick()
     return found, shares(net, x[few], target[few]), by_batch(net, x[:most], target[:most])
 
 
-def compared(net, x, target, smooth):
-    """{search: {ms, evaluations, distortion, ...}} of the searches (a) to (d)."""
-    searches = {A: D, B: functools.partial(D, minimize=lbfgs.one_by_one),
-                C: functools.partial(D, onto_boundary=True)}
-    found, images, few = {}, {}, slice(COMPARED)
-    for _ in range(REPEATS):                # in turn, so that all see the same disturbances
-        for how, search in searches.items():
-            row, images[how] = timed(search, net, x, target)
-            found[how] = min(found.get(how, row), row, key=lambda row: row["ms"])
-        tick()
-    if smooth:
-        found[REFERENCE], images[REFERENCE] = timed(reference, net, x[few], target[few])
-    for how, row in found.items():
-        size = distortion(x[:len(images[how])], images[how])
-        row |= {"times (a)": row["ms"] / found[A]["ms"], "distortion": common.mean(size),
+def compared(net, x, target, searches, repeats=REPEATS):
+    """{search: ({ms, evaluations, distortion, ...}, images)} of some of the searches (a) to (c)."""
+    functions = {A: D, B: functools.partial(D, minimize=lbfgs.one_by_one),
+                 C: functools.partial(D, onto_boundary=True)}
+    found = {}
+    for _ in range(repeats):                # in turn, so that all see the same disturbances
+        for how in searches:
+            run = timed(functions[how], net, x, target)
+            found[how] = min(found.get(how, run), run, key=lambda run: run[0]["ms"])
+    for row, images in found.values():
+        size = distortion(x, images)
+        row |= {"times (a)": row["ms"] / found[A][0]["ms"], "distortion": common.mean(size),
                 "found %": 100 * float(np.isfinite(size).mean())}
-        if smooth:
-            best = common.mean(distortion(x[few], images[REFERENCE]))
-            row["above (d) %"] = 100 * (common.mean(size[few]) / best - 1)
     tick()
     return found
+
+
+def with_reference(found, net, x, target):
+    """Add to what `compared` found the row of (d), on the first images x, and "above (d) %"."""
+    row, images = timed(reference, net, x, target)
+    size = distortion(x, images)
+    best = common.mean(size)
+    found[REFERENCE] = row | {"times (a)": row["ms"] / found[A][0]["ms"], "distortion": best,
+                              "found %": 100 * float(np.isfinite(size).mean())}, images
+    for row, images in found.values():
+        size = common.mean(distortion(x, images[:len(x)]))
+        row["above (d) %"] = 100 * (size / best - 1) if size and best else None
 
 
 def shares(net, x, target):
     """{part: how many % of D's time it takes}.
 
     The solver's is the time in SciPy's compiled code, the layers' that in their forward and
-    backward; a GPU's work falls where its result is waited for.
+    backward; a GPU's falls where its result is waited for.
     """
     spent = dict.fromkeys((PRODUCTS, OTHER, SOLVER), 0.0)
 
@@ -98,7 +110,7 @@ def by_batch(net, x, target):
     """{n: {ms an image, MB}} of D, n images in lockstep, as far as there are so many.
 
     The fastest of REPEATS runs over n images, or over COMPARED if n is less.  MB: the most that
-    the arrays and objects of one batch take together, the images it is given left out.
+    the arrays and objects of one batch take on the host, the images it is given left out.
     """
     found = {}
     for n in (n for n in BATCHES if n <= len(x)):
@@ -114,22 +126,70 @@ def by_batch(net, x, target):
 
 
 def over_workers(net, x, target, counts, quiet):
-    """{workers: images a second} of D over so many processes, from the first's start to the end."""
-    jobs = [(net, x[i:i + SHARD], target[i:i + SHARD]) for i in range(0, len(x), SHARD)]
-    found = {}
-    for workers in counts:
-        times = [span for _, span in
-                 over_processes(begin_and_end, jobs, workers, len(jobs), "measuring", quiet)]
-        found[workers] = len(x) / (max(end for _, end in times) - min(begin for begin, _ in times))
-    return found
+    """{workers: images a second} of D over so many processes: the sum of what each one does.
+
+    Each searches SHARDS times SHARD images, the same, after a few that load what it needs.
+    """
+    job = (net, x[:SHARD], target[:SHARD])
+    return {n: sum(rate for _, rate in
+                   over_processes(images_a_second, [job] * n, n, n, "measuring", quiet))
+            for n in counts}
 
 
-def begin_and_end(net, x, target):
-    """In a worker: when D of these images began, and when it ended, in seconds."""
-    begin = time.time()
-    D(net, x, target)
+def images_a_second(net, x, target):
+    """In a worker: how many it searches a second, once what it needs is loaded."""
+    D(net, x[:4], target[:4])
+    begin = time.perf_counter()
+    for _ in range(SHARDS):
+        D(net, x, target)
     tick()
-    return begin, time.time()
+    return SHARDS * len(x) / (time.perf_counter() - begin)
+
+
+# ---- The page --------------------------------------------------------------------------------
+
+COLUMNS = ("ms", "times (a)", "evaluations", "distortion", "above (d) %", "found %")
+
+
+def table(search):
+    """The table of searches, and that of what (a) costs.  search: {net: {search: row}}."""
+    rows = [[name, how, *(common.cell(row.get(column)) for column in COLUMNS)]
+            for name, of_net in search.items() for how, row in of_net.items()]
+    cost = [[name, common.cell(ms := of_net[A]["ms"]), f"{HOUR / ms:,.0f}"]
+            for name, of_net in search.items()]
+    return (common.table(["net", "search", *COLUMNS], rows),
+            common.table(["net", "ms", "searches an hour"], cost))
+
+
+def details(time, batches, workers):
+    """Where the time goes, by images in lockstep, by processes: as `measure` and `over_workers`."""
+    sizes = sorted({n for of_net in batches.values() for n in of_net})
+    by_size = [[name, *(both(of_net.get(n)) for n in sizes)] for name, of_net in batches.items()]
+    shares = [[name, *map(common.cell, of_net.values())] for name, of_net in time.items()]
+    speed = [[n, common.cell(rate), common.cell(rate / workers[1])] for n, rate in workers.items()]
+    return f"""\
+Where the time of (a) goes, in %:
+
+{common.table(["net", *next(iter(time.values()))], shares)}
+
+By the number of images in lockstep, milliseconds an image, and the MB that they take on the host; \
+D takes {LOCKSTEP}:
+
+{common.table(["net", *sizes], by_size)}
+
+![milliseconds an image by the number of images in lockstep](benchmark.png)
+
+FC100-100-10, by the number of processes, {SHARDS} times {SHARD} images each:
+
+{common.table(["processes", "images a second", "times 1"], speed)}"""
+
+
+def both(row):
+    """ms (MB), or a dash where it was not measured."""
+    return "-" if row is None else f"{common.cell(row['ms'])} ({common.cell(row['MB'])})"
+
+
+# ---- The reference ---------------------------------------------------------------------------
 
 
 def reference(net, x, target):

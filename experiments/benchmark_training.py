@@ -1,7 +1,7 @@
 """How fast training and convolutions are, for experiments.benchmark: as shares of the machine."""
 import numpy as np
 
-from experiments import benchmark_alexnet, made
+from experiments import benchmark_alexnet, common, made
 from experiments.processes import tick
 from experiments.timing import fastest
 from nets import alexnet, autoencoder, lenet, train
@@ -12,30 +12,32 @@ from nets.net import Net
 IMAGES = 2000                               # of MNIST, that an epoch is measured on
 PHOTOGRAPHS = 16                            # a step of AlexNet
 CONVOLVED = 128                             # images of MNIST that LeNet's layers are measured on
+TICKS = 6                                   # of `measure`
 EPOCH, IMAGENET = 60_000, 1_281_167         # images of an epoch: of MNIST, of ImageNet's 2012 set
 
 
 def measure(x, t, size, width):
     """In a worker, on one thread, all in float32: what `epochs` and `convolutions` give.
 
-    x: (N, 1, 28, 28), t: (N,) of MNIST.  size, width: of AlexNet, 227 pixels and 1 in 2012.
+    x: (n, 1, 28, 28), t: (n,) of MNIST, IMAGES or fewer.  size, width: of AlexNet, 227 pixels and
+    1 in 2012.
     """
     rng = np.random.default_rng(0)
     alex = alexnet.krizhevsky2012(rng, width, size).astype("float32")
     photographs = to_device(rng.random((PHOTOGRAPHS, 3, size, size), np.float32))
-    found = epochs(to_device(x[:IMAGES]), to_device(t[:IMAGES]))
+    found = epochs(to_device(x), to_device(t))
     cost, adam = train.cross_entropy(alex), train.Adam(alex.params)
     ms = fastest(one_epoch, adam, cost, photographs, to_device(np.arange(PHOTOGRAPHS)), PHOTOGRAPHS)
     tick()
-    found["AlexNet, ImageNet's images"] = {
-        "s an epoch": ms / 1000 * IMAGENET / PHOTOGRAPHS,
-        "GFLOP/s": 1000 / ms * operations([alex], photographs)}
+    found["AlexNet"] = {"images": IMAGENET, "batch": PHOTOGRAPHS,
+                        "s an epoch": ms / 1000 * IMAGENET / PHOTOGRAPHS,
+                        "GFLOP/s": 1000 / ms * of_training([alex], photographs)}
     return found, convolutions({"LeNet": (made.build("LeNet", 0), to_device(x[:CONVOLVED])),
                                 "AlexNet": (alex, photographs)})
 
 
 def epochs(x, t):
-    """{net: {s an epoch, GFLOP/s}} by Adam, x (n, 1, 28, 28) and t (n,) standing for all images."""
+    """{net: {images, batch, s an epoch, GFLOP/s}} by Adam; x (n, 1, 28, 28), t (n,) for all."""
     nets = {name: made.build(name, 0) for name in ("FC100-100-10", "FC200-200-10", "LeNet")}
     costs = {name: (train.classification(net, [1e-4] * (len(net.params) // 2)), lenet.BATCH, [net])
              for name, net in nets.items()}
@@ -47,8 +49,8 @@ def epochs(x, t):
     for name, (cost, batch, chain) in costs.items():
         ms = fastest(one_epoch, train.Adam([p for net in chain for p in net.params]), cost, x, t,
                      min(batch, len(x)))
-        found[name] = {"s an epoch": ms / 1000 * EPOCH / len(x),
-                       "GFLOP/s": 1000 / ms * operations(chain, x)}
+        found[name] = {"images": EPOCH, "batch": batch, "s an epoch": ms / 1000 * EPOCH / len(x),
+                       "GFLOP/s": 1000 / ms * of_training(chain, x)}
         tick()
     return found
 
@@ -60,18 +62,18 @@ def one_epoch(optimiser, cost, x, t, batch):
     return [optimiser.params[0].ravel()]
 
 
-def operations(chain, x):
+def of_training(chain, x):
     """10^9 operations of the products of a training step on x, through nets one after the other.
 
     Each layer's go forward, to its weights, and, except from the first one, to its input.
     """
-    counts = []
+    passes = []
     for net in chain:
         for layer in net.layers:
             x, _ = layer.forward(x)
             if layer.params:
-                counts.append(benchmark_alexnet.operations(layer, x) / 2 / 1e9)    # of one pass
-    return 3 * sum(counts) - counts[0]
+                passes.append(benchmark_alexnet.operations(layer, x) / 2 / 1e9)
+    return 3 * sum(passes) - passes[0]
 
 
 def convolutions(nets):
@@ -86,3 +88,21 @@ def convolutions(nets):
                  for i, (_, forward, backward, gflop) in enumerate(layers, 1)]
     tick()
     return rows
+
+
+def report(epochs, convolutions, rate):
+    """The page's part, from what `measure` gives and the matrix product's GFLOP/s."""
+    trained = [[name, f"{row['images']:,}", row["batch"], common.cell(row["s an epoch"]),
+                common.cell(row["GFLOP/s"]), common.cell(100 * row["GFLOP/s"] / rate)]
+               for name, row in epochs.items()]
+    layers = [[name, *map(common.cell, row), common.cell(100 * row[-1] / rate)]
+              for name, *row in convolutions]
+    return f"""\
+Training in float32 by Adam, reckoned from {IMAGES:,} images, or {PHOTOGRAPHS} photographs:
+
+{common.table(["net", "images an epoch", "batch", "s an epoch", "GFLOP/s", "% of the product's"],
+              trained)}
+
+Convolutions in float32, per image, forward and back to their input:
+
+{common.table(["layer", "ms forward", "ms backward", "GFLOP/s", "% of the product's"], layers)}"""

@@ -9,7 +9,8 @@ from nets.store import write
 GAP, MARGIN, SIZE = 2, 12, 14               # pixels between tiles, around panels; of the letters
 FONT = ImageFont.load_default(SIZE)
 PALE, BAR, RED = (238, 238, 238), (70, 90, 130), (200, 30, 30)
-COLOURS = ("#4669a3", "#c81e1e", "#7f7f7f", "#2b9348", "#e08e0b", "#8e44ad", "#111111")
+COLOURS = ("#4669a3", "#c81e1e", "#7f7f7f", "#2b9348", "#e08e0b", "#8e44ad", "#111111", "#17becf",
+           "#e377c2")
 
 
 def eight_bits(x):
@@ -126,7 +127,7 @@ def histograms(rows, axes, title, width=210, height=40):
 
 
 def curves(lines, title):
-    """Lines = {label: values (E,)}, one value after each epoch, as a chart with its legend.
+    """lines: {label: values (E,)}, one value after each epoch.  A chart of them, with its legend.
 
     It shows from 0.9 to 3 times the smallest value; what lies above is cut off.
     """
@@ -141,10 +142,10 @@ def curves(lines, title):
 
 
 def logarithmic(lines, title):
-    """Lines = {label: {x: y}}, all above 0, on two logarithmic axes, as a chart with its legend."""
+    """lines: {label: {x: y}}, all above 0.  A chart of them on two logarithmic axes."""
     x = np.unique([x for line in lines.values() for x in line])
     y = [y for line in lines.values() for y in line.values()]
-    steps = np.outer(10.0 ** np.arange(-9, 10), (1, 2, 5)).ravel()      # the axis ends on two such
+    steps = np.outer(10.0 ** np.arange(-9, 10), (1, 2, 5)).ravel()      # between two of them
     steps = steps[np.searchsorted(steps, min(y), "right") - 1:np.searchsorted(steps, max(y)) + 1]
 
     def shares(values, axis):
@@ -155,11 +156,16 @@ def logarithmic(lines, title):
                  {share: f"{n:g}" for share, n in zip(shares(steps, steps), steps, strict=True)})
 
 
-def chart(lines, title, x_axis, y_axis, width=720, height=360):
-    """Lines = {label: (x (E,), y (E,))}, from 0 to 1 along the axes: {place: what is written}."""
-    sheet = Image.new("RGB", (width, height), "white")
+def chart(lines, title, x_axis, y_axis, width=540, height=360):
+    """A chart of lines, and its legend.
+
+    lines: {label: (x (E,), y (E,))}, in shares of the axes' lengths.  x_axis, y_axis: {share: what
+    is written there}.  width, height: of what lies left of the legend, in pixels.
+    """
+    legend = max(FONT.getlength(label) for label in lines)
+    sheet = Image.new("RGB", (width + round(legend) + 2 * MARGIN, height), "white")
     draw = ImageDraw.Draw(sheet)
-    left, right, top, bottom = 4 * MARGIN, width - 15 * MARGIN, 3 * MARGIN, height - 3 * MARGIN
+    left, right, top, bottom = 4 * MARGIN, width, 3 * MARGIN, height - 3 * MARGIN
     draw.text((MARGIN, MARGIN // 2), title, "black", FONT)
     for place, text in y_axis.items():
         y = bottom - place * (bottom - top)
@@ -169,7 +175,7 @@ def chart(lines, title, x_axis, y_axis, width=720, height=360):
         draw.text((left + place * (right - left), bottom + 6), text, "black", FONT, "mt")
     for i, (label, (x, y)) in enumerate(lines.items()):
         x, y = left + x * (right - left), bottom - y * (bottom - top)
-        colour = COLOURS[i % len(COLOURS)]
+        colour = COLOURS[i]
         draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), colour, 2)
         if len(x) == 1:                     # one point is no line
             draw.circle((int(x[0]), int(y[0])), 3, colour)

@@ -27,7 +27,8 @@ class Pool:
     def __init__(self, k, stddev, size, share, examples):
         """stddev: how far from phi_k(x), see `distortion`.  size: how many it holds when full.
 
-        share: of the size, is replaced at each `renew`.  examples: `adversarial` or `noise`.
+        share: of the size, is replaced at each `renew`.  examples: `adversarial`, or a function
+        with its arguments.
         """
         self.k, self.stddev, self.size, self.share, self.examples = k, stddev, size, share, examples
         self.phi, self.t = None, None
@@ -72,8 +73,9 @@ def adversarial(net, phi, t, stddev, rng=None):
 def ascended(net, phi, t, stddev, rng=None):
     """phi, moved up the gradient of its loss in ASCENT steps of the same length: D's control.
 
-    Not the nearest example but one of large loss, for a tenth of D's time; Goodfellow et al.
-    (2015) take one such step, along the gradient's signs.  As `adversarial`.
+    Not the nearest example but one of large loss, for a fourteenth of D's time on pixels and less
+    on units; Goodfellow et al. (2015) take one such step, along the gradient's signs.  As
+    `adversarial`.
     """
     for _ in range(ASCENT):
         logits, caches = net.forward(to_device(phi))

@@ -1,5 +1,6 @@
 """The benchmark of AlexNet, run small."""
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,6 +34,23 @@ def test_each_layer_is_measured_and_their_operations_are_the_nets(monkeypatch):
         assert row["GFLOP"] == pytest.approx(sum(products)) and row["ms"] > 0
     memory = [row["MB"] for row in found.values()]
     assert 0 < memory[0] <= memory[1] <= memory[2]
+
+
+def test_an_evaluation_is_timed_in_batches_of_d_and_the_solver_without_its_function(monkeypatch):
+    sizes, clock = [], iter(np.arange(1000.0))
+
+    def fastest(function, net, x, *args):
+        sizes.append(len(x))
+        return 64.0
+    monkeypatch.setattr(benchmark_alexnet, "fastest", fastest)
+    monkeypatch.setattr(benchmark_alexnet, "each_layer", lambda net, x: [["Conv", 1, 1, 0.25]] * 2)
+    monkeypatch.setattr(benchmark_alexnet, "time",
+                        SimpleNamespace(perf_counter=lambda: next(clock)))
+    found = benchmark_alexnet.one_evaluation(67, 1 / 32)
+    assert sizes == [128] and found["net"] == 0.5 and found["GFLOP"] == 0.5
+    # Every look at the clock is a second: n evaluations are 2 n looks, n seconds of the bowl's; the
+    # whole is 2 n + 1 seconds, so that of the solver's n + 1 seconds each takes 1 and a little.
+    assert 1000 < found["solver"] < 1500
 
 
 def test_the_report_has_every_batch_and_every_layer(monkeypatch, tmp_path):

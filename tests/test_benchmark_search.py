@@ -1,15 +1,17 @@
 """What the benchmark says of the search and of training: counts against counting by hand."""
 import os
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from toys import on_numpy
 
 import intriguing
-from experiments import benchmark, benchmark_search, benchmark_training, made, pictures, timing
-from intriguing import D
+from experiments import benchmark, benchmark_search, benchmark_training, made, pictures
+from intriguing import D, distortion
 from nets import lbfgs, train
+from nets.backend import to_device, to_host, xp
 from nets.layers import Dense, Flatten, Sigmoid
 from nets.net import Net
 
@@ -54,7 +56,7 @@ def test_time_is_put_down_to_the_part_that_takes_it(net, x, part, monkeypatch):
 @on_numpy
 def test_batches_are_searched_in_that_many_rows_and_weigh_what_their_solvers_do(net, x,
                                                                                 monkeypatch):
-    monkeypatch.setattr(timing, "REPEATS", 1)
+    monkeypatch.setattr(benchmark_search, "REPEATS", 1)
     target = (net.predict(x) + 1) % 10
     most = []
 
@@ -69,24 +71,37 @@ def test_batches_are_searched_in_that_many_rows_and_weigh_what_their_solvers_do(
     assert found[1]["MB"] < found[4]["MB"] < 100 * solver / 1e6
 
 
-@on_numpy
-def test_speed_by_processes_counts_every_image_once(net, x):
-    found = benchmark_search.over_workers(net, x, (net.predict(x) + 1) % 10, [1], True)
-    assert list(found) == [1] and found[1] > 0
+def test_speed_is_the_sum_over_processes_each_of_which_does_the_same(net, x, monkeypatch):
+    monkeypatch.setattr(benchmark_search, "SHARD", 2)
+    asked, clock = [], iter([10.0, 14.0, 20.0, 22.0, 30.0, 34.0])
+
+    def in_this_process(function, jobs, workers, *args):
+        assert len(jobs) == workers
+        return [(i, function(*job)) for i, job in enumerate(jobs)]
+    monkeypatch.setattr(benchmark_search, "over_processes", in_this_process)
+    monkeypatch.setattr(benchmark_search, "D",
+                        lambda net, x, target: asked.append((len(x), target)))
+    monkeypatch.setattr(benchmark_search, "time",
+                        SimpleNamespace(perf_counter=lambda: next(clock)))
+    found = benchmark_search.over_workers(net, x, np.arange(5), [1, 2], True)
+    images = 2 * benchmark_search.SHARDS
+    assert found == {1: images / 4, 2: images / 2 + images / 4}
+    assert len(asked) == 3 * (1 + benchmark_search.SHARDS)
+    assert all(n == 2 and target.tolist() == [0, 1] for n, target in asked)
 
 
 def test_the_processes_are_powers_of_two_up_to_the_cores(monkeypatch):
     for cores, expected in ((1, [1]), (2, [1, 2]), (6, [1, 2, 4]), (8, [1, 2, 4, 8])):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        assert benchmark.processes() == expected
+        assert benchmark.processes() == (expected if xp is np else [1])
 
 
 def test_operations_of_a_step_are_those_of_its_products(net, x):
     first, second = 2 * 36 * 8, 2 * 8 * 10              # of one image and one pass
-    counted = 1e9 * benchmark_training.operations([net], x)
+    counted = 1e9 * benchmark_training.of_training([net], to_device(x))
     assert counted == pytest.approx(5 * (2 * first + 3 * second))
     above = [net.below(1), net.above(1)]
-    assert 1e9 * benchmark_training.operations(above, x) == pytest.approx(counted)
+    assert 1e9 * benchmark_training.of_training(above, to_device(x)) == pytest.approx(counted)
 
 
 @on_numpy
@@ -104,18 +119,33 @@ def test_an_epoch_is_scaled_to_all_images(monkeypatch):
 def test_one_epoch_takes_a_step_for_every_whole_batch(net, x):
     net = net.astype("float32")
     adam = train.Adam(net.params)
-    benchmark_training.one_epoch(adam, train.cross_entropy(net), x, np.arange(5), 2)
+    benchmark_training.one_epoch(adam, train.cross_entropy(net), to_device(x),
+                                 to_device(np.arange(5)), 2)
     assert int(adam.steps) == 2
 
 
 def test_all_of_imagenet_costs_images_times_evaluations_times_their_time():
-    cost = {"net": 40.0, "solver": 10.0, "GFLOP": 3.0}
-    search = {benchmark.PHOTOGRAPHED: {benchmark_search.A: {"evaluations": 72.0}}}
-    said = benchmark.imagenet(cost, search, "runs/a.npz")
-    assert "3.6 s" in said and "1,281 core-hours" in said       # 72 x 50 ms; 1,281,167 x 3.6 s
-    assert "7.7 GPU-hours" in said                              # 1,281,167 x 72 x 3 GFLOP / 10 T
-    assert "256 core-hours" in said                             # x 72 x 10 ms
-    assert "72" not in benchmark.imagenet(cost, {}, "")
+    numbers = {"AlexNet": {"net": 40.0, "solver": 10.0, "GFLOP": 2.0}, "GFLOP/s": 100.0,
+               "search": {"small": {benchmark_search.A: {"evaluations": 72.0}}}}
+    said = benchmark.imagenet(numbers, ["small"])
+    assert "as small does here, 72, a search would take 3.6 s" in said      # 72 x 50 ms
+    assert "1,281,167" in said and "images 1,281 hours of one" in said      # x 3.6 s
+    assert "the same 50 % of its peak" in said          # 2 GFLOP in 40 ms, of 100 a second
+    assert "1.5 hours for the net's part" in said       # 1,281,167 x 72 x 2 GFLOP / 33.5 T
+    assert "256 hours of a core" in said                # x 72 x 10 ms
+    assert "72" not in benchmark.imagenet(numbers, [])
+
+
+def test_the_reference_is_what_the_others_lie_above(net, x):
+    target = to_host(net.forward(to_device(x))[0]).argsort(1)[:, -2]        # the likeliest wrong
+    found = benchmark_search.compared(net, x, target, [benchmark_search.A, benchmark_search.C], 1)
+    benchmark_search.with_reference(found, net, x[:3], target[:3])
+    best = distortion(x[:3], found[benchmark_search.REFERENCE][1]).mean()
+    for row, images in found.values():
+        size = distortion(x[:3], images[:3]).mean()
+        assert row["above (d) %"] == pytest.approx(100 * (size / best - 1))
+    assert found[benchmark_search.REFERENCE][0]["above (d) %"] == 0
+    assert benchmark_search.B not in found
 
 
 def test_a_logarithmic_chart_puts_equal_ratios_at_equal_distances(monkeypatch):

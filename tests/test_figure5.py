@@ -11,6 +11,7 @@ from data import strokes
 from experiments import (
     benchmark,
     benchmark_alexnet,
+    benchmark_search,
     common,
     figure3_4,
     figure5,
@@ -110,6 +111,28 @@ def test_the_precisions_are_compared_on_what_all_of_them_found(quick, monkeypatc
         assert row["av. distortion"] == pytest.approx(size[kept].mean())
     assert rows["float64"]["within 2 % of float64"] == 100
     assert rows["float64"]["mean above %"] == 0
+
+
+def test_the_benchmark_searches_photographs_once_by_a_and_by_b(world, monkeypatch):
+    asked = []
+
+    def D(net, x, target, **options):
+        asked.append(list(options))
+        logits, caches = net.forward(to_device(x))
+        net.backward(logits, caches)
+        return x
+    monkeypatch.setattr(benchmark_search, "D", D)
+    jobs = benchmark.photographed(world.weights, str(world.root), 0, True)
+    [(name, (net, x, target, *how))] = jobs.items()
+    assert name == weights(world.weights).said and len(x) == benchmark_alexnet.COMPARED
+    assert (net.predict(x) == (target - 1) % 3).all()
+    found = benchmark_search.compared(net, x, target, *how)
+    assert asked == [[], ["minimize"]] and len(found) == 2
+    rows = {how: row for how, (row, _) in found.items()}
+    assert all(row["evaluations"] == 1 for row in rows.values())
+    said = benchmark.imagenet({"AlexNet": {"net": 1.0, "solver": 1.0, "GFLOP": 1.0}, "GFLOP/s": 1.0,
+                               "search": {name: rows}}, [name])
+    assert f"as {name} does here, 1, a search" in said
 
 
 def test_the_photographs_are_drawn_by_seed_among_those_held_out(world):

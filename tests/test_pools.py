@@ -63,7 +63,8 @@ def test_examples_of_a_layer_keep_to_the_box_and_to_their_distance(sigmoid, k):
 
 
 @pytest.mark.parametrize("k", [0, 1])
-def test_an_ascent_raises_the_loss_by_almost_as_much_as_a_longer_one_can(sigmoid, k):
+def test_an_ascent_raises_the_loss_more_than_noise_and_more_than_one_step_does(sigmoid, k,
+                                                                               monkeypatch):
     x, t = images(5)
     above = sigmoid.above(k)
     phi = to_host(sigmoid.below(k).forward(to_device(x))[0])
@@ -77,6 +78,10 @@ def test_an_ascent_raises_the_loss_by_almost_as_much_as_a_longer_one_can(sigmoid
     rng = np.random.default_rng(0)
     by_chance = [loss(pools.noise(above, phi, t, 0.03, rng)) for _ in range(50)]
     assert (loss(found) > np.max(by_chance, 0)).all()
+    monkeypatch.setattr(pools, "ASCENT", 1)
+    far = loss(pools.ascended(above, phi, t, 0.3))
+    monkeypatch.setattr(pools, "ASCENT", 8)
+    assert loss(pools.ascended(above, phi, t, 0.3)).mean() > far.mean()
 
 
 def test_an_ascent_up_a_linear_loss_is_straight_even_where_it_is_almost_flat():

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-SHOWN = {"benchmark": 2}                    # of its tables, the first; of every other page, all
+SHOWN = {"benchmark": 2}                    # how many of its tables; of every other page, all
 
 
 def test_the_example_prints_what_the_readme_says():
