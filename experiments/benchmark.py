@@ -172,10 +172,10 @@ def imagenet(numbers, shown):
     return f"""{text}  Were it to take as many evaluations as {name} does here, \
 {common.cell(evaluations)}, a search would take {a_search} s, and all {images:,} of ImageNet's \
 training images {hours * (net + solver):,.0f} hours of one such \
-{"core" if xp is np else "GPU and a core"}.  {large.name}, {large.flops / 1e12:.0f} TFLOP/s by its \
-data sheet, would take {hours * on_large:,.1f} hours for the net's part, if it reached the same \
-{100 * share:.0f} % of its peak; L-BFGS-B, which stays on the host, {hours * solver:,.0f} hours of \
-a core.  Reckoned, not measured; what D does between evaluations is left out."""
+{"core" if xp is np else "GPU and a core"}.  The net's part would take {large.name}, \
+{large.flops / 1e12:.0f} TFLOP/s by its data sheet, {hours * on_large:,.1f} hours, if it reached \
+the same {100 * share:.0f} % of its peak; L-BFGS-B stays on the host, {hours * solver:,.0f} hours \
+of a core.  Reckoned, not measured; what D does between evaluations is left out."""
 
 
 def alone(function, steps, quiet):

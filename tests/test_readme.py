@@ -37,8 +37,8 @@ def test_every_file_that_is_linked_exists():
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3_4", "figure7", "benchmark",
-                                  "stability", "lipschitz_training", "cars", "figure6",
-                                  "figure6-M"])
+                                  "stability", "lipschitz_training", "adversarial_training",
+                                  "cars", "figure6", "figure6-M"])
 def test_the_results_shown_are_the_results_committed(name):
     text = (ROOT / "experiments" / "results" / f"{name}.md").read_text()
     tables = [part for part in text.split("\n\n") if part.startswith("|")]
@@ -53,6 +53,7 @@ def test_the_cost_of_imagenet_is_the_one_committed():
 
 
 @pytest.mark.parametrize(("name", "count"), [("figure1_2", 7), ("figure3_4", 5), ("cars", 4),
+                                             ("adversarial_training", 6),
                                              ("benchmark-quocnet", 5)])
 def test_the_findings_are_the_findings_committed(name, count):
     text = (ROOT / "experiments" / "results" / f"{name}.md").read_text()
