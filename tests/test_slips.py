@@ -4,7 +4,7 @@ import pytest
 from scipy.optimize import minimize
 from toys import attack, images, least, length, on_numpy, trained
 
-from experiments.benchmark import reference
+from experiments.benchmark_search import reference
 from intriguing import D, amplified, distortion, objective, square
 from nets import lbfgs
 from nets.backend import to_device, to_host
