@@ -18,6 +18,7 @@ import experiments.__main__ as everything
 from data import strokes
 from experiments import (
     benchmark,
+    benchmark_search,
     common,
     figure7,
     made,
@@ -27,6 +28,7 @@ from experiments import (
     table1,
     table2,
     table3_4,
+    timing,
 )
 from nets import autoencoder, fc, store, train
 from nets.backend import to_device
@@ -120,6 +122,10 @@ def test_figure_7_measures_what_it_shows(quick):
 
 @on_numpy
 def test_the_benchmark_measures_all_that_its_page_shows(quick, monkeypatch):
+    for module in (timing, benchmark_search):
+        monkeypatch.setattr(module, "REPEATS", 1)
+    monkeypatch.setattr(benchmark, "over_processes", lambda function, jobs, *args: (
+        (i, function(*job)) for i, job in enumerate(jobs)))
     monkeypatch.setattr(benchmark, "ALEXNET", (67, 1 / 32))
     monkeypatch.setattr(benchmark, "processes", lambda: [1])
     numbers = benchmark.main(count=3, workers=1, quiet=True, out=quick["out"])
