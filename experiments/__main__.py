@@ -23,7 +23,7 @@ ELSE = (  # command, minutes on two cores, what it needs
      "--weights bvlc for real ones"),
     ("python -m experiments.stability", "1", "nothing: how loose the bound of section 4.3 is"),
     ("python -m experiments.lipschitz_training", "3", "nothing: the penalty that it suggests"),
-    ("python -m experiments.adversarial_training", "3", "nothing: a pool of adversarial examples "
+    ("python -m experiments.adversarial_training", "2", "nothing: a pool of adversarial examples "
      "for each layer; --epochs 100 --seeds 3 takes an hour"),
     ("python -m experiments.train_alexnet --data cifar10", "50",
      "CIFAR-10, downloaded (170 MB); or any folder of photographs, a folder a class"),
