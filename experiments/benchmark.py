@@ -73,8 +73,7 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
              **{name: (benchmark_search.measure, *job) for name, job in jobs.items()},
              **{name: (benchmark_search.compared, *job) for name, job in shown.items()}}
     steps = benchmark_training.TICKS + 1 + benchmark_search.TICKS * len(jobs) + len(shown)
-    done = over_processes(call, list(tasks.values()), 1, steps, "measuring", quiet)
-    found = {list(tasks)[i]: result for i, result in done}
+    found = measured(tasks, steps, quiet)
     numbers = {"GFLOP/s": found["GFLOP/s"], "AlexNet": found["AlexNet"]}
     numbers["epochs"], numbers["convolutions"] = found["training"]
     for i, of in enumerate(("search", "time", "batches")):
@@ -111,6 +110,15 @@ def photographed(weights, photographs, seed, quiet):
     x, t, *_ = figure5.recognised(model.net, images, t, -1, count, seed)
     searches = [benchmark_search.A, benchmark_search.B]
     return {model.said: (model.net, x, (t + 1) % len(names), searches, 1)}
+
+
+def measured(tasks, steps, quiet):
+    """{name: function(*arguments)} of tasks {name: (function, *arguments)}.
+
+    In turn, in one worker, on one thread.
+    """
+    done = over_processes(call, list(tasks.values()), 1, steps, "measuring", quiet)
+    return {list(tasks)[i]: result for i, result in done}
 
 
 def call(function, *arguments):
@@ -178,17 +186,12 @@ the same {100 * share:.0f} % of its peak; L-BFGS-B stays on the host, {hours * s
 of a core.  Reckoned, not measured; what D does between evaluations is left out."""
 
 
-def alone(function, steps, quiet):
-    """function(), in a worker of its own, on one thread."""
-    [(_, result)] = over_processes(function, [()], 1, steps, "measuring", quiet)
-    return result
-
-
 def of_alexnet(weights, photographs, seed, quiet, flags, started):
     """The other benchmark; arguments as main's."""
     shown = figure5.loaded(weights, photographs, False, quiet) if weights else None
-    found, layers = alone(benchmark_alexnet.measure, len(benchmark_alexnet.BATCHES), quiet)
-    rate = alone(matrix_product, 1, quiet)
+    (found, layers), rate = measured({"AlexNet": (benchmark_alexnet.measure,),
+                                      "GFLOP/s": (matrix_product,)},
+                                     len(benchmark_alexnet.BATCHES), quiet).values()
     rows = [[n, common.cell(row["ms"]), common.cell(gflops := 1000 * row["GFLOP"] / row["ms"]),
              common.cell(100 * gflops / rate), common.cell(row["MB"], digits=4)]
             for n, row in found.items()]
@@ -220,8 +223,9 @@ apart, in float64 too; averages agree:
 
 def of_quocnet(quiet, flags, started):
     """The third benchmark; arguments as main's."""
-    images, steps = alone(benchmark_quocnet.measure, benchmark_quocnet.TICKS, quiet)
-    rate = alone(matrix_product, 1, quiet)
+    (images, steps), rate = measured({"QuocNet": (benchmark_quocnet.measure,),
+                                      "GFLOP/s": (matrix_product,)},
+                                     benchmark_quocnet.TICKS, quiet).values()
     once = benchmark_quocnet.training(steps["M"]["GFLOP/s"], rate)
     numbers = {"GFLOP/s": rate, "images": images, "steps": steps, "training": once}
     common.save("benchmark-quocnet", main, flags, "none", started,

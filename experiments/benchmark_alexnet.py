@@ -44,7 +44,7 @@ def one_evaluation(size=227, width=1):
     """
     net, args = random(size, width, chunk(np.empty((1, 3, size, size)), BATCH))
     found = {"net": fastest(objective, net, *args) / len(args[0]),
-             "GFLOP": sum(gflop for *_, gflop in each_layer(net, args[0][:1]))}
+             "GFLOP": sum(of_products([net], args[0][:1])) / 1e9}
     curvature = np.linspace(1, 100, 3 * size ** 2)[None]
     spent = []
 
@@ -89,6 +89,16 @@ def operations(layer, y):
     if isinstance(layer, Conv):             # each of y's numbers is a sum over one filter
         return 4 * y.size * layer.params[0][0].size
     return 4 * y.size * len(layer.params[0]) if isinstance(layer, Dense) else 0
+
+
+def of_products(chain, x):
+    """[operations] of each layer with products, x (N, ...) through nets one after the other."""
+    counts = []
+    for net in chain:
+        for layer in net.layers:
+            x, _ = layer.forward(x)
+            counts += [operations(layer, x)] if layer.params else []
+    return counts
 
 
 def precisions(model, photographs, t, names, seed):

@@ -47,7 +47,10 @@ def measure(net, x, target, smooth):
 
 
 def compared(net, x, target, searches, repeats=REPEATS):
-    """{search: ({ms, evaluations, distortion, ...}, images)} of some of the searches (a) to (c)."""
+    """{search: ({ms, evaluations, distortion, ...}, images)} of some of the searches (a) to (c).
+
+    x: (N, ...), target: (N,), here and in what follows.
+    """
     functions = {A: D, B: functools.partial(D, minimize=lbfgs.one_by_one),
                  C: functools.partial(D, onto_boundary=True)}
     found = {}
@@ -56,20 +59,23 @@ def compared(net, x, target, searches, repeats=REPEATS):
             run = timed(functions[how], net, x, target)
             found[how] = min(found.get(how, run), run, key=lambda run: run[0]["ms"])
     for row, images in found.values():
-        size = distortion(x, images)
-        row |= {"times (a)": row["ms"] / found[A][0]["ms"], "distortion": common.mean(size),
-                "found %": 100 * float(np.isfinite(size).mean())}
+        row |= worth(x, images, row["ms"] / found[A][0]["ms"])
     tick()
     return found
+
+
+def worth(x, images, times):
+    """What a row says of the images found from x (N, ...): {times (a), distortion, found %}."""
+    size = distortion(x, images)
+    return {"times (a)": times, "distortion": common.mean(size),
+            "found %": 100 * float(np.isfinite(size).mean())}
 
 
 def with_reference(found, net, x, target):
     """Add to what `compared` found the row of (d), on the first images x, and "above (d) %"."""
     row, images = timed(reference, net, x, target)
-    size = distortion(x, images)
-    best = common.mean(size)
-    found[REFERENCE] = row | {"times (a)": row["ms"] / found[A][0]["ms"], "distortion": best,
-                              "found %": 100 * float(np.isfinite(size).mean())}, images
+    found[REFERENCE] = row | worth(x, images, row["ms"] / found[A][0]["ms"]), images
+    best = found[REFERENCE][0]["distortion"]
     for row, images in found.values():
         size = common.mean(distortion(x, images[:len(x)]))
         row["above (d) %"] = 100 * (size / best - 1) if size and best else None

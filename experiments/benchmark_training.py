@@ -63,16 +63,11 @@ def one_epoch(optimiser, cost, x, t, batch):
 
 
 def of_training(chain, x):
-    """10^9 operations of the products of a training step on x, through nets one after the other.
+    """10^9 operations of the products of a training step; arguments as `of_products` has them.
 
     Each layer's go forward, to its weights, and, except from the first one, to its input.
     """
-    passes = []
-    for net in chain:
-        for layer in net.layers:
-            x, _ = layer.forward(x)
-            if layer.params:
-                passes.append(benchmark_alexnet.operations(layer, x) / 2 / 1e9)
+    passes = [count / 2 / 1e9 for count in benchmark_alexnet.of_products(chain, x)]
     return 3 * sum(passes) - passes[0]
 
 

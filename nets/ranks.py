@@ -9,6 +9,7 @@ import importlib
 import os
 import socket
 import sys
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def over_ranks(cost, shard, comm):
         total = summed(len(x[mine]) / len(x) * flat)
         ends = np.cumsum([1, *(g.size for g in grads)]).tolist()
         return float(total[0]), [total[begin:end].reshape(g.shape)
-                                 for begin, end, g in zip(ends, ends[1:], grads, strict=False)]
+                                 for (begin, end), g in zip(pairwise(ends), grads, strict=True)]
     return of_ranks
 
 

@@ -43,7 +43,7 @@ def test_an_evaluation_is_timed_in_batches_of_d_and_the_solver_without_its_funct
         sizes.append(len(x))
         return 64.0
     monkeypatch.setattr(benchmark_alexnet, "fastest", fastest)
-    monkeypatch.setattr(benchmark_alexnet, "each_layer", lambda net, x: [["Conv", 1, 1, 0.25]] * 2)
+    monkeypatch.setattr(benchmark_alexnet, "of_products", lambda chain, x: [0.25e9] * 2)
     monkeypatch.setattr(benchmark_alexnet, "time",
                         SimpleNamespace(perf_counter=lambda: next(clock)))
     found = benchmark_alexnet.one_evaluation(67, 1 / 32)
@@ -56,7 +56,7 @@ def test_an_evaluation_is_timed_in_batches_of_d_and_the_solver_without_its_funct
 def test_the_report_has_every_batch_and_every_layer(monkeypatch, tmp_path):
     layers = [["Conv", 1.0, 2.0, 0.5], ["ReLU", 0.1, 0.1, 0.0]]
     answers = iter([({n: {"ms": 50.0, "MB": 900.0, "GFLOP": 3.0} for n in (1, 16)}, layers), 120.0])
-    monkeypatch.setattr(benchmark, "over_processes", lambda *args: [(0, next(answers))])
+    monkeypatch.setattr(benchmark, "over_processes", lambda *args: enumerate(answers))
     numbers = benchmark.main(which="alexnet", out=str(tmp_path), quiet=True)
     text = (tmp_path / "benchmark-alexnet.md").read_text()
     assert "120 GFLOP/s" in text and "| Conv" in text and "| 16 " in text

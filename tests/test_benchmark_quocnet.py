@@ -107,7 +107,7 @@ def test_the_report_has_every_size_what_was_left_out_and_the_calculation(monkeyp
     steps = {name: {"ms": 200.0, "GFLOP": 0.018, "GFLOP/s": 9.0} for name in ("S", "M")}
     answers = iter([({"S": row, "full": "it takes 5.6 GB of memory, and 3.2 GB are free"}, steps),
                     100.0])
-    monkeypatch.setattr(benchmark, "over_processes", lambda *args: [(0, next(answers))])
+    monkeypatch.setattr(benchmark, "over_processes", lambda *args: enumerate(answers))
     numbers = benchmark.main(which="quocnet", out=str(tmp_path), quiet=True)
     text = (tmp_path / "benchmark-quocnet.md").read_text()
     for part in ("reaches 100 GFLOP/s", "| S    | 32     | 1,562,976 |", "| 0.0073 ", "| 4.5 ",
