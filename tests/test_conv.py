@@ -1,8 +1,10 @@
 """Convolution and pooling against loops over every number, and the adjoint by inner products.
 
+Each test of a convolution runs over taps and over patches.
 That they keep the contract of a layer, gradients included, is in test_layers.py.
 """
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from nets import conv
 from nets.backend import to_device, to_host, xp
 from nets.conv import Conv, MaxPool, col2im, im2col
+from nets.net import Net
 
 SIZES = [  # C, D, k, stride, padding, groups, (H, W)
     (1, 2, 3, 1, 0, 1, (5, 6)),
@@ -20,6 +23,14 @@ SIZES = [  # C, D, k, stride, padding, groups, (H, W)
     (2, 2, 2, 3, 3, 2, (4, 5)),             # a stride that leaves gaps, more padding than window
     (3, 3, 3, 1, 1, 1, (1, 3)),
 ]
+
+
+@pytest.fixture(params=["taps", "taps of one row at a time", "patches"], autouse=True)
+def form(request, monkeypatch):
+    """Which of Conv's two forms runs."""
+    monkeypatch.setattr(conv, "MANY", math.inf if request.param == "patches" else 0)
+    if request.param == "taps of one row at a time":
+        monkeypatch.setattr(conv, "BAND", 1)
 
 
 def by_loops(x, W, b, stride, padding, groups):
@@ -63,6 +74,36 @@ def test_backward_is_the_adjoint_of_forward(C, D, k, stride, padding, groups, si
     assert to_host(db) == pytest.approx(to_host(dy).sum((0, 2, 3)))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("C", "D", "k", "stride", "padding", "groups", "size"), SIZES)
+def test_the_loop_over_taps_and_the_product_over_patches_agree(
+        monkeypatch, C, D, k, stride, padding, groups, size, dtype):
+    rng = np.random.default_rng(8)
+    layer = Net([Conv(C, D, k, rng, stride, padding, groups)]).astype(dtype).layers[0]
+    layer.params[1][...] = to_device(rng.normal(size=D))
+    x, results = to_device(rng.normal(size=(4, C, *size)).astype(dtype)), []
+    for many in (0, math.inf):
+        monkeypatch.setattr(conv, "MANY", many)
+        y, cache = layer.forward(x)
+        dy = y + 1
+        results.append([y, layer.backward(dy, cache), *layer.gradients(dy, cache)])
+    for by_taps, by_patches in zip(*results, strict=True):
+        assert by_taps.dtype == by_patches.dtype == dtype
+        assert by_taps.shape == by_patches.shape
+        far = abs(to_host(by_taps - by_patches)).max()
+        assert far <= (1e-5 if dtype == "float32" else 1e-13) * abs(to_host(by_patches)).max()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_many_channels_of_a_group_go_over_taps_and_few_over_patches(monkeypatch, channels):
+    made = []
+    monkeypatch.setattr(conv, "MANY", 4)
+    monkeypatch.setattr(conv, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
+    layer = Conv(2 * channels, 2, 3, np.random.default_rng(9), groups=2)
+    layer.forward(to_device(np.ones((1, 2 * channels, 4, 4))))
+    assert bool(made) == (channels == 3)
+
+
 @pytest.mark.parametrize(("k", "stride", "padding", "size"), [
     (k, stride, padding, size) for k, stride, padding, size in
     itertools.product((1, 2, 3, 5), (1, 2, 3, 4), (0, 1, 2), ((5, 8), (9, 6)))])
@@ -81,6 +122,7 @@ def test_a_convolution_is_the_same_however_many_images_fit_the_buffer(monkeypatc
     x, results = to_device(rng.normal(size=(5, 2, 6, 6))), []
     for patches in (1, 2 * 648, 3 * 648, 100 * 648):    # 2 x 9 x 36 numbers an image, and more
         monkeypatch.setattr(conv, "PATCHES", patches)
+        monkeypatch.setattr(conv, "BAND", patches // 9)     # rows of 2 x 6 x 5 numbers
         y, cache = layer.forward(x)
         results.append([y, layer.backward(y, cache), *layer.gradients(y, cache)])
     for result in results[1:]:
@@ -90,6 +132,7 @@ def test_a_convolution_is_the_same_however_many_images_fit_the_buffer(monkeypatc
 
 def test_no_buffer_holds_more_patches_than_it_may(monkeypatch):
     made = []
+    monkeypatch.setattr(conv, "MANY", math.inf)
     monkeypatch.setattr(conv, "PATCHES", 2000)
     monkeypatch.setattr(conv, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
     monkeypatch.setattr(conv, "col2im",
