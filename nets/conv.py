@@ -90,24 +90,22 @@ class Conv:
         """y = b + sum over the taps (u, v) of W[:, :, u, v] x[tap]"""
         if not self._has_many_channels():
             return forward_by_patches(self, x), x
-        W, b, z = self._matrices(), self.params[1], self._padded(x)
+        W, b, z = self._matrices(), self.params[1][:, None, None, None], self._padded(x)
         y = xp.empty((len(b), *self.size(x), len(x)), x.dtype)
         for i, taps_of_band in self._bands(y):
-            y[:, i] = sum(product(W[u, v], z[tap]) for u, v, tap in taps_of_band)
-        y += b[:, None, None, None]
+            y[:, i] = sum((product(W[u, v], z[tap]) for u, v, tap in taps_of_band), b)
         return y.transpose(3, 0, 1, 2), x       # (N, D, h, w)
 
     def backward(self, dy, x):                  # (N, D, h, w)
         """dx[tap] += W[:, :, u, v]^T dy"""
         if not self._has_many_channels():
             return backward_by_patches(self, dy, x)
-        WT, dx = self._matrices().swapaxes(3, 4), self._padded(xp.zeros_like(x))
-        dy = images_last(dy)
+        (N, C, H, W), p, dy = x.shape, self.padding, images_last(dy)
+        WT, dx = self._matrices().swapaxes(3, 4), xp.zeros((C, H + 2 * p, W + 2 * p, N), dy.dtype)
         for i, taps_of_band in self._bands(dy):
             band = xp.ascontiguousarray(dy[:, i])
             for u, v, tap in taps_of_band:
                 dx[tap] += product(WT[u, v], band)
-        p, (H, W) = self.padding, x.shape[2:]
         return dx[:, p:p + H, p:p + W].transpose(3, 0, 1, 2)    # (N, C, H, W)
 
     def gradients(self, dy, x):                 # (N, D, h, w), (N, C, H, W)
