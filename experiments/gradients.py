@@ -17,10 +17,10 @@ import numpy as np
 from experiments import common, made, pictures
 from intriguing import D, distortion, objective
 from nets.backend import to_device, to_host
+from nets.gradcheck import STEP, slope
 from nets.losses import softmax_cross_entropy
 from nets.net import Net
 
-STEP = 1e-6                                 # of the differences: wrong by STEP^2 and 1e-16 / STEP
 BOUND = 1e-5                                # on a relative error; right ones show 1e-8 or less
 NOISE = 0.1                                 # moves the image off the kinks
 RANDOM = 3                                  # places of each array, beside the largest entry's
@@ -193,17 +193,6 @@ def compared(loss, arrays, rng):
                   for place, one, other in zip(places, ours, slopes, strict=True)]
         lines[-1] += f"    worst relative error {errors[name]:.0e}"
     return lines, errors
-
-
-def slope(loss, a, place):
-    """(loss at a + STEP - loss at a - STEP) / (2 STEP), a moved at one place and put back."""
-    here = float(a[place])
-    a[place] = here + STEP
-    above = loss()
-    a[place] = here - STEP
-    below = loss()
-    a[place] = here
-    return (above - below) / (2 * STEP)
 
 
 # ---- The picture -----------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def failed(layer, array, problem):
     return Row(layer, array, (), np.nan, np.nan, np.nan, problem)
 
 
-def compare(layer, array, a, da, sides, noise, precision, places):
+def compare(layer, array, a, da, sides, noise, precision, places, images):
     """The Row of one array.
 
     Args:
@@ -56,6 +56,7 @@ def compare(layer, array, a, da, sides, noise, precision, places):
         noise: the rounding of the loss.
         precision: of the layer.
         places: how many entries are compared.
+        images: how many there are.
     """
     said = f"{layer}: backward gives dx" if array == "x" else f"{layer}: gradients gives d {array}"
     problem = of_shape(a, da, array) or of_nan(da)
@@ -64,36 +65,33 @@ def compare(layer, array, a, da, sides, noise, precision, places):
     if da.size == 0:
         return Row(layer, array, (), 0.0, 0.0, 0.0, "")
     some = choose_places(da, places)
-    h = precision.step * (float(abs(a).max()) or 1)
+    largest = float(abs(a).max()) or 1
+    h = precision.step * (max(largest, 1) if array == "x" else largest)     # images: from 0 to 1
     left, right = np.array([sides(place, h) for place in some]).T
     ours, slopes = np.array([da[place] for place in some], float), (left + right) / 2
-    scale = max(abs(ours).max(), abs(slopes).max(), 1e-300)
     # At a kink backward may take any slope between the left one and the right one.
     slack = abs(right - left) / 2 + noise / h
-    slack[slack <= precision.bound * scale] = 0
-    errors = np.maximum(abs(ours - slopes) - slack, 0) / scale
+    scale = max(abs(ours).max(), abs(slopes).max(), 1e-300)
+    bound = precision.bound * scale
+    errors = np.maximum(abs(ours - slopes) - np.where(slack > bound, slack, 0), 0) / scale
     worst = errors.argmax()
-    row = Row(layer, array, some[worst], *map(float, (ours[worst], slopes[worst], errors[worst])),
-              "")
-    if (slack > scale / 10).all() and slopes.any():
-        return row._replace(problem=(
-            f"{layer}: forward is too rough to check {array}: the slopes to the left and to the "
-            "right differ everywhere.  Does it round, or compute in float16?"))
-    if (errors <= precision.bound).all():                   # NaN is wrong too
-        return row
-    allowed = slack + precision.bound * scale
-    turned = np.array([da.T[place] for place in some]) if a.shape == a.shape[::-1] else slopes * 0
-    problem = (of_nothing(ours, slopes, array) or of_factor(ours, slopes, allowed, len(a))
-               or of_transpose(turned, slopes, allowed) or of_place(row, precision.bound))
-    return row._replace(problem=f"{said} {problem}.")
+    numbers = map(float, (ours[worst], slopes[worst], errors[worst]))
+    row = Row(layer, array, some[worst], *numbers, "")
+    if not (abs(ours - slopes) <= bound + slack).all():     # NaN is wrong too
+        kinds = (of_nothing(ours, slopes, array), of_factor(ours, slopes, bound + slack, images),
+                 of_transpose(da, some, slopes, bound + slack), of_place(row, precision.bound))
+        row = row._replace(problem=f"{said} {next(filter(None, kinds))}.")
+    return row
 
 
 def choose_places(da, count):
     """Indices into da: half where it is largest, the others at random, `count` or all in all."""
-    order = abs(da).ravel().argsort()[::-1]
-    largest, rest = order[:count // 2], order[count // 2:]
-    others = np.random.default_rng(0).permutation(rest)[:count - len(largest)]
-    return [tuple(map(int, np.unravel_index(i, da.shape))) for i in [*largest, *others]]
+    some = np.arange(da.size)
+    if da.size > count:
+        half = max(1, count // 2)
+        largest = abs(da).ravel().argpartition(-half)[-half:]
+        some = np.union1d(largest, np.random.default_rng(0).choice(da.size, count - half))
+    return [tuple(map(int, np.unravel_index(i, da.shape))) for i in some]
 
 
 # ---- The ends of sentences that begin with "backward gives dx"; "" where one does not fit --------
@@ -117,26 +115,29 @@ def of_nothing(ours, slopes, array):
     if not ours.any():
         return f"= 0, but the loss has slopes up to {abs(slopes).max():.3g}"
     if not slopes.any() and array != "x":
-        return (f", but the loss stays the same when {array} changes: does forward read it from "
+        return (f"although the loss stays the same when {array} changes: does forward read it from "
                 "self.params?")
     return ""
 
 
-def of_factor(ours, slopes, allowed, count):
-    """with the wrong sign, or times a constant.  count: of images, if the first axis is theirs."""
+def of_factor(ours, slopes, allowed, images):
+    """with the wrong sign, or times a constant."""
     k = float(ours @ slopes / max(slopes @ slopes, 1e-300))
     if not (abs(ours - k * slopes) <= max(1, abs(k)) * allowed).all():
         return ""
     if abs(k + 1) < 1e-3:
         return "with the wrong sign: -1 times it fits"
     hint = ""
-    if count > 1 and min(abs(k - 1 / count), abs(k / count - 1)) < 1e-3:
-        hint = f"; x has {count} images: a mean over them belongs to the loss, not to the layer"
-    return f"{k:.6g} times too large{hint}" if k > 1 else f"{k:.6g} times as large as it is{hint}"
+    if images > 1 and min(abs(k * images - 1), abs(k / images - 1)) < 1e-3:
+        hint = f" (there are {images} images: a mean over them belongs to the loss)"
+    return f"{k:.6g} times {'too large' if k > 1 else 'what it should be'}{hint}"
 
 
-def of_transpose(turned, slopes, allowed):
-    """transposed.  turned: what d a's transpose has at the places."""
+def of_transpose(da, places, slopes, allowed):
+    """transposed, where rows and columns are as many."""
+    if da.shape != da.shape[::-1]:
+        return ""
+    turned = np.array([da.T[place] for place in places])
     return "transposed" if (abs(turned - slopes) <= allowed).all() else ""
 
 

@@ -1,9 +1,9 @@
 """AE400-10: the sparse autoencoder's cost as a whole, and that its code is frozen."""
 import numpy as np
-from gradcheck import BOUND, numeric, relative_error
 
 from nets import autoencoder, train
 from nets.backend import to_device, to_host
+from nets.gradcheck import BOUND, numeric, relative_error
 from nets.layers import Dense, Flatten, Sigmoid
 from nets.net import Net
 

@@ -124,12 +124,6 @@ def test_the_picture_has_three_tiles_for_each_of_ten_labels(lesson, tmp_path):
     assert picture.width > 10 * tile and picture.height > 3 * tile
 
 
-def test_a_slope_is_taken_at_one_place_which_is_put_back():
-    a = np.array([[1.0, 2.0], [3.0, 4.0]])
-    assert gradients.slope(lambda: (a ** 3).sum(), a, (1, 0)) == pytest.approx(27)
-    assert a.tolist() == [[1, 2], [3, 4]]
-
-
 def test_a_net_that_has_no_image_right_is_an_error(lesson):
     net = small()
     net.params[-1][0] = -20

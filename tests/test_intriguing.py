@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
 from toys import attack, images, length, on_numpy
 
 import intriguing
@@ -11,6 +10,7 @@ from intriguing import D, distortion, margin, objective, transfer
 from nets import lbfgs
 from nets.backend import to_device, to_host
 from nets.fc import fc
+from nets.gradcheck import BOUND, numeric, relative_error
 
 # ---- Section 4.1: the objective --------------------------------------------------------------
 

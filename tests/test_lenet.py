@@ -1,7 +1,6 @@
 """LeNet: its sizes, its gradient through all layers, that it learns; the search on its kinks."""
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
 from toys import attack, images, length, on_numpy
 
 import data
@@ -12,6 +11,7 @@ from intriguing import D, objective, phi
 from nets import lenet, train
 from nets.backend import to_device, to_host
 from nets.conv import Conv, MaxPool
+from nets.gradcheck import BOUND, numeric, relative_error
 from nets.layers import Dense, Flatten, ReLU
 from nets.net import Net
 

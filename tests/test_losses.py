@@ -1,9 +1,9 @@
 """Each loss against its closed forms, and its gradient against central differences."""
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
 
 from nets.backend import to_device, to_host
+from nets.gradcheck import BOUND, numeric, relative_error
 from nets.losses import sigmoid_cross_entropy, softmax_cross_entropy, sparsity
 
 

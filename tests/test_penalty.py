@@ -1,12 +1,12 @@
 """The penalty on norms: against the SVD, and its gradient by finite differences."""
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
 
 from nets import penalty
 from nets.backend import to_device, to_host
 from nets.conv import Conv, MaxPool
 from nets.fc import fc
+from nets.gradcheck import BOUND, numeric, relative_error
 from nets.layers import Dense, Flatten, ReLU
 from nets.net import Net
 

@@ -1,13 +1,13 @@
 """Pools of adversarial examples: what is in them, what leaves them, what they train."""
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
 from toys import attack, images, length
 
 from intriguing import D, distortion
 from nets import lbfgs, pools
 from nets.backend import to_device, to_host
 from nets.fc import fc
+from nets.gradcheck import BOUND, numeric, relative_error
 from nets.layers import Dense
 from nets.losses import softmax_cross_entropy
 from nets.net import Net

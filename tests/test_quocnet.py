@@ -3,11 +3,11 @@ import math
 
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
 
 from nets import quocnet, train
 from nets.backend import to_device, to_host
 from nets.features import AllStages, GridMean, features, last_stage
+from nets.gradcheck import BOUND, numeric, relative_error
 from nets.layers import Dense
 from nets.net import Net
 from nets.quocnet import BELOW, EPSILON, SIZES, Size, decoders, reconstruction, shapes

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gradcheck import BOUND, numeric, relative_error
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from nets.backend import to_device, to_host
 from nets.fc import fc
+from nets.gradcheck import BOUND, numeric, relative_error
 from nets.train import (
     DECAYS,
     SCHEDULES,

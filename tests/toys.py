@@ -1,4 +1,4 @@
-"""Small images and nets that the tests of the search share.
+"""Small images, nets and layers that the tests share.
 
 The images are 4 x 5 pixels, many of them at 0 or 1, as MNIST's are, so that the box matters.
 """
@@ -33,6 +33,14 @@ def trained(sizes, lam=1e-3):
     cost = classification(net, [lam] * (len(sizes) - 1))
     fit_adam(net.params, cost, x, t, 40, 0.05, rng, batch=50)
     return net
+
+
+def layer_case(make, shape):
+    """The layer make(rng), an input x of `shape`, a random dy of its output's, in float64."""
+    rng = np.random.default_rng(0)
+    layer = make(rng)
+    x = to_device(rng.normal(size=shape))
+    return layer, x, to_device(rng.normal(size=layer.forward(x)[0].shape))
 
 
 def attack(net, K, N=24):
