@@ -65,8 +65,7 @@ def compare(layer, array, a, da, sides, noise, precision, places, images):
     if da.size == 0:
         return Row(layer, array, (), 0.0, 0.0, 0.0, "")
     some = choose_places(da, places)
-    largest = float(abs(a).max()) or 1
-    h = precision.step * (max(largest, 1) if array == "x" else largest)     # images: from 0 to 1
+    h = precision.step * (float(abs(a).max()) or 1)
     left, right = np.array([sides(place, h) for place in some]).T
     ours, slopes = np.array([da[place] for place in some], float), (left + right) / 2
     # At a kink backward may take any slope between the left one and the right one.

@@ -24,7 +24,7 @@ def net_of(*layers, hidden=8):
 
 
 class Foreign:
-    """What D takes and no more: a linear net of its own, in `dtype`, with dx times `factor`."""
+    """What D takes and no more: a small net of its own, in `dtype`, with dx times `factor`."""
 
     def __init__(self, dtype=float, factor=1.0, noise=0.0):
         self.W = to_device(rng().normal(size=(9, 4)).astype(dtype))
@@ -114,6 +114,13 @@ def test_a_layer_without_a_target_gets_a_loss_of_its_own():
         ("Conv", "x"), ("Conv", "params[0]"), ("Conv", "params[1]")]
 
 
+def test_a_layer_in_float32_is_checked_in_float64_too():
+    layer = Dense(5, 4, rng())
+    layer.params = [p.astype("float32") for p in layer.params]
+    assert max(row.error for row in check_gradients(layer, images(2, 5))) < 1e-8
+    assert layer.params[0].dtype == "float32"
+
+
 def test_a_sure_net_has_gradients_too():
     net = net_of(Sigmoid())
     net.params[-1][...] = to_device(np.array([500.0, 0, 0, 0]))
@@ -150,6 +157,17 @@ def test_float32_inside_is_noticed_even_if_the_logits_are_float64():
             return logits.astype("float64"), cache
 
     assert check_gradients(Inside("float32"), images(2, 3, 3), 1)[0].error < 1e-2
+
+
+def test_float32_inside_is_noticed_even_if_every_number_comes_through():
+    class Rounded(Sigmoid):
+        def forward(self, x, rng=None):
+            return x.astype("float32").astype("float64"), None
+
+        def backward(self, dy, cache):
+            return dy
+
+    check_gradients(Rounded(), np.random.default_rng(0).random((4, 900)))
 
 
 # ---- What is wrong ---------------------------------------------------------------------------
@@ -304,6 +322,12 @@ def test_an_error_of_the_net_goes_through_or_becomes_the_problem():
         check_gradients(Failing(), images(2, 3, 3), 1)
     table = check_gradients(Failing(), images(2, 3, 3), 1, raises=False)
     assert table.problem == "Failing: KeyError: 'no gradient here'"
+
+
+def test_what_follows_a_layer_that_gives_infinity_is_not_blamed():
+    with np.errstate(divide="ignore"):
+        table = check_gradients(net_of(Infinite()), images(2, 9), 1, raises=False)
+    assert [row.layer for row in table if row.problem] == ["3 Infinite"] and table[-1].problem
 
 
 def test_dropout_is_checked_as_it_is_in_use():
