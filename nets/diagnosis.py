@@ -14,7 +14,7 @@ class Precision(NamedTuple):
 class Row(NamedTuple):
     """One array, at the place where what the code says differs most from the slope."""
     layer: str          # its number in the net and its class, or the class alone
-    array: str          # "x" or "params[0]"; "forward" or "backward" if these are at fault
+    array: str          # "x", "x, all at once" or "params[0]"; "" where none was compared
     place: tuple        # the index in the array
     analytic: float     # d loss / d array there, as backward or gradients returns it
     numeric: float      # the slope of the loss there, by central differences
@@ -58,7 +58,8 @@ def compare(layer, array, a, da, sides, noise, precision, places, images):
         places: how many entries are compared.
         images: how many there are.
     """
-    said = f"{layer}: backward gives dx" if array == "x" else f"{layer}: gradients gives d {array}"
+    said = f"{layer}: gradients gives d {array}" if array.startswith("params") else \
+        f"{layer}: backward gives dx"
     problem = of_shape(a, da, array) or of_nan(da)
     if problem:
         return failed(layer, array, f"{said} {problem}.")
@@ -113,7 +114,7 @@ def of_nothing(ours, slopes, array):
     """0 where there are slopes, or slopes where there are none."""
     if not ours.any():
         return f"= 0, but the loss has slopes up to {abs(slopes).max():.3g}"
-    if not slopes.any() and array != "x":
+    if not slopes.any() and array.startswith("params"):
         return (f"although the loss stays the same when {array} changes: does forward read it from "
                 "self.params?")
     return ""
@@ -121,11 +122,11 @@ def of_nothing(ours, slopes, array):
 
 def of_factor(ours, slopes, allowed, images):
     """with the wrong sign, or times a constant."""
+    if (abs(ours + slopes) <= allowed).all():
+        return "with the wrong sign: -1 times it fits"
     k = float(ours @ slopes / max(slopes @ slopes, 1e-300))
     if not (abs(ours - k * slopes) <= max(1, abs(k)) * allowed).all():
         return ""
-    if abs(k + 1) < 1e-3:
-        return "with the wrong sign: -1 times it fits"
     hint = ""
     if images > 1 and min(abs(k * images - 1), abs(k / images - 1)) < 1e-3:
         hint = f" (there are {images} images: a mean over them belongs to the loss)"

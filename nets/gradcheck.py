@@ -9,7 +9,7 @@ for any function.
 """
 import numpy as np
 
-from nets.backend import to_device, to_host
+from nets.backend import to_device, to_host, xp
 from nets.diagnosis import Precision, Table, compare, failed
 from nets.losses import softmax_cross_entropy
 from nets.net import Net
@@ -90,7 +90,8 @@ def check_gradients(net, x, target=None, *, places=PLACES, raises=True):
 
     Args:
         net: a nets.Net: each layer by itself, dx and each of its params, then dx of the whole.
-            With a target, anything that D takes: dx.  Without, a layer: dx and its params.
+            With a target, anything that D takes: dx, at some pixels and along all at once.
+            Without, a layer: dx and its params.
         x: (N, ...) images, or inputs of the layer; at most the first 4 are used.
         target: (N,) integers or one for all, the label whose loss is meant; None for a layer.
         places: how many entries of each array: half where the gradient is largest, half at random.
@@ -171,19 +172,34 @@ def _check(name, layer, x, target, places):
         yield failed(name, "", f"{name}: {problem}.")
         return
 
+    names = ["x", *(f"params[{i}]" for i in range(len(layer.params)))]
+    arrays = dict(zip(names, zip([x, *layer.params], grads, strict=True), strict=True))
+    along, t = xp.zeros_like(x), xp.zeros(1)        # x + t along: see _all_at_once
+    if target is not None and grads[0].shape == x.shape:
+        along = to_device(_all_at_once(grads[0]))
+        arrays["x, all at once"] = t, np.array([(grads[0] * to_host(along)).sum()])
+
     def forward(x=x):
-        return to_host(layer.forward(x, None)[0]).astype(float)
+        return to_host(layer.forward(x + t * along if t.any() else x, None)[0]).astype(float)
 
     precision = FLOAT32 if (forward(x * (1 + 1e-10)) == y).all() else FLOAT64
     noise = precision.rounding * np.sqrt(((y * dy) ** 2).sum())
-    for i, (a, da) in enumerate(zip([x, *layer.params], grads, strict=True)):
+    for array, (a, da) in arrays.items():
         def sides(place, h, a=a):
             """The slopes of sum(dy * y) to the left and to the right, h away."""
             up, down = _moved(forward, a, place, h), _moved(forward, a, place, -h)
             return ((y - down) * dy).sum() / h, ((up - y) * dy).sum() / h
 
-        array = f"params[{i - 1}]" if i else "x"
         yield compare(name, array, a, da, sides, noise, precision, places, len(x))
+
+
+def _all_at_once(dx):
+    """A direction in which all pixels move together, uphill, as far as dx is right.
+
+    One pixel of a large net moves the logits by less than float32 rounds; all of them do not.
+    """
+    signs = np.random.default_rng(2).choice((-1, 1), dx.shape)
+    return np.where(dx == 0, signs, np.sign(dx)) / 3
 
 
 def _forward(layer, x):

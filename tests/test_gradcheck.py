@@ -51,7 +51,7 @@ def test_each_layer_of_a_net_has_its_rows_and_the_whole_net_comes_last():
     assert [(row.layer, row.array) for row in table] == [
         ("1 Flatten", "x"), ("2 Dense", "x"), ("2 Dense", "params[0]"), ("2 Dense", "params[1]"),
         ("3 Sigmoid", "x"), ("4 Dense", "x"), ("4 Dense", "params[0]"), ("4 Dense", "params[1]"),
-        ("Net", "x")]
+        ("Net", "x"), ("Net", "x, all at once")]
     assert table.problem == "" and max(row.error for row in table) < 1e-8
     for row in table:
         assert row.analytic == pytest.approx(row.numeric, rel=1e-5) and row.analytic != 0
@@ -144,10 +144,28 @@ def test_places_says_how_many_entries_are_compared(few):
 @pytest.mark.parametrize("dtype, error", [("float64", 1e-8), ("float32", 1e-2)])
 def test_a_net_of_ones_own_is_checked_as_finely_as_it_computes(dtype, error):
     table = check_gradients(Foreign(dtype), images(2, 3, 3), [1, 3])
-    assert [(row.layer, row.array) for row in table] == [("Foreign", "x")]
-    assert table[0].error < error
+    assert [(row.layer, row.array) for row in table] == [("Foreign", "x"),
+                                                         ("Foreign", "x, all at once")]
+    assert max(row.error for row in table) < error
     wrong = check_gradients(Foreign(dtype, factor=1.1), images(2, 3, 3), 2, raises=False)
     assert "times too large" in wrong.problem or "dx wrong" in wrong.problem
+
+
+@pytest.mark.parametrize("factor, sentence", [
+    (1, ""), (-1, "Wide: backward gives dx with the wrong sign: -1 times it fits."),
+    (0, "Wide: backward gives dx = 0, but the loss has slopes up to ")])
+def test_all_pixels_at_once_tell_where_one_moves_the_logits_less_than_float32_rounds(
+        factor, sentence):
+    class Wide(Foreign):
+        def forward(self, x):
+            x = x.reshape(len(x), -1).astype("float32")
+            return 100 + x.reshape(len(x), 100, 9).mean(1, dtype="float32") @ self.W, x.shape
+
+        def backward(self, dlogits, shape):
+            return self.factor * np.tile(dlogits @ to_host(self.W).T / 100, 100)
+
+    problem = check_gradients(Wide("float32", factor), images(2, 900), 1, raises=False).problem
+    assert problem.startswith(sentence) and bool(problem) == (factor != 1)
 
 
 def test_float32_inside_is_noticed_even_if_the_logits_are_float64():
