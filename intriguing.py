@@ -5,13 +5,19 @@ Section 4.2: `distortion`, `amplified` and `transfer`.
 Symbols are the paper's: x an image with pixels in [0, 1], r the perturbation, l (`target`) the
 wanted label, f(x) = net.predict(x) the label that the net gives, c the weight of |r|^2.
 """
+import math
+import warnings
+from typing import NamedTuple
+
 import numpy as np
 
-from nets import lbfgs
-from nets.backend import to_device, to_host
-from nets.bracket import INSIDE, Bracket
-from nets.losses import softmax_cross_entropy
+from nets.backend import to_device, to_host, xp
+from nets.gradcheck import check_gradients
+from nets.losses import column, margin, softmax_cross_entropy, square
 from nets.net import chunk
+from nets.search import by_hand, scipy_lbfgsb
+from nets.search.boundary import step_onto_boundary
+from nets.search.line_search import line_search, scan
 
 # ---- Section 3: what the units of a layer mean, and random directions ------------------------
 
@@ -56,6 +62,10 @@ def top_images(phi, direction, count, seed=0):
     Section 3.  phi: (N, H).  direction: (H,), e_i or v.  Images that score the same come in an
     order drawn from `seed`, never in that of the file.  Returns (count,).
     """
+    phi, direction = np.asarray(phi, float), np.asarray(direction, float)
+    if phi.ndim != 2 or direction.shape != phi.shape[1:]:
+        raise ValueError(f"top_images: activations of shape {phi.shape} and a direction of shape "
+                         f"{direction.shape}; expected (N, H) and (H,)")
     if not 1 <= count <= len(phi):
         raise ValueError(f"top_images: {count} of {len(phi)} images")
     order = np.random.default_rng(seed).permutation(len(phi))
@@ -66,240 +76,413 @@ def top_images(phi, direction, count, seed=0):
 # ---- Section 4.1: the search for the nearest image with another label ------------------------
 
 
-def square(r):
-    """|r|^2 of each perturbation: (N, ...) -> (N,)."""
-    return (r * r).sum(tuple(range(1, r.ndim)))
+def loss_and_gradient(net, x, target, temperature=1):
+    """loss_f(x, l), d loss / dx, and the logits on the way.
 
+    Args:
+        net: with forward and backward, see `D`.
+        x: (N, ...), on the device, as all that follows.  target: (N,) integers.
+        temperature: what the logits are divided by, 1 in the paper: a number, or (N, 1).
 
-def column(c, r):
-    """c (N,) with as many axes as r (N, ...), so that each image gets its own."""
-    return c.reshape(-1, *[1] * (r.ndim - 1))
+    Returns:
+        The loss (N,) in nats, its gradient (N, ...), the logits (N, K), divided.
+    """
+    logits, caches = net.forward(x)
+    logits = logits.astype(float) / temperature     # float32's rounding stops a line search
+    loss, dlogits = softmax_cross_entropy(logits, target)
+    return loss, net.backward(dlogits / temperature, caches), logits
 
 
 def objective(net, x, target, c, r):
-    """c |r|^2 + loss_f(x + r, l), and its gradient in r.
+    """c |r|^2 + loss_f(x + r, l), its gradient in r, and the logits.
 
-    Section 4.1.  The paper prints c |r|; the square has a gradient at r = 0, where the search
-    starts, and sweeping c visits every perturbation that sweeping it with c |r| visits.
-    x, r: (N, ...).  target: (N,) integers.  c: (N,).
-    Returns values (N,) in nats, gradients (N, ...), and the logits (N, K) on the way.
+    The paper prints c |r|.  The square has a gradient at r = 0, where the search starts, and
+    sweeping c visits every perturbation that sweeping it with c |r| visits.
+
+    Args:
+        net, target: as for `loss_and_gradient`.
+        x, r: (N, ...).  c: (N,).
+
+    Returns:
+        The value (N,) in nats, its gradient (N, ...), the logits (N, K).
     """
-    logits, caches = net.forward(x + r)
-    logits = logits.astype(float)           # from float32, say: its rounding stops the line search
-    loss, dlogits = softmax_cross_entropy(logits, target)
-    dr = net.backward(dlogits, caches)      # d(x + r)/dr = 1
+    loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
     return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
 
 
-def margin(logits, target):
-    """logit_l - the largest other logit: positive where the label is l, 0 on the boundary.
+def search_one(log_c, line_search=line_search):
+    """Search for the smallest r with f(x + r) = l, for one image and one label l.
 
-    logits: (N, K).  target: (N,).  Returns the margin (N,), the largest other label (N,).
+    A generator: it tries one c after the other.  For each it asks an engine (nets/search) to
+    minimise c |r|^2 + loss_f(x + r, l), and is told what came out.  The engine runs many such
+    generators at once.
+
+    Args:
+        log_c: the first log c to try.
+        line_search: how the next c is chosen, see nets/search/line_search.py.
+
+    Yields:
+        log c, the r to start from, and a factor on the usual tolerances.  It is sent a Minimum:
+        the r where that minimisation ended, its margin, whether it has the label, and the best r
+        that was seen so far.
+
+    Returns:
+        The Best: the smallest r that has the label.  The paper says "minimum c".  But a larger c
+        gives a smaller r, so what is looked for is the largest c that still succeeds.
     """
-    n = np.arange(len(target))
-    others = logits.copy()
-    others[n, target] = -np.inf
-    other = others.argmax(1)
-    return logits[n, target] - logits[n, other], other
+    best, success = yield from try_each(line_search(log_c), tolerance=1)
+    if not success:                         # a second look
+        best, _ = yield from try_each(scan(log_c, line_search), tolerance=EXACT)
+    return best                             # of both: the engine keeps the best that it has seen
 
 
-# Tolerances of the search; those of the line search over c are in nets/bracket.py.  Gradients are
-# measured against d margin / dx at x, so that they mean the same for every net.
-GTOL = 2e-3             # of each inner minimisation: its gradient, about that share of r
-FTOL = 1e-4             # and its gains, of |margin|: at the kinks of ReLU and max pooling, where
-                        # the gradient does not fall, it would search on for hundreds of steps
-BATCH = 128             # images searched together: MNIST's solvers, 10 MB, stay in cache
-CORRECTIONS = 5         # L-BFGS's memory; some ten steps from a warm start need no more
-ROUNDS = 40             # values of c at most; five do as a rule
-BOUNDARY_STEPS = 3      # of `step_onto_boundary`
-PUSH = (1, 1 + 1e-6, 1 + 1e-4, 1 + 1e-2)    # factors on r, should rounding cost it the label
+def try_each(log_cs, tolerance):
+    """Try each c that the generator `log_cs` names: the best r, and whether any c succeeded."""
+    log_c, r, factor, success, margin_before = next(log_cs), 0, tolerance, False, math.inf
+    while True:
+        minimum = yield log_c, r, factor
+        r, factor = minimum.r, tolerance        # the next minimisation begins where this one ended
+        success |= minimum.has_label
+        if not success and abs(minimum.margin - margin_before) < STUCK * abs(minimum.margin):
+            r, factor = 0, EXACT                # unless it hardly moved: then at x again, exactly
+        margin_before = minimum.margin
+        try:
+            log_c = log_cs.send((minimum.margin, minimum.has_label))
+        except StopIteration:
+            return minimum.best, success
 
 
-def D(net, x, target, *, minimize=lbfgs.minimize, onto_boundary=False):
+# Tolerances of each minimisation; those of the line search over c are in nets/search.  Gradients
+# are measured against d margin / dx at x, so that they mean the same for every net.
+GTOL = 2e-3             # of its gradient: about that share of r
+FTOL = 1e-4             # of its gains, of |margin|: at the kinks of ReLU and max pooling, where the
+                        # gradient does not fall, it would search on for hundreds of steps
+STUCK = 0.1             # a margin that changes by a smaller share, while no c succeeds
+EXACT = 1e-2            # factor on both where nothing is found: 1e-1 misses a label of 9,000 linear
+                        # searches that c reaches, 1e-3 takes twice the evaluations
+WIDTH = 128             # searches that go on together: MNIST's solvers, 10 MB, stay in cache
+BLOCK = 2 ** 24         # pixels of searches taken up at a time: bounds the memory
+TRAINED, TYPICAL = (0.1, 500), 20       # the spread of logits of trained nets: see _temperature
+ULPS = (0, *2 ** np.arange(16))         # float32's steps that r may grow by: see _verify
+ENGINES = {"scipy": scipy_lbfgsb.solve, "by-hand": by_hand.solve}
+
+
+class Details(NamedTuple):
+    """What is known of each image found: arrays (N,)."""
+    label: np.ndarray           # -1 where none was found
+    c: np.ndarray               # for the logits as `_temperature` divides them; NaN where none was
+                                # found, infinite where x has the label itself
+    evaluations: np.ndarray     # how often the net was asked for the loss and its gradient
+    distortion: np.ndarray      # NaN where none was found
+
+
+def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search=line_search,
+      onto_boundary=False, among=10, tick=None, details=False):
     """x + r: for each image the nearest one found that the net labels l.
 
-    Section 4.1: minimise c |r|^2 + loss_f(x + r, l) over r with x + r in [0, 1], for the c that
-    gives the smallest r with f(x + r) = l.  The paper says "minimum c"; with c on |r|^2 that is
-    the largest c that still succeeds.  D(x, f(x)) = x (printed as f(x)).
-    net: anything with forward(x), backward(dlogits, caches) and predict(x), as nets.Net has
-    them; the first two work on arrays of the device, predict on NumPy's.  It is given float64,
-    and may compute in less, as nets.Net does if its parameters are float32.
-    x: (N, ...) pixels in [0, 1].  target: (N,) integers, or one for all.
-    minimize: how the rows are minimised, `lbfgs.minimize` or another with its arguments.
-    onto_boundary: a last step beyond the paper, see `step_onto_boundary`.
-    Returns (N, ...) float32 in [0, 1].  Each was checked to have the label l when the net is given
-    exactly these values; where none was found, all its pixels are NaN.
-    Raises ValueError for pixels outside [0, 1], labels that the net has not, a net that gives NaN.
+    Section 4.1: minimise c |r|^2 + loss_f(x + r, l) over r with x + r in the box, for the c that
+    gives the smallest r with f(x + r) = l.  D(x, f(x)) = x (printed as f(x)).
+
+    Args:
+        net: anything with forward(x), backward(dlogits, caches) and predict(x), as nets.Net has
+            them.  The first two work on arrays of the device, predict on NumPy's.  They are given
+            float64, and may compute in less, as nets.Net does if its parameters are float32.
+        x: (N, ...) images within the box; taken as float32.
+        target: (N,) integers, or one for all.  None: the nearest image with another label than
+            f(x), among the `among` likeliest others.
+        box: two numbers, or arrays that broadcast to x: the least and the largest value of each
+            pixel of x + r, taken as float32.  Equal ones hold a pixel fast.
+        solver: "scipy", "by-hand", or an engine of one's own, called as
+            nets.search.scipy_lbfgsb.solve is.  "auto": by-hand on a GPU, scipy elsewhere.
+        dtype: "float32" or "float64", for a search in that precision: net.astype(dtype) is
+            searched.  The net's own by default.
+        line_search: how c is chosen, see `search_one`.
+        onto_boundary: a last step beyond the paper, see nets/search/boundary.py.
+        tick: tick(n) is called when n more images are done.
+        details: whether Details are returned too.
+
+    Returns:
+        (N, ...) float32 in the box, or this and Details.  Each image was checked to have the label
+        when the net, as it was given, is asked for exactly these values.  Where none was found
+        (which does not say that there is none), all its pixels are NaN.
+
+    Raises:
+        ValueError: before the first search, for x outside its box, labels that the net has not,
+            a net that gives NaN for an image, shapes that do not fit.
     """
-    x, target = _checked(x, target)
-    found, n = np.empty(x.shape, np.float32), chunk(x, BATCH)
-    for i in range(0, len(x), n):
-        xs, targets = x[i:i + n], target[i:i + n]
-        unit, steepest, log_c = _start(net, xs, targets)
-        r = _search(net, xs, targets, unit, GTOL * steepest, log_c, minimize)
-        if onto_boundary:
-            r = step_onto_boundary(net, xs, targets, unit, r)
-        found[i:i + n] = _verified(net, xs, targets, r)
-    return found
+    x, lower, upper = _check_images(x, box)
+    engine, searched = _engine(solver), _cast(net, dtype)
+    starts, each = _look_at(net, searched, x, target, among)        # each: searches an image
+    found, block = np.empty_like(x), max(1, BLOCK // (each * max(1, x[0].size if len(x) else 1)))
+    more = Details(np.empty(len(x), int), np.empty(len(x)), np.empty(len(x), int), np.empty(len(x)))
+    for i in range(0, len(x), block):
+        start = Start(*(a[i * each:(i + block) * each] for a in starts))
+        r, c, evaluations = _search(searched, x, lower, upper, start, engine, line_search,
+                                    onto_boundary, _count_images(tick, each))
+        images = _verify(net, x, lower, upper, start, r)
+        size = distortion(x[start.image], images)
+        nearest = np.nan_to_num(size, nan=np.inf).reshape(-1, each).argmin(1)
+        nearest += each * np.arange(len(nearest))
+        lost, rows = np.isnan(size), slice(i, i + block)
+        found[rows], more.distortion[rows] = images[nearest], size[nearest]
+        more.label[rows] = np.where(lost, -1, start.target)[nearest]
+        more.c[rows] = np.where(lost, np.nan, c)[nearest]
+        more.evaluations[rows] = evaluations.reshape(-1, each).sum(1)
+    if len(x) and np.isnan(more.distortion).all():
+        _warn_of_wrong_gradients(net, x, starts.target)
+    return (found, more) if details else found
 
 
-def _search(net, x, target, unit, gtol, log_c, minimize):
-    """The smallest r found, NaN where none was: (N, ...)."""
-    rows = np.flatnonzero(net.predict(x) != target)     # those still searching
-    bracket = Bracket(log_c)
-    nearest = Nearest(x, rows)
-    r, scale = np.zeros_like(nearest.r), np.ones((len(x), 1))
-
-    # The solver's first step takes every curvature for 1.  In z = s r, s = sqrt(2 c), that of
-    # c |r|^2 = |z|^2 / 2 is 1, whatever c is; in r, small c would make its first steps too short.
-    def fun(z, i):                                      # the solver wants rows[i] at z
-        i = rows[i]
-        r_i = z / scale[i]
-        value, dr, logits = objective(net, to_device(x[i]), to_device(target[i]),
-                                      to_device(np.exp(bracket.log_c[i])),
-                                      to_device(r_i.reshape(x[i].shape)))
-        nearest.note(i, r_i, margin(to_host(logits), target[i])[0] > INSIDE * unit[i])
-        return to_host(value), to_host(dr).reshape(z.shape) / scale[i]
-
-    for _ in range(ROUNDS):
-        if len(rows) == 0:
-            break
-        scale[rows, 0] = np.sqrt(2 * np.exp(bracket.log_c[rows]))
-        s, box = scale[rows], x[rows].reshape(len(rows), -1)
-        ftol = FTOL * np.minimum(unit[rows], 4)         # the solver means gains of ftol * value,
-        start = r[rows]
-        r[rows] = minimize(fun, s * start, -s * box, s * (1 - box), corrections=CORRECTIONS,
-                           ftol=ftol, gtol=gtol[rows] / s[:, 0]).z / s  # some |margin| / 4
-        logits = net.forward(to_device(x[rows] + r[rows].reshape(x[rows].shape)))[0]
-        bracket.narrow(rows, margin(to_host(logits), target[rows])[0] / unit[rows])
-        # In a minimum of the loss without the label no c helps: the next search is from 0 again.
-        stuck = np.isinf(bracket.yes[rows]) & np.isclose(r[rows], start, rtol=1e-3).all(1)
-        r[rows[stuck]] = 0
-        rows = rows[~bracket.done[rows]]
-    return nearest.r.reshape(x.shape)
+class Start(NamedTuple):
+    """What S searches begin with: arrays (S,)."""
+    image: np.ndarray           # the image that is searched from
+    target: np.ndarray          # the wanted label
+    has_label: np.ndarray       # whether the image has it already
+    temperature: np.ndarray     # what the logits are divided by; what follows is of the divided
+    noise: np.ndarray           # a margin that may be nothing but rounding
+    margin_unit: np.ndarray     # |margin(x)|, or what float32's steps change of it, if that is more
+    slope: np.ndarray           # the largest |d margin / d pixel|
+    log_c: np.ndarray           # the first log c
 
 
-class Nearest:
-    """The smallest r seen so far that has the label: also those that the solver passes by."""
+def _look_at(net, searched, x, target, among):
+    """The Start of every search, image after image, and how many searches an image has.
 
-    def __init__(self, x, rows):
-        """x: (N, ...).  rows: which of them have not the label at r = 0."""
-        self.r = np.zeros((len(x), x[0].size))
-        self.r[rows] = np.nan
-        self.square = np.zeros(len(x))
-        self.square[rows] = np.inf
-
-    def note(self, rows, r, inside):
-        """r (n, D) of `rows`, of which `inside` (n,) have the label."""
-        square_r = square(r)
-        better = inside & (square_r < self.square[rows])
-        self.r[rows[better]] = r[better]
-        self.square[rows[better]] = square_r[better]
-
-
-def _checked(x, target):
-    """The arguments of D as float64 (N, ...) and integers (N,) on the host, or ValueError."""
-    x = np.asarray(to_host(x), float)
-    target = to_host(target)
-    if target.shape not in ((), (len(x),)):
-        raise ValueError(f"D: targets of shape {target.shape} for {len(x)} images")
-    target = np.broadcast_to(target, len(x))
-    if not ((x >= 0) & (x <= 1)).all():     # NaN fails this too
-        raise ValueError(f"D: pixels from {x.min()} to {x.max()}; expected all within [0, 1]")
-    return x, target
-
-
-def _start(net, x, target):
-    """|margin(x)|, its largest |d margin / d pixel|, and a first log c: (N,) each.
-
+    All images and targets are looked at: what does not fit is refused before the first search.
     The first c is right for two classes and a linear net: there the boundary lies where
     |r| = |margin| / |g|, g = d margin / dx, and 2 c r = g / 2, so c = |g|^2 / (4 |margin|).
     """
-    logits, caches = net.forward(to_device(x))
-    logits_host = to_host(logits)
-    K = logits_host.shape[1]
-    if not np.isfinite(logits_host).all():
-        raise ValueError("D: the net's logits hold NaN or infinity; are its weights finite?")
-    if target.dtype.kind not in "iu" or target.min() < 0 or target.max() >= K:
-        raise ValueError(f"D: targets from {target.min()} to {target.max()}; the net has labels "
-                         f"0 to {K - 1}")
-    m, other = margin(logits_host, target)
-    n = np.arange(len(x))
-    dlogits = np.zeros_like(logits_host)
-    dlogits[n, target] = 1
-    dlogits[n, other] -= 1
-    g = to_host(net.backward(to_device(dlogits), caches))
-    unit = np.maximum(abs(m), 1e-9)
-    log_c = np.log(np.clip(square(g) / (4 * unit), 1e-6, 1e6))
-    return unit, abs(g).reshape(len(g), -1).max(1), log_c
+    if len(x) == 0:
+        return Start(*np.zeros((8, 0), int)), 1
+    logits = np.concatenate([_logits(net, x[rows], rows.start) for rows in _parts(x, len(x))])
+    if logits.min() >= 0 and np.allclose(logits.sum(1), 1, atol=1e-4):
+        warnings.warn("D: the net's outputs look like probabilities.  Logits are wanted, before "
+                      "the softmax: of probabilities D searches for other images", stacklevel=3)
+    label = net.predict(x.astype(float))
+    targets = _check_targets(target, logits, label, among)          # (N, L)
+    image, target = np.repeat(np.arange(len(x)), targets.shape[1]), targets.ravel()
+    m, other = map(to_host, margin(to_device(logits[image]), to_device(target)))
+    slopes = [_margin_slopes(searched, x, image[rows], target[rows], other[rows])
+              for rows in _parts(x, len(image))]
+    square_g, sum_g, largest_g = np.concatenate(slopes, 1)
+    T = _temperature(np.maximum(np.ptp(logits, 1)[image], np.sqrt(square_g)))
+    unit = np.maximum(abs(m), np.spacing(_largest(x))[image] * sum_g).clip(1e-300)
+    log_c = np.log(np.where(square_g > 0, square_g, 1) / (4 * unit * T))
+    return Start(image, target, label[image] == target, T, _rounding(net, x, logits)[image] / T,
+                 unit / T, largest_g / T, log_c), targets.shape[1]
 
 
-def _verified(net, x, target, r):
-    """x + r as float32 in [0, 1] where it has the label, NaN elsewhere: (N, ...)."""
-    found = np.full(x.shape, np.nan, np.float32)
-    for push in PUSH:
-        rows = np.flatnonzero(np.isnan(found.reshape(len(x), -1)[:, 0]) & ~np.isnan(square(r)))
-        if len(rows) == 0:
-            break
-        pushed = np.clip(x[rows] + push * r[rows], 0, 1).astype(np.float32)
-        right = net.predict(pushed.astype(float)) == target[rows]
-        found[rows[right]] = pushed[right]
+def _rounding(net, x, logits):
+    """How much of a margin may be rounding, (N,): a float32 net's logits change with the batch.
+
+    Measured on eight images that are asked for alone, and taken four times.  0 for float64, where
+    only labels that always tie come so near.
+    """
+    size = abs(logits).max(1)
+    alone = np.concatenate([_logits(net, x[i:i + 1], i) for i in range(min(8, len(x)))])
+    changes = (abs(alone - logits[:8]).max(1) / size[:8].clip(1e-300)).max()
+    if net.forward(to_device(x[:1].astype(float)))[0].dtype == np.float32:
+        changes = max(changes, np.finfo(np.float32).eps)
+    return 4 * changes * size if changes > 1e-12 else 0 * size
+
+
+def _temperature(spread):
+    """What to divide the logits by in the search, by their spread (S,): 1 for nets as trained.
+
+    A factor on the logits moves no boundary, but it moves the minimisers: where it is small, the
+    cross-entropy pushes all third labels alike, and where it is large, it has kinks.  So logits
+    far from those of trained nets are brought to a spread that these have.
+    """
+    low, high = TRAINED
+    aim = np.where(spread < low, TYPICAL, spread.clip(None, high))
+    return np.where(spread > 0, spread / aim, 1)
+
+
+def _margin_slopes(net, x, image, target, other):
+    """Of g = d margin / dx of some images: |g|^2, sum |g| and max |g|, (3, n)."""
+    logits, caches = net.forward(to_device(x[image].astype(float)))
+    onehot = np.eye(logits.shape[1])
+    g = to_host(net.backward(to_device(onehot[target] - onehot[other]), caches))
+    g = abs(g.reshape(len(g), -1).astype(float))
+    if not np.isfinite(g).all():
+        row = image[np.flatnonzero(~np.isfinite(g).all(1))[0]]
+        raise ValueError(f"D: the net's gradient at image {row} holds NaN or infinity, and its "
+                         "logits do not; is its backward right?")
+    return np.array([(g * g).sum(1), g.sum(1), g.max(1)])
+
+
+def _search(net, x, lower, upper, start, engine, line_search, onto_boundary, tick):
+    """r (S, ...) of each search, NaN where none was found, its c and its evaluations (S,)."""
+    r = np.zeros((len(start.image), *x.shape[1:]))
+    c, evaluations = np.full(len(r), np.inf), np.zeros(len(r), int)
+    todo = np.flatnonzero(~start.has_label)
+    tick(len(r) - len(todo))
+    if len(todo) == 0:
+        return r, c, evaluations
+    image, target, _, T, noise, margin_at_x, slope, log_c = (a[todo] for a in start)
+    xs = x[image].astype(float)
+    box = [end[image] - xs for end in (lower, upper)]               # of r
+    fixed = [to_device(a) for a in (xs, target, T[:, None], noise, margin_at_x)]
+
+    def evaluate(r, rows):
+        evaluations[todo[rows]] += 1
+        x_of, wanted, T_of, noise_of, unit = (a[to_device(rows)] for a in fixed)
+        loss, dr, logits = loss_and_gradient(net, x_of + r.reshape(x_of.shape), wanted, T_of)
+        m, has_label = _judge(logits, wanted, noise_of)
+        return loss, dr.reshape(r.shape), m / unit, has_label
+
+    best = engine([search_one(start_c, line_search) for start_c in log_c.tolist()], evaluate,
+                  *(end.reshape(len(todo), -1) for end in box),
+                  FTOL * margin_at_x.clip(None, 4), GTOL * slope, chunk(x, WIDTH), tick)
+    nearest = np.reshape([one.r for one in best], xs.shape)
+    has_label = np.array([one.has_label for one in best])
+    c[todo] = np.exp([one.log_c for one in best])
+    for rows in _parts(x, len(todo)) if onto_boundary else ():
+        nearest[rows], has_label[rows] = step_onto_boundary(net, *(
+            a[rows] for a in (xs, target, nearest, has_label, *box, margin_at_x * T)))
+    r[todo] = np.where(column(has_label, xs), nearest, np.nan)
+    return r, c, evaluations
+
+
+def _verify(net, x, lower, upper, start, r):
+    """x + r as float32 in the box where the net labels it l, NaN elsewhere: (S, ...).
+
+    Rounding to float32 can cost the label.  So r is made longer, by steps of float32 that double.
+    """
+    found = np.full(r.shape, np.nan, np.float32)
+    found[start.has_label] = x[start.image[start.has_label]]
+    todo = np.flatnonzero(~start.has_label & ~np.isnan(square(r)))
+    ulp = np.spacing(np.float32(_largest(x[start.image] + r))) / 2 / _largest(r).clip(1e-300)
+    for ulps in ULPS:
+        for part in _parts(x, len(todo)):
+            rows = todo[part]
+            image, target = start.image[rows], start.target[rows]
+            x_r = x[image] + column(1 + ulps * ulp[rows], r) * r[rows]
+            x_r = np.clip(x_r, lower[image], upper[image]).astype(np.float32)
+            noise = start.noise[rows] * start.temperature[rows]
+            logits, _ = net.forward(to_device(x_r.astype(float)))
+            _, has_label = _judge(logits, *map(to_device, (target, noise)))
+            has_label = to_host(has_label) & (net.predict(x_r.astype(float)) == target)
+            found[rows[has_label]] = x_r[has_label]
+        todo = todo[np.isnan(square(found[todo]))]
     return found
 
 
-def step_onto_boundary(net, x, target, unit, r):
-    """A shorter r with the label l, by solving the linearised problem exactly: beyond the paper.
-
-    The cross-entropy in the paper's objective pushes every third label away too, so its r is a
-    little long, even for a linear net (slip 4 in the README).  Here the margins to each label j,
-    m_j + G_j (r' - r) with G_j = d(logit_l - logit_j)/dx, are held at 0 or above and |r'|^2 is
-    minimised in the box.  Given multipliers lam_j >= 0 its minimiser is
-    r' = clip(sum_j lam_j G_j / 2), so only the K multipliers are searched for, by L-BFGS-B on
-    the dual.  For a linear net r' is the answer; for another, the nearest point with the label
-    on the way from r to r' is taken, and the step is made again from there.
-    x, r: (N, ...).  target: (N,).  unit: |margin(x)| (N,).  Returns r (N, ...), NaN where it was.
-    """
-    r = r.copy()
-    for _ in range(BOUNDARY_STEPS):
-        rows = np.flatnonzero(square(r) > 0)        # found, and not D(x, f(x))
-        if len(rows) == 0:
-            break
-        inside = INSIDE * unit[rows]
-        aim = _linearised(net, x[rows], target[rows], r[rows], 2 * inside).reshape(r[rows].shape)
-        for share in (1, 0.5, 0.25, 0.125):
-            step = r[rows] + share * (aim - r[rows])
-            logits = to_host(net.forward(to_device(x[rows] + step))[0])
-            better = (margin(logits, target[rows])[0] > inside) & (square(step) < square(r[rows]))
-            r[rows[better]] = step[better]
-    return r
+def _judge(logits, target, noise):
+    """The margins (n,), and whether the label is l (n,), by more than rounding."""
+    m, _ = margin(logits, target)
+    return m, (logits.argmax(1) == target) & (m >= noise)
 
 
-def _linearised(net, x, target, r, inside):
-    """The least r' (n, D) in the box with all margins of the net linearised at x + r `inside`."""
-    n = np.arange(len(x))
-    logits, caches = net.forward(to_device(x + r))
-    K = logits.shape[1]
-    rows = [to_host(net.backward(to_device(np.eye(K)[[k] * len(x)]), caches)).reshape(len(x), -1)
-            for k in range(K)]
-    J = np.stack(rows, 1)                                           # (n, K, D): d logit_k / dx
-    G = J[n, target][:, None] - J                                   # (n, K, D)
-    logits = to_host(logits)
-    m = logits[n, target][:, None] - logits                         # (n, K)
-    x, r = x.reshape(len(x), -1), r.reshape(len(x), -1)
-    offset = m - inside[:, None] - (G @ r[:, :, None])[..., 0]      # m_j - G_j r, less `inside`
+def _logits(net, x, first=0):
+    """The logits (n, K) float64 of images x (n, ...) on the host; errors count from `first`."""
+    logits = to_host(net.forward(to_device(x.astype(float)))[0]).astype(float)
+    if not np.isfinite(logits).all():
+        row = first + np.flatnonzero(~np.isfinite(logits).all(1))[0]
+        raise ValueError(f"D: the net's logits of image {row} hold NaN or infinity; are its "
+                         "weights finite?")
+    return logits
 
-    def primal(lam, i):
-        return np.clip((lam[:, None] @ G[i])[:, 0] / 2, -x[i], 1 - x[i])        # r' (n, D)
 
-    def dual(lam, i):
-        r = primal(lam, i)
-        slack = offset[i] + (G[i] @ r[:, :, None])[..., 0]          # of the constraints, (n, K)
-        return (lam * slack).sum(1) - square(r), slack
+def _largest(x):
+    """The largest |pixel| of each image: (N, ...) -> (N,)."""
+    return abs(x).reshape(len(x), -1).max(1)
 
-    upper = np.full_like(m, np.inf)
-    upper[n, target] = 0                                            # l itself is no constraint
-    lam = lbfgs.minimize(dual, np.zeros_like(m), np.zeros_like(m), upper, ftol=1e-12, gtol=1e-9).z
-    return primal(lam, n)
+
+def _parts(x, n):
+    """Slices of n searches from images x (N, ...), as many as are evaluated together."""
+    size = chunk(x, WIDTH)
+    return [slice(i, i + size) for i in range(0, n, size)]
+
+
+def _count_images(tick, each):
+    """A function that is told of searches done, and calls tick with images, `each` searches one."""
+    searches = 0
+
+    def tick_searches(n):
+        nonlocal searches
+        before, searches = searches // each, searches + n
+        if tick and searches // each > before:
+            tick(searches // each - before)
+    return tick_searches
+
+
+def _warn_of_wrong_gradients(net, x, target):
+    """A warning, if d loss / d x at the first image is not the slope of the loss."""
+    for row in check_gradients(net, x[:1], target[:1], places=4, raises=False):
+        if row.problem and not row.array.startswith("params"):
+            warnings.warn(f"D: nothing was found, and {row.problem}", stacklevel=3)
+            return
+
+
+# ---- What D refuses --------------------------------------------------------------------------
+
+
+def _check_images(x, box):
+    """x and its box as float32 arrays (N, ...) on the host, or ValueError."""
+    x = np.asarray(to_host(x), np.float32)
+    if x.ndim < 2:
+        raise ValueError(f"D: x of shape {x.shape}; expected images (N, ...), an image a row")
+    if not hasattr(box, "__len__") or len(box) != 2:
+        raise ValueError(f"D: box {box}; expected the least values and the largest")
+    ends = [np.asarray(to_host(end), np.float32) for end in box]
+    try:
+        lower, upper = (np.broadcast_to(end, x.shape) for end in ends)
+    except ValueError:
+        raise ValueError(f"D: a box of shapes {ends[0].shape} and {ends[1].shape} for images of "
+                         f"shape {x.shape}; expected numbers, or arrays that broadcast to them"
+                         ) from None
+    if (lower > upper).any():
+        raise ValueError("D: a box whose least values lie above its largest")
+    inside = (lower <= x) & (x <= upper)            # NaN fails this too
+    if not inside.all():
+        row = int(np.flatnonzero(~inside.reshape(len(x), -1).all(1))[0])
+        raise ValueError(f"D: image {row} has pixels from {x[row].min()} to {x[row].max()}; "
+                         f"expected all within the box, {lower[row].min()} to {upper[row].max()}")
+    return x, lower, upper
+
+
+def _check_targets(target, logits, label, among):
+    """The wanted labels (N, L) of each image, or ValueError.  logits: (N, K).  label: f(x) (N,)."""
+    N, K = logits.shape
+    if target is None:
+        others = logits.copy()
+        others[np.arange(N), label] = -np.inf
+        if K < 2 or among < 1:
+            raise ValueError(f"D: among {among} of {K} labels; expected one other at least")
+        return np.argsort(-others, 1, kind="stable")[:, :min(among, K - 1)]
+    target = np.asarray(to_host(target))
+    if target.dtype.kind not in "iu":
+        raise ValueError(f"D: targets of type {target.dtype}; integers are wanted, or None")
+    if target.shape not in ((), (N,)):
+        raise ValueError(f"D: targets of shape {target.shape} for {N} images; expected one for "
+                         f"all, or shape ({N},)")
+    target = np.broadcast_to(target, N)
+    if (wrong := np.flatnonzero((target < 0) | (target >= K))).size:
+        raise ValueError(f"D: target {target[wrong[0]]} of image {wrong[0]}; the net has labels "
+                         f"0 to {K - 1}")
+    return target[:, None].astype(int)
+
+
+def _cast(net, dtype):
+    """The net in the precision of the search, or ValueError."""
+    if dtype is None:
+        return net
+    if np.dtype(dtype).kind != "f" or not hasattr(net, "astype"):
+        raise ValueError(f"D: dtype {dtype} for a {type(net).__name__}; expected float32 or "
+                         "float64, and a net with astype(dtype), as nets.Net has it")
+    return net.astype(dtype)
+
+
+def _engine(solver):
+    """The engine that `solver` names, or ValueError."""
+    if callable(solver):
+        return solver
+    if solver not in ("auto", *ENGINES):
+        raise ValueError(f"D: no solver is called {solver!r}; choose auto, {', '.join(ENGINES)}, "
+                         "or give an engine")
+    faster = "scipy" if xp is np else "by-hand"
+    return ENGINES[faster if solver == "auto" else solver]
 
 
 # ---- Section 4.2: how far, and whose ---------------------------------------------------------
@@ -310,6 +493,9 @@ def distortion(x, x_prime):
 
     Section 4.2.  Root mean square in units of the pixel range [0, 1].
     """
+    if x.shape != x_prime.shape:
+        raise ValueError(f"distortion: x of shape {x.shape} and x' of shape {x_prime.shape}; "
+                         "expected the same")
     return np.sqrt(square(x_prime.astype(float) - x) / np.prod(x.shape[1:]))
 
 
@@ -334,6 +520,9 @@ def transfer(nets, images, t):
     """
     errors = np.full((len(images), len(nets)), np.nan)
     for i, x in enumerate(images):
+        if t.shape != (len(x),):
+            raise ValueError(f"transfer: labels of shape {t.shape} for images {i} of shape "
+                             f"{x.shape}; expected ({len(x)},)")
         found = ~np.isnan(square(x))
         if found.any():
             x = x[found].astype(float)

@@ -1,7 +1,9 @@
 """D(x, l) for a picture of one's own: the nearest image that the net labels as one wishes.
 
     python -m experiments.attack --image digit.png --target 3
-    python -m experiments.attack --image digit.png --target 3 --net "FC10(1e-4)"
+    python -m experiments.attack --image digit.png --net "FC10(1e-4)"
+
+Without --target: the nearest image that the net labels otherwise.
 
 A picture of 28 x 28 pixels is taken as it is, any other made as MNIST's were (`like_mnist`), so
 a digit written in a paint program will do, or a photograph of one on plain paper.  Written:
@@ -25,18 +27,20 @@ PEN = 2.5                                   # pixels of 28 that a pen is made to
 SCALE = 9                                   # of the pictures
 
 
-def main(image: str, target: int, net="FC100-100-10", data="auto", seed=0, train="adam",
+def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, train="adam",
          workers=0, out="runs", quiet=False):
     flags, started = dict(locals()), common.start(out)
-    if not 0 <= target <= 9:
-        raise ValueError(f"--target {target}: choose a label from 0 to 9")
+    if str(target) not in ("nearest", *"0123456789"):
+        raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
     x, how = read(image)
     data = common.load(data, quiet)[0]
     f = made.trained([net], data, seed, train, workers, quiet)[net]
-    found = D(f, x, np.array([target]))
+    found, details = D(f, x, None if target == "nearest" else int(target), details=True)
     if np.isnan(found).any():
-        raise RuntimeError(f"found no image near {image} that {net} labels {target}; nothing is "
-                           "written.  Another --target or --net may do")
+        other = f"labels {target}" if target != "nearest" else "labels otherwise"
+        raise RuntimeError(f"found no image near {image} that {net} {other}; nothing is written.  "
+                           "Another --target or --net may do")
+    target = int(details.label[0])
     folder = common.folder(out, data)
     png = folder / "attack-adversarial.png"
     pictures.save(Image.fromarray(pictures.eight_bits(found[0, 0])), png)

@@ -5,18 +5,15 @@
     python -m experiments.benchmark --which alexnet --weights runs/alexnet.npz --photographs cifar10
     python -m experiments.benchmark --which quocnet
 
-(a) D as it is: a batch of images in lockstep.  (b) the same search with SciPy's public
+(a) D as it is: many searches at once.  (b) the same search with SciPy's public
 `scipy.optimize.minimize`, image by image.  (c) D with its last step onto the boundary, which is
-beyond the paper.  (d) the reference for the quality, on the first 64 images: image by image by
-`scipy.optimize.minimize`, each c from r = 0 with tight tolerances, c halved down to 0.1 %; not
-for LeNet, where tight tolerances take minutes an image at the kinks of ReLU and max pooling.
-(a) to (c) are searched on the first 256 images, LeNet's on the first 64; with --weights, AlexNet's
-(a) and (b) on ten photographs.
-Per image: milliseconds (the fastest of three runs, but (d)'s is one, as AlexNet's are), evaluations
-of the objective; and the mean distortion, on (d)'s images for the comparison with it.  Training
-images that the net has right, of the first `count` drawn, targets (label + 1) mod 10.  What
-searches cost; with --weights, those of all of ImageNet by AlexNet.  Then where the time of (a)
-goes; its time and memory by the number of images in lockstep, up to 1,024 (LeNet: 256), and its
+beyond the paper and comes nearest.  All are searched on the first 256 images, LeNet's on the first
+64; with --weights, AlexNet's (a) and (b) on ten photographs.
+Per image: milliseconds (the fastest of three runs, of AlexNet one), evaluations of the objective
+and its gradient; and the mean distortion.  Training images that the net has right, of the first
+`count` drawn, targets (label + 1) mod 10.  What searches cost; with --weights, those of all of
+ImageNet by AlexNet.  Then where the time of (a)
+goes; its time and memory by the number of searches together, up to 1,024 (LeNet: 256), and its
 speed by that of processes; epochs of training; convolutions.  All but the processes on one thread.
 Machines differ and are shared: compare ratios, and read the times beside the rate that the same
 thread reaches in a 2,048 x 2,048 float32 matrix product.
@@ -79,7 +76,7 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
     for i, of in enumerate(("search", "time", "batches")):
         numbers[of] = {name: found[name][i] for name in jobs}
     for name in shown:
-        numbers["search"][name] = {how: row for how, (row, _) in found[name].items()}
+        numbers["search"][name] = found[name]
     net, images, target, _ = jobs["FC100-100-10"]
     numbers["workers"] = benchmark_search.over_workers(net, images, target, processes(), quiet)
     pictures.save(chart(numbers["batches"]), common.folder(out, data) / "benchmark.png")
@@ -132,10 +129,10 @@ def processes():
 
 
 def chart(batches):
-    """The picture of milliseconds an image by the number of images in lockstep."""
+    """The picture of milliseconds an image by the number of searches together."""
     return pictures.logarithmic({name: {n: row["ms"] for n, row in rows.items()}
                                  for name, rows in batches.items()},
-                                "D: milliseconds an image, by the number of images in lockstep")
+                                "D: milliseconds an image, by searches that go on together")
 
 
 def report(numbers, shown):
@@ -149,7 +146,7 @@ def report(numbers, shown):
 {searches}
 
 ms and evaluations are per image.  Images that a net has right: {benchmark_search.SEARCHED} at \
-most; for (d), which "above (d)" compares with, and for LeNet, {benchmark_search.COMPARED} at most.\
+most, for LeNet {benchmark_search.FEW}.\
 {photographs}
 
 What (a) costs, on such a {unit}:

@@ -7,12 +7,13 @@ from experiments import common
 from experiments.figure5 import recognised
 from experiments.processes import tick
 from experiments.timing import fastest, peak
-from intriguing import BATCH, CORRECTIONS, D, distortion, objective
-from nets import alexnet, lbfgs
+from intriguing import WIDTH, D, distortion, objective
+from nets import alexnet
 from nets.backend import to_device
 from nets.conv import Conv
 from nets.layers import Dense
 from nets.net import chunk
+from nets.search.scipy_lbfgsb import CORRECTIONS, minimize
 
 BATCHES = (1, 16, 32)
 COMPARED = 10                               # photographs searched in float32 and in float64
@@ -42,7 +43,7 @@ def one_evaluation(size=227, width=1):
     and GFLOP, its 10^9 operations.  solver: milliseconds of L-BFGS-B with as many unknowns, on a
     bowl whose curvatures are 1 to 100.
     """
-    net, args = random(size, width, chunk(np.empty((1, 3, size, size)), BATCH))
+    net, args = random(size, width, chunk(np.empty((1, 3, size, size)), WIDTH))
     found = {"net": fastest(objective, net, *args) / len(args[0]),
              "GFLOP": sum(of_products([net], args[0][:1])) / 1e9}
     curvature = np.linspace(1, 100, 3 * size ** 2)[None]
@@ -56,7 +57,7 @@ def one_evaluation(size=227, width=1):
 
     begin = time.perf_counter()
     box = np.ones_like(curvature)
-    result = lbfgs.minimize(bowl, 0.5 * box, -box, box, corrections=CORRECTIONS)
+    result = minimize(bowl, 0.5 * box, -box, box, corrections=CORRECTIONS)
     total = time.perf_counter() - begin
     tick()
     return found | {"solver": 1000 * (total - sum(spent)) / int(result.evaluations[0])}

@@ -23,7 +23,8 @@ FLAGS = {                                   # they mean the same in every script
     "count": "how many images are attacked",
     "seed": "of everything random: nets' starts, samples, halves, targets, noise, directions",
     "image": "the picture of a digit, in any format that Pillow reads",
-    "target": "the wanted label: a digit, or the name of a class, ostrich or else bird if none is",
+    "target": "the wanted label: a digit, or nearest, any other one; or the name of a class, "
+              "ostrich or else bird if none is",
     "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
            "or on P2 (trained on that half); of lipschitz_training, FC100-100-10 or LeNet",
     "seeds": "how many seeds, from --seed on",

@@ -208,7 +208,7 @@ def drawn(net, x, label, found, who):
                                   caches))
     r = np.nan_to_num(found - x)
     steepest, largest = (abs(a).max() or 1 for a in (falls, r))
-    size = distortion(x, found)
+    size = distortion(np.repeat(x, len(found), 0), found)
     parts = []
     for l in range(10):  # noqa: E741
         column = np.concatenate([pictures.magnified(falls[l:l + 1], 0.5 / steepest),

@@ -16,22 +16,22 @@ import data as datasets
 import intriguing
 from experiments import common
 from experiments.processes import over_processes, tick
-from intriguing import distortion
+from intriguing import D, distortion
 from nets import (
     alexnet,
     autoencoder,
     backend,
-    bracket,
     conv,
     fc,
     layers,
-    lbfgs,
     lenet,
     losses,
     store,
     train,
+    windows,
 )
 from nets import net as net_module
+from nets.search import answers, boundary, by_hand, lbfgs, line_search, scipy_lbfgsb
 
 CACHE = Path(__file__).parent.parent / "runs" / "cache"
 SHARD = 64                                  # images a shard: half a second, a few MB
@@ -239,7 +239,8 @@ def distorted(nets, x, t, targets, data, workers, quiet):
     todo = [(path, *job) for path, job in zip(paths, jobs, strict=True) if not path.exists()]
     if todo:
         common.writable(paths[0].parent, "found images are kept there")
-        list(over_processes(keep_distorted, todo, workers, len(todo), "searching", quiet))
+        steps = sum(len(x) for _, _, x, *_ in todo)
+        list(over_processes(keep_distorted, todo, workers, steps, "searching", quiet))
     images = {name: np.empty_like(x) for name in nets}
     places = [of_net[s] for of_net in images.values() for s in shards]
     for place, path in zip(places, paths, strict=True):
@@ -259,7 +260,6 @@ def kept(path, shape):
 def keep_distorted(path, *job):
     """In a worker: what `distort` finds, to the shard's file."""
     store.save_arrays(path, images=distort(*job))
-    tick()
 
 
 def distort(net, x, t, targets):
@@ -267,16 +267,9 @@ def distort(net, x, t, targets):
     images = x.copy()
     right = np.flatnonzero(net.predict(x.astype(float)) == t)
     if len(right):
-        images[right] = intriguing.D(net, x[right], targets[right]) if targets is not None \
-            else nearest_wrong(net, x[right], t[right])
+        images[right] = D(net, x[right], None if targets is None else targets[right], tick=tick)
+    tick(len(x) - len(right))
     return images
-
-
-def nearest_wrong(net, x, t):
-    """The nearest of D(x, l) over the nine labels l that are not t: (N, ...), NaN if none."""
-    found = [intriguing.D(net, x, (t + k) % 10) for k in range(1, 10)]
-    size = np.nan_to_num([distortion(x, images) for images in found], nan=np.inf)
-    return np.array(found)[size.argmin(0), np.arange(len(x))]
 
 
 def digest(net, *arrays):
@@ -288,6 +281,7 @@ def digest(net, *arrays):
     for a in [*map(backend.to_host, net.params), *arrays]:
         sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode())
         sha.update(b"" if a is None else a.tobytes())
-    for module in (intriguing, alexnet, bracket, conv, layers, lbfgs, losses, net_module):
+    for module in (intriguing, alexnet, answers, boundary, by_hand, conv, layers, lbfgs,
+                   line_search, losses, net_module, scipy_lbfgsb, windows):
         sha.update(Path(module.__file__).read_bytes())
     return sha.hexdigest()[:32]

@@ -18,11 +18,12 @@ import numpy as np
 from experiments import common, made
 from experiments.figure5 import loaded, recognised
 from experiments.processes import over_processes, tick
-from intriguing import D, column, distortion, square
-from nets import lbfgs
+from intriguing import D, distortion
 from nets.backend import to_device, to_host
+from nets.losses import column, square
 from nets.net import chunk
 from nets.norms import lipschitz_bound
+from nets.search.scipy_lbfgsb import minimize
 
 NETS = ("FC100-100-10", "LeNet")
 SMALL = 1e-2                                # |r| where the search for the largest gain starts
@@ -139,9 +140,9 @@ def largest_gains(net, x, start):
     for i in range(0, len(x), n := chunk(x, 128)):
         rows = slice(i, i + n)
         offset = np.arange(len(x))[rows]
-        lbfgs.minimize(lambda z, k, offset=offset: fun(z, offset[k]),
-                       r[rows].reshape(len(offset), -1), -flat[rows], 1 - flat[rows],
-                       corrections=10, ftol=1e-6, gtol=0.0, maxiter=STEPS)
+        minimize(lambda z, k, offset=offset: fun(z, offset[k]),
+                 r[rows].reshape(len(offset), -1), -flat[rows], 1 - flat[rows],
+                 corrections=10, ftol=1e-6, gtol=0.0, maxiter=STEPS)
     return best
 
 

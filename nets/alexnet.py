@@ -16,9 +16,10 @@ least, torchvision 63) and `classes`, for machines and images smaller than those
 import numpy as np
 
 from nets.backend import to_device
-from nets.conv import ChannelNorm, Conv, MaxPool, places
+from nets.conv import ChannelNorm, Conv, MaxPool
 from nets.layers import Dense, Dropout, Flatten, ReLU
 from nets.net import Net
+from nets.windows import places
 
 RGB, BGR = 1, -1                            # the step through the channels of an RGB image
 MEAN = (122.67891, 116.66877, 104.00699)    # R, G, B of ILSVRC 2012's training images, from Caffe

@@ -6,7 +6,7 @@ section 3.  Images are (N, C, H, W); every window moves by one pixel and stays w
 import math
 
 from nets.backend import to_device, xp
-from nets.conv import PATCHES, col2im, im2col, places
+from nets.windows import PATCHES, col2im, im2col, places
 
 # ---- Filters ---------------------------------------------------------------------------------
 #

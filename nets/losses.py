@@ -5,6 +5,31 @@ import numpy as np
 from nets.backend import xp
 
 
+def square(r):
+    """|r|^2 of each perturbation: (N, ...) -> (N,)."""
+    return (r * r).sum(tuple(range(1, r.ndim)))
+
+
+def column(c, r):
+    """c (N,) with as many axes as r (N, ...), so that each image gets its own."""
+    return c.reshape(-1, *[1] * (r.ndim - 1))
+
+
+def margin(logits, target):
+    """logit_l - the largest other logit: positive where the label is l, 0 on the boundary.
+
+    Args:
+        logits: (N, K), on the device, as all that follows.
+        target: (N,) integers.
+
+    Returns:
+        The margins (N,) and the largest other labels (N,).
+    """
+    own = target[:, None] == xp.arange(logits.shape[1])             # (N, K)
+    others = xp.where(own, -xp.inf, logits)
+    return xp.where(own, logits, 0).sum(1) - others.max(1), others.argmax(1)
+
+
 def softmax_cross_entropy(logits, target):
     """loss = -log softmax(logits)_target, dlogits = softmax(logits) - onehot(target).
 

@@ -28,9 +28,14 @@ class Net:
 
     def forward(self, x, rng=None):
         """x (N, ...) -> logits (N, K) and every layer's cache."""
-        x, caches = self._cast(x), []
+        x, caches, shape = self._cast(x), [], x.shape
         for layer in self.layers:
-            x, cache = layer.forward(x, rng)
+            try:
+                x, cache = layer.forward(x, rng)
+            except (ValueError, IndexError) as error:
+                raise ValueError(f"this net takes {self._takes()}; given was an array of shape "
+                                 f"{shape}, of which its {type(layer).__name__} would see "
+                                 f"{x.shape} ({error})") from error
             caches.append(cache)
         return x, caches
 
@@ -62,7 +67,9 @@ class Net:
         for layer in layers:
             if layer.params:
                 layer.params = [p.astype(dtype) for p in layer.params]
-        return Net(layers)
+        net = copy.copy(self)
+        net.layers = layers
+        return net
 
     def predict(self, x):
         """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host."""
@@ -71,6 +78,15 @@ class Net:
             logits, _ = self.forward(to_device(x[i:i + n]))
             labels[i:i + n] = to_host(logits.argmax(1))
         return labels
+
+    def _takes(self):
+        """The shape of x in words, by the first layer that has weights."""
+        W = next((layer.params[0] for layer in self.layers if layer.params), None)
+        if W is None:
+            return "images (N, ...)"
+        if W.ndim == 2:
+            return f"images (N, ...) of {len(W)} numbers each"
+        return f"images (N, C, H, W), the windows of its first layer {W.shape[1:]}"
 
     def _cast(self, z):
         return z.astype(self.params[0].dtype, copy=False) if self.params else z

@@ -18,9 +18,10 @@ import numpy as np
 
 from nets.alexnet import Preprocess
 from nets.backend import to_device, xp
-from nets.conv import ChannelNorm, Conv, MaxPool, places
+from nets.conv import ChannelNorm, Conv, MaxPool
 from nets.layers import Dense, Dropout, Flatten, ReLU, Sigmoid
 from nets.local import L2Pool
+from nets.windows import places
 
 POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # of `operator_norm`, relative

@@ -7,10 +7,12 @@ example goes are not stated in the paper.
 """
 import numpy as np
 
-from intriguing import D, amplified, margin
-from nets import lbfgs, train
+from intriguing import D, amplified
+from nets import train
 from nets.backend import to_device, to_host, xp
-from nets.losses import softmax_cross_entropy
+from nets.losses import margin, softmax_cross_entropy
+from nets.search.answers import Result
+from nets.search.rounds import in_rounds
 
 STEPS = 4               # of `descend`: a third of L-BFGS's time on pixels, 0.5 ms an image; the two
                         # ends lie at a cosine of 0.98, on nets so trained
@@ -65,8 +67,8 @@ def adversarial(net, phi, t, stddev, rng=None):
     nothing is found, or the label is wrong already, phi itself.
     Returns (N, ...) float32 in [0, 1].
     """
-    wrong = margin(to_host(net.forward(to_device(phi))[0]), t)[1]
-    found = amplified(phi, D(net, phi, wrong, minimize=descend), stddev)
+    wrong = margin(net.forward(to_device(phi))[0], to_device(t))[1]
+    found = amplified(phi, D(net, phi, wrong, solver=in_rounds(descend)), stddev)
     return np.where(np.isnan(found), phi, found).clip(0, 1).astype("float32")
 
 
@@ -91,7 +93,7 @@ def noise(net, phi, t, stddev, rng):
 
 
 def descend(fun, z0, lower, upper, **tolerances):
-    """`lbfgs.minimize` as pools need it: STEPS projected gradient steps, all rows at once.
+    """`scipy_lbfgsb.minimize` as pools need it: STEPS projected gradient steps of all rows.
 
     z <- clip(z - a g).  a is 1 first, right for c |r|^2, whose curvature D makes 1, and then
     <s, s> / <s, y>, s the last step and y what it changed in g: Barzilai and Borwein (1988); but
@@ -106,7 +108,7 @@ def descend(fun, z0, lower, upper, **tolerances):
         y = fun(z + s, rows)[1] - g
         z, g = z + s, g + y
         a = ((s * s).sum(1) / np.maximum((s * y).sum(1), 1e-12)).clip(0.1, 1)[:, None]
-    return lbfgs.Result(z, np.full(len(z), STEPS + 1))
+    return Result(z, np.full(len(z), STEPS + 1))
 
 
 def with_pools(net, cost, pools):

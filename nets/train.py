@@ -9,9 +9,9 @@ from contextvars import copy_context
 
 import numpy as np
 
-from nets import lbfgs
 from nets.backend import to_device, to_host, xp
 from nets.losses import softmax_cross_entropy
+from nets.search.scipy_lbfgsb import minimize
 
 DECAYS = {                                  # lambda's meaning is not stated beyond section 2
     "half": lambda lam, k: lam / 2,         # lam/2 sum w^2: nearest to the paper's Table 1
@@ -77,8 +77,8 @@ def fit_lbfgs(params, cost, x, t, iterations, tick=None):
 
     start = _flat(params)
     free = np.full_like(start, np.inf)
-    found = lbfgs.minimize(fun, start, -free, free, corrections=20, ftol=1e-10, gtol=1e-7,
-                           maxiter=iterations)
+    found = minimize(fun, start, -free, free, corrections=20, ftol=1e-10, gtol=1e-7,
+                     maxiter=iterations)
     _put(params, np.split(found.z[0], cuts))
 
 

@@ -135,9 +135,9 @@ def test_an_empty_picture_is_an_error(net, tmp_path, image):
         attack.main(saved(image, tmp_path), 3)
 
 
-@pytest.mark.parametrize("target", [-1, 10])
+@pytest.mark.parametrize("target", [-1, 10, "three"])
 def test_a_target_that_is_no_digit_is_an_error(net, tmp_path, target):
-    with pytest.raises(ValueError, match=f"--target {target}: .* 0 to 9"):
+    with pytest.raises(ValueError, match=f"--target {target}: .* 0 to 9, or nearest"):
         attack.main(saved(seven(), tmp_path), target)
 
 
@@ -206,3 +206,14 @@ def test_r_is_magnified_as_far_as_99_per_cent_of_it_stays_in_range():
     for largest, factor in ((0.9, 1), (0.5, 1), (0.25, 2), (0.03, 10), (1e-6, 500)):
         r[0, 0, 3:] = -largest
         assert attack.magnification(r) == factor
+
+
+def test_without_a_target_the_nearest_other_label_is_found(net, tmp_path):
+    path = saved(seven(), tmp_path)
+    nearest = attack.main(path, out=str(tmp_path / "nearest"), quiet=True)
+    label = nearest["x"]["label"]
+    others = [attack.main(path, k, out=str(tmp_path / str(k)), quiet=True) for k in range(10)
+              if k != label]
+    best = min(others, key=lambda numbers: numbers["D(x, l)"]["distortion"])
+    for key, value in nearest["D(x, l)"].items():
+        assert value == pytest.approx(best["D(x, l)"][key], rel=1e-6)

@@ -18,7 +18,7 @@ from nets.backend import to_device, to_host, xp
 ROOT = Path(__file__).parent.parent
 CORE = ["layers", "conv", "losses", "net", "train", "store", "intriguing", "autoencoder", "lenet",
         "alexnet", "norms", "penalty", "local", "quocnet", "attack", "gradients", "experiments",
-        "table3_4", "figure1_2", "units", "benchmark_quocnet", "pools"]
+        "table3_4", "figure1_2", "units", "benchmark_quocnet", "pools", "by_hand"]
 
 on_numpy = pytest.mark.skipif(xp is not np, reason="is about the choice of NumPy")
 

@@ -10,10 +10,11 @@ from toys import on_numpy
 import intriguing
 from experiments import benchmark, benchmark_search, benchmark_training, made, pictures
 from intriguing import D, distortion
-from nets import lbfgs, train
+from nets import train
 from nets.backend import to_device, to_host, xp
 from nets.layers import Dense, Flatten, Sigmoid
 from nets.net import Net
+from nets.search import scipy_lbfgsb
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +43,12 @@ def test_time_is_put_down_to_the_part_that_takes_it(net, x, part, monkeypatch):
     target = (net.predict(x) + 1) % 10
     owner, name = {benchmark_search.PRODUCTS: (Dense, "forward"),
                    benchmark_search.OTHER: (Sigmoid, "backward"),
-                   benchmark_search.SOLVER: (lbfgs, "setulb"),
+                   benchmark_search.SOLVER: (scipy_lbfgsb, "setulb"),
                    benchmark_search.PYTHON: (intriguing, "margin")}[part]
-    lbfgs.lockstep_works()
+    scipy_lbfgsb.setulb_works()
     plain = vars(owner)[name]
     monkeypatch.setattr(owner, name, slowed(plain, 0.005))
-    if owner is lbfgs:                      # called once for each row and evaluation
+    if owner is scipy_lbfgsb:                      # called once for each row and evaluation
         monkeypatch.setattr(owner, name, slowed(plain, 0.001))
     shares = benchmark_search.shares(net, x, target)
     assert max(shares, key=shares.get) == part and sum(shares.values()) == pytest.approx(100)
@@ -61,12 +62,12 @@ def test_batches_are_searched_in_that_many_rows_and_weigh_what_their_solvers_do(
     most = []
 
     def watched(net, x, target):
-        most.append(min(len(x), intriguing.BATCH))
+        most.append(min(len(x), intriguing.WIDTH))
         return D(net, x, target)
     monkeypatch.setattr(benchmark_search, "D", watched)
     found = benchmark_search.by_batch(net, x, target)
-    assert list(found) == [1, 4] and set(most) == {1, 4} and intriguing.BATCH == 128
-    solver = 8 * 36 * (2 * intriguing.CORRECTIONS + 5)          # bytes of its largest array
+    assert list(found) == [1, 4] and set(most) == {1, 4} and intriguing.WIDTH == 128
+    solver = 8 * 36 * (2 * scipy_lbfgsb.CORRECTIONS + 5)          # bytes of its largest array
     assert found[4]["MB"] > 4 * solver / 1e6
     assert found[1]["MB"] < found[4]["MB"] < 100 * solver / 1e6
 
@@ -138,15 +139,14 @@ def test_all_of_imagenet_costs_images_times_evaluations_times_their_time():
     assert "72" not in benchmark.imagenet(numbers, [])
 
 
-def test_the_reference_is_what_the_others_lie_above(net, x):
+def test_distortions_are_compared_with_those_of_the_last_step(net, x):
     target = to_host(net.forward(to_device(x))[0]).argsort(1)[:, -2]        # the likeliest wrong
     found = benchmark_search.compared(net, x, target, [benchmark_search.A, benchmark_search.C], 1)
-    benchmark_search.with_reference(found, net, x[:3], target[:3])
-    best = distortion(x[:3], found[benchmark_search.REFERENCE][1]).mean()
-    for row, images in found.values():
-        size = distortion(x[:3], images[:3]).mean()
-        assert row["above (d) %"] == pytest.approx(100 * (size / best - 1))
-    assert found[benchmark_search.REFERENCE][0]["above (d) %"] == 0
+    nearest = distortion(x, D(net, x, target, onto_boundary=True)).mean()
+    a, c = found.values()
+    assert c["above (c) %"] == 0
+    assert a["above (c) %"] == pytest.approx(100 * (distortion(x, D(net, x, target)).mean()
+                                                    / nearest - 1))
     assert benchmark_search.B not in found
 
 

@@ -9,10 +9,11 @@ import math
 import numpy as np
 import pytest
 
-from nets import conv
+from nets import conv, windows
 from nets.backend import to_device, to_host, xp
-from nets.conv import Conv, MaxPool, col2im, im2col
+from nets.conv import Conv, MaxPool
 from nets.net import Net
+from nets.windows import col2im, im2col
 
 SIZES = [  # C, D, k, stride, padding, groups, (H, W)
     (1, 2, 3, 1, 0, 1, (5, 6)),
@@ -98,7 +99,7 @@ def test_the_loop_over_taps_and_the_product_over_patches_agree(
 def test_many_channels_of_a_group_go_over_taps_and_few_over_patches(monkeypatch, channels):
     made = []
     monkeypatch.setattr(conv, "MANY", 4)
-    monkeypatch.setattr(conv, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
+    monkeypatch.setattr(windows, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
     layer = Conv(2 * channels, 2, 3, np.random.default_rng(9), groups=2)
     layer.forward(to_device(np.ones((1, 2 * channels, 4, 4))))
     assert bool(made) == (channels == 3)
@@ -121,7 +122,7 @@ def test_a_convolution_is_the_same_however_many_images_fit_the_buffer(monkeypatc
     layer = Conv(2, 4, 3, rng, 1, 1, 2)
     x, results = to_device(rng.normal(size=(5, 2, 6, 6))), []
     for patches in (1, 2 * 648, 3 * 648, 100 * 648):    # 2 x 9 x 36 numbers an image, and more
-        monkeypatch.setattr(conv, "PATCHES", patches)
+        monkeypatch.setattr(windows, "PATCHES", patches)
         monkeypatch.setattr(conv, "BAND", patches // 9)     # rows of 2 x 6 x 5 numbers
         y, cache = layer.forward(x)
         results.append([y, layer.backward(y, cache), *layer.gradients(y, cache)])
@@ -133,9 +134,9 @@ def test_a_convolution_is_the_same_however_many_images_fit_the_buffer(monkeypatc
 def test_no_buffer_holds_more_patches_than_it_may(monkeypatch):
     made = []
     monkeypatch.setattr(conv, "MANY", math.inf)
-    monkeypatch.setattr(conv, "PATCHES", 2000)
-    monkeypatch.setattr(conv, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
-    monkeypatch.setattr(conv, "col2im",
+    monkeypatch.setattr(windows, "PATCHES", 2000)
+    monkeypatch.setattr(windows, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
+    monkeypatch.setattr(windows, "col2im",
                         lambda patches, *args: made.append(patches) or col2im(patches, *args))
     layer = Conv(2, 4, 3, np.random.default_rng(4), 1, 1)
     y, cache = layer.forward(to_device(np.zeros((10, 2, 6, 6))))

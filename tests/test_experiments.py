@@ -132,12 +132,10 @@ def test_the_benchmark_measures_all_that_its_page_shows(quick, monkeypatch):
     page = (Path(quick["out"]) / "strokes" / "benchmark.md").read_text()
     for name, rows in numbers["search"].items():
         assert all(row["found %"] == 100 and row["ms"] > 0 for row in rows.values())
-        a, b, c, *reference = rows.values()
-        assert bool(reference) == (name != "LeNet")
-        assert a["evaluations"] == pytest.approx(b["evaluations"], rel=0.1)
+        a, b, c = rows.values()
+        assert a["evaluations"] <= 1.1 * b["evaluations"]
         assert c["distortion"] <= a["distortion"] * 1.0001
-        for row in reference:
-            assert abs(a["above (d) %"]) < 3 and row["above (d) %"] == 0
+        assert a["above (c) %"] >= 0 and c["above (c) %"] == 0
         assert f"{3.6e6 / a['ms']:,.0f}" in page        # searches a core-hour
         assert sum(numbers["time"][name].values()) == pytest.approx(100)
         assert list(numbers["batches"][name]) == [1]

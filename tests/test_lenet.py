@@ -1,11 +1,10 @@
 """LeNet: its sizes, its gradient through all layers, that it learns; the search on its kinks."""
 import numpy as np
 import pytest
-from toys import attack, images, length, on_numpy
+from toys import attack, images, length, on_numpy, reference
 
 import data
 from data import strokes
-from experiments.benchmark_search import reference
 from experiments.timing import Counting
 from intriguing import D, objective, phi
 from nets import lenet, train

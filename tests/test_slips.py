@@ -2,13 +2,12 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from toys import attack, images, least, length, on_numpy, trained
+from toys import attack, images, least, length, on_numpy, reference, trained
 
-from experiments.benchmark_search import reference
 from intriguing import D, amplified, distortion, objective, square
-from nets import lbfgs
 from nets.backend import to_device, to_host
 from nets.fc import fc
+from nets.search.scipy_lbfgsb import minimize as minimize_rows
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +73,8 @@ def test_slip_1_a_smaller_c_succeeds_farther_away_so_the_largest_that_succeeds_i
     log_c = np.linspace(-7, 5, 25)
     images = np.repeat(x.reshape(len(x), -1).astype(float), len(log_c), 0)
     targets, c = np.repeat(target, len(log_c)), np.tile(np.exp(log_c), len(x))
-    r = lbfgs.minimize(lambda z, i: objective(two, images[i], targets[i], c[i], z)[:2],
-                       np.zeros_like(images), -images, 1 - images, ftol=1e-13, gtol=1e-8).z
+    r = minimize_rows(lambda z, i: objective(two, images[i], targets[i], c[i], z)[:2],
+                      np.zeros_like(images), -images, 1 - images, ftol=1e-13, gtol=1e-8).z
     lengths = np.sqrt(square(r)).reshape(len(x), -1)
     succeeds = (two.predict(images + r) == targets).reshape(len(x), -1)
     assert (np.diff(lengths, axis=1) <= 1e-6).all()             # a larger c, a smaller r

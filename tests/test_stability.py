@@ -58,7 +58,7 @@ def test_the_search_is_handed_the_slope_of_its_value(sigmoid, monkeypatch):
         assert (g * direction).sum(1) == pytest.approx((ahead - behind) / 2e-6, rel=1e-5)
         checked.append(len(z))
 
-    monkeypatch.setattr(stability.lbfgs, "minimize", spy)
+    monkeypatch.setattr(stability, "minimize", spy)
     stability.largest_gains(sigmoid, x.astype(float),
                             np.random.default_rng(2).normal(size=x.shape))
     assert checked == [len(x)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from intriguing import square
+from intriguing import objective, square
 from nets.backend import to_device, to_host, xp
 from nets.fc import fc
 from nets.train import classification, fit_adam
@@ -72,3 +72,39 @@ def least(net, x, target, ftol=1e-12):
         assert found.success
         lengths.append(np.sqrt(found.fun))
     return np.array(lengths)
+
+
+def reference(net, x, target):
+    """D as one would write it with `scipy.optimize.minimize` alone: (N, ...) float64."""
+    return np.concatenate([nearest(net, x[i:i + 1].astype(float), target[i:i + 1])
+                           for i in range(len(x))])
+
+
+def nearest(net, x, target):
+    """For one image x (1, ...): c by factors of ten, then halved, each from r = 0."""
+    box = np.stack([-x.ravel(), 1 - x.ravel()], 1)
+
+    def fun(r, c):
+        value, dr, _ = objective(net, *map(to_device, (x, target, np.array([c]),
+                                                       r.reshape(x.shape))))
+        return float(value[0]), to_host(dr).ravel()
+
+    def solve(log_c):
+        r = minimize(fun, np.zeros(x.size), args=(np.exp(log_c),), jac=True, method="L-BFGS-B",
+                     bounds=box, options={"ftol": 1e-12, "gtol": 1e-8}).x.reshape(x.shape)
+        return r if net.predict(x + r) == target else None
+
+    low, best = 0.0, solve(0.0)
+    while best is None:
+        low -= np.log(10)
+        if low < -30:                       # c asks for nothing but the label, and it is not there
+            return np.full_like(x, np.nan)
+        best = solve(low)
+    high = low + np.log(10)
+    while (r := solve(high)) is not None:
+        low, high, best = high, high + np.log(10), r
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        r = solve(middle)
+        low, high, best = (low, middle, best) if r is None else (middle, high, r)
+    return x + best

@@ -1,11 +1,15 @@
-"""The door to L-BFGS-B: each row as SciPy alone would do it, in lockstep or one by one."""
+"""SciPy's L-BFGS-B for many rows: each as SciPy alone would do it; conversations held together."""
 import warnings
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize as scipy_minimize
+import scipy.optimize
+from toys import attack, length
 
-from nets import lbfgs
+import intriguing
+from experiments.benchmark_search import one_by_one
+from nets.search import scipy_lbfgsb
+from nets.search.scipy_lbfgsb import minimize, minimize_together
 
 N, D = 7, 6
 
@@ -49,9 +53,9 @@ def problems():
 @pytest.fixture
 def recheck():
     """Let the door look at SciPy's private entry again, now and after the test."""
-    lbfgs.lockstep_works.cache_clear()
+    scipy_lbfgsb.setulb_works.cache_clear()
     yield
-    lbfgs.lockstep_works.cache_clear()
+    scipy_lbfgsb.setulb_works.cache_clear()
 
 
 def alone(problems, i, **options):
@@ -60,35 +64,35 @@ def alone(problems, i, **options):
         value, gradient = problems.fun(z[None], np.array([i]))
         return value[0], gradient[0]
 
-    return scipy_minimize(fun, problems.start[i], jac=True, method="L-BFGS-B",
+    return scipy.optimize.minimize(fun, problems.start[i], jac=True, method="L-BFGS-B",
                           bounds=list(zip(problems.lower[i], problems.upper[i], strict=True)),
                           options={"maxcor": 10, "ftol": 1e-12, "gtol": 1e-9, **options})
 
 
-def test_this_scipy_is_served_in_lockstep_without_a_warning(recheck):
+def test_this_scipys_private_entry_works_without_a_warning(recheck):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert lbfgs.lockstep_works()
+        assert scipy_lbfgsb.setulb_works()
 
 
 def test_row_i_of_a_batch_is_what_scipy_finds_for_row_i_alone(problems):
-    found = lbfgs.minimize(*problems.arguments, ftol=1e-12, gtol=1e-9)
+    found = minimize(*problems.arguments, ftol=1e-12, gtol=1e-9)
     for i in range(N):
         theirs = alone(problems, i)
         assert found.z[i] == pytest.approx(theirs.x, abs=1e-8)
         assert found.evaluations[i] == theirs.nfev
 
 
-def test_lockstep_and_one_by_one_agree_in_answers_and_evaluations(problems):
+def test_together_and_one_by_one_agree_in_answers_and_evaluations(problems):
     settings = {"corrections": 4, "ftol": 1e-12, "gtol": 1e-9, "maxiter": 500}
-    ours = lbfgs.lockstep(*problems.arguments, **settings)
-    theirs = lbfgs.one_by_one(*problems.arguments, **settings)
+    ours = minimize_together(*problems.arguments, **settings)
+    theirs = one_by_one(*problems.arguments, **settings)
     assert ours.z == pytest.approx(theirs.z, abs=1e-10)
     assert (ours.evaluations == theirs.evaluations).all()
 
 
 def test_rows_that_wait_share_a_call_and_rows_that_are_done_drop_out(problems):
-    found = lbfgs.minimize(*problems.arguments)
+    found = minimize(*problems.arguments)
     assert len(problems.asked) == found.evaluations.max()       # calls, not N times as many
     assert problems.asked[0] == list(range(N))
     assert len(problems.asked[-1]) < N
@@ -103,7 +107,7 @@ def test_bounds_hold_at_every_point_asked_and_bind_where_they_should(problems):
         d = z - problems.goal[rows]
         return (d * d).sum(1), 2 * d
 
-    z = lbfgs.minimize(fun, problems.start, problems.lower, problems.upper, gtol=1e-9).z
+    z = minimize(fun, problems.start, problems.lower, problems.upper, gtol=1e-9).z
     nearest = problems.goal.clip(problems.lower, problems.upper)
     assert (nearest != problems.goal).any()
     assert z == pytest.approx(nearest, abs=1e-6)
@@ -117,21 +121,21 @@ def test_both_one_or_no_bound_may_be_infinite(problems, lower, upper):
         return (d * d).sum(1), 2 * d
 
     box = np.full((N, D), lower), np.full((N, D), upper)
-    assert lbfgs.minimize(fun, problems.start, *box, gtol=1e-9).z == \
+    assert minimize(fun, problems.start, *box, gtol=1e-9).z == \
         pytest.approx(problems.goal.clip(lower, upper), abs=1e-6)
 
 
 @pytest.mark.parametrize("start", [-5.0, 5.0])
 def test_a_start_outside_the_box_is_moved_into_it(problems, start):
     z0 = np.full((N, D), start)
-    found = lbfgs.minimize(problems.fun, z0, np.zeros((N, D)), np.ones((N, D)), ftol=1e-12)
+    found = minimize(problems.fun, z0, np.zeros((N, D)), np.ones((N, D)), ftol=1e-12)
     assert found.z.min() >= 0
     assert found.z.max() <= 1
     assert (z0 == start).all()
 
 
 @pytest.mark.parametrize("maxiter", [1, 3])
-@pytest.mark.parametrize("solve", [lbfgs.lockstep, lbfgs.one_by_one])
+@pytest.mark.parametrize("solve", [minimize, one_by_one])
 def test_maxiter_stops_each_row_where_scipy_stops(problems, solve, maxiter):
     found = solve(*problems.arguments, corrections=10, ftol=1e-12, gtol=1e-9, maxiter=maxiter)
     for i in range(N):
@@ -140,7 +144,7 @@ def test_maxiter_stops_each_row_where_scipy_stops(problems, solve, maxiter):
         assert found.z[i] == pytest.approx(theirs.x, abs=1e-10)
 
 
-@pytest.mark.parametrize("solve", [lbfgs.lockstep, lbfgs.one_by_one])
+@pytest.mark.parametrize("solve", [minimize, one_by_one])
 @pytest.mark.parametrize(("name", "loose", "other"), [
     ("gtol", 1e-1, {"ftol": 1e-14}), ("ftol", 1e-2, {"gtol": 1e-9})])
 def test_each_row_may_have_its_own_tolerance(problems, solve, name, loose, other):
@@ -153,15 +157,15 @@ def test_each_row_may_have_its_own_tolerance(problems, solve, name, loose, other
 
 
 def test_no_rows_are_no_results():
-    found = lbfgs.minimize(None, *[np.zeros((0, 3))] * 3)
+    found = minimize(None, *[np.zeros((0, 3))] * 3)
     assert found.z.shape == (0, 3)
     assert found.evaluations.shape == (0,)
 
 
 def test_the_starts_may_lie_in_memory_column_by_column(problems):
     fun, *arrays = problems.arguments
-    by_row = lbfgs.minimize(fun, *arrays)
-    by_column = lbfgs.minimize(fun, *[np.asfortranarray(a) for a in arrays])
+    by_row = minimize(fun, *arrays)
+    by_column = minimize(fun, *[np.asfortranarray(a) for a in arrays])
     assert (by_row.z == by_column.z).all()
 
 
@@ -175,14 +179,22 @@ def foreign(one, two):
 
 
 @pytest.mark.parametrize("setulb", [None, stops_at_once, foreign])
-def test_without_a_setulb_that_works_one_warning_comes_and_the_same_answers(
+def test_without_a_setulb_that_works_one_warning_comes_and_the_same_minima(
         problems, monkeypatch, recheck, setulb):
-    ours = lbfgs.minimize(*problems.arguments, ftol=1e-12, gtol=1e-9)
-    lbfgs.lockstep_works.cache_clear()
-    monkeypatch.setattr(lbfgs, "setulb", setulb)
-    with pytest.warns(RuntimeWarning, match="each search runs by itself") as caught:
-        theirs = lbfgs.minimize(*problems.arguments, ftol=1e-12, gtol=1e-9)
-        lbfgs.minimize(*problems.arguments)
+    ours = minimize(*problems.arguments, ftol=1e-12, gtol=1e-9)
+    scipy_lbfgsb.setulb_works.cache_clear()
+    monkeypatch.setattr(scipy_lbfgsb, "setulb", setulb)
+    with pytest.warns(RuntimeWarning, match="by_hand.py takes its place") as caught:
+        theirs = minimize(*problems.arguments, ftol=1e-12, gtol=1e-9)
+        minimize(*problems.arguments)
     assert len(caught) == 1
-    assert theirs.z == pytest.approx(ours.z, abs=1e-10)
-    assert (theirs.evaluations == ours.evaluations).all()
+    assert theirs.z == pytest.approx(ours.z, abs=1e-6)
+
+
+def test_without_setulb_D_finds_the_same_images_by_hand(sigmoid, monkeypatch, recheck):
+    x, target = attack(sigmoid, 5, 6)
+    ours = length(x, intriguing.D(sigmoid, x, target))
+    scipy_lbfgsb.setulb_works.cache_clear()
+    monkeypatch.setattr(scipy_lbfgsb, "setulb", None)
+    with pytest.warns(RuntimeWarning, match="by_hand.py takes its place"):
+        assert length(x, intriguing.D(sigmoid, x, target)) == pytest.approx(ours, rel=0.01)

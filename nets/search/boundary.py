@@ -1,0 +1,79 @@
+"""The last step of a search, beyond the paper: onto the boundary between two labels."""
+import numpy as np
+
+from nets.backend import to_device, to_host
+from nets.losses import margin, square
+from nets.search.scipy_lbfgsb import minimize
+
+LINEARISATIONS = 2      # of the net, one after the other; one alone ends 0.2 % farther
+INSIDE = 1e-4           # of |margin(x)|: how far inside a step aims; 1e-3 ends 0.2 % farther
+
+
+def step_onto_boundary(net, x, target, r, has_label, lower, upper, margin_at_x):
+    """A shorter r with the label l, by solving the linearised problem exactly.
+
+    The cross-entropy in the paper's objective pushes every third label away too, so its r is a
+    little long, even for a linear net (slip 4 in the README).  Here the margins to each label j,
+    m_j + G_j (r' - r) with G_j = d(logit_l - logit_j)/dx, are held at 0 or above, and |r'|^2 is
+    minimised in the box.  For a linear net r' is the answer.  For another one, the nearest point
+    with the label on the way from r to r' is taken, and the step is made again from there.  Where
+    r has not the label, the step aims at the label from there.
+
+    Args:
+        net: with forward and backward.
+        x, r: (N, ...) float64.  target: (N,) integers.
+        has_label: (N,) whether x + r has the label.
+        lower, upper: (N, ...), the box of r.
+        margin_at_x: |margin(x)| (N,).
+
+    Returns:
+        r (N, ...), and which have the label (N,).
+    """
+    r, reached = r.copy(), has_label.copy()
+    inside = INSIDE * margin_at_x
+    for _ in range(LINEARISATIONS):
+        aim = _linearised(net, x, target, r, lower, upper, 2 * inside)
+        for share in (1, 0.5):             # 1 alone ends 0.5 % farther
+            step = r + share * (aim - r)
+            logits, _ = net.forward(to_device(x + step))
+            inside_label = to_host(margin(logits, to_device(target))[0]) > inside
+            better = inside_label & (~reached | (square(step) < square(r)))
+            r[better] = step[better]
+            reached |= better
+    return r, reached
+
+
+def _linearised(net, x, target, r, lower, upper, inside):
+    """The least r' (N, ...) in the box with all margins of the net linearised at x + r `inside`.
+
+    Given multipliers lam_j >= 0 the minimiser of the Lagrangian is r' = clip(sum_j lam_j G_j / 2).
+    So only the K multipliers are searched for, by L-BFGS-B on the dual.
+    """
+    n = np.arange(len(x))
+    logits, caches = net.forward(to_device(x + r))
+    K = logits.shape[1]
+    rows = [to_host(net.backward(to_device(np.eye(K)[[k] * len(x)]), caches)).reshape(len(x), -1)
+            for k in range(K)]
+    J = np.stack(rows, 1).astype(float)                             # (N, K, D): d logit_k / dx
+    G = J[n, target][:, None] - J                                   # (N, K, D)
+    logits = to_host(logits).astype(float)
+    m = logits[n, target][:, None] - logits                         # (N, K)
+    flat_r, lower, upper = (np.broadcast_to(a, x.shape).reshape(len(x), -1)
+                            for a in (r, lower, upper))
+    offset = m - inside[:, None] - (G @ flat_r[:, :, None])[..., 0]     # m_j - G_j r, less `inside`
+    scale = np.maximum(abs(G).max((1, 2)), 1e-300)[:, None]         # so that tolerances mean the
+    G, offset = G / scale[:, None], offset / scale                  # same for logits of any size
+
+    def primal(lam, i):
+        return np.clip((lam[:, None] @ G[i])[:, 0] / 2, lower[i], upper[i])     # r' (n, D)
+
+    def dual(lam, i):
+        r = primal(lam, i)
+        slack = offset[i] + (G[i] @ r[:, :, None])[..., 0]          # of the constraints, (n, K)
+        return (lam * slack).sum(1) - square(r), slack
+
+    none = np.zeros_like(m)
+    most = np.full_like(m, np.inf)
+    most[n, target] = 0                                             # l itself is no constraint
+    lam = minimize(dual, none, none, most, ftol=1e-12, gtol=1e-9, maxiter=100).z
+    return primal(lam, n).reshape(x.shape)

@@ -1,0 +1,115 @@
+"""What a window sees as it moves over images: its taps, and the patches of all taps together.
+
+`Conv` is defined by taps.  Where channels are few, it is faster as one product of all taps' weights
+with the patches that they see (`im2col`): the functions `..._by_patches`.
+"""
+import math
+
+import numpy as np
+
+from nets.backend import xp
+
+# Numbers in a buffer of patches, unless one image has more: on a CPU as many as stay in a core's
+# cache, on a GPU as many as keep it busy (0.3 GB in float32).
+PATCHES = 2 ** 20 if xp is np else 2 ** 26
+
+
+def taps(k, stride, h, w, top=0):
+    """What each tap of a k x k window sees as it takes h x w places: (u, v, rows, columns).
+
+    top: the row of places to begin with.
+    """
+    for u in range(k):
+        for v in range(k):
+            yield (u, v, slice(u + stride * top, u + stride * (top + h), stride),
+                   slice(v, v + stride * w, stride))
+
+
+def places(length, k, stride):
+    """How many places a window of k has along `length` pixels; what is left over is not seen."""
+    if length < k:
+        raise ValueError(f"a window of {k} pixels does not fit into {length}")
+    return (length - k) // stride + 1
+
+
+def im2col(x, k, stride, padding):
+    """patches[c, u, v, i, j, n] = x[n, c, i s + u - p, j s + v - p]: each tap's view of x.
+
+    x: (N, C, H, W), beyond which all is 0.  Returns (C, k, k, h, w, N): the images last, so that
+    they are copied in long rows, however small the image.
+    """
+    x = xp.ascontiguousarray(x.transpose(1, 2, 3, 0))
+    x = xp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    windows = xp.lib.stride_tricks.sliding_window_view(x, (k, k), (1, 2))[:, ::stride, ::stride]
+    return xp.ascontiguousarray(windows.transpose(0, 4, 5, 1, 2, 3))
+
+
+def col2im(patches, stride, padding, shape):
+    """The adjoint of im2col: every patch added up where it came from, x (N, C, H, W) of `shape`.
+
+    Within one tap no two places coincide, so each tap is one addition of arrays: the order of the
+    additions is the same on any device.
+    """
+    N, C, H, W = shape
+    p, (k, h, w) = padding, patches.shape[2:5]
+    x = xp.zeros((C, H + 2 * p, W + 2 * p, N), patches.dtype)
+    for u, v, rows, columns in taps(k, stride, h, w):
+        x[:, rows, columns] += patches[:, u, v]
+    return x[:, p:p + H, p:p + W].transpose(3, 0, 1, 2)
+
+
+def images_last(x):
+    """(N, C, H, W) -> (C, H, W, N): so a slice of rows is made of long runs, however small."""
+    return xp.ascontiguousarray(x.transpose(1, 2, 3, 0))
+
+
+def by_group(x, groups):
+    """(C, h, w, N) -> (g, C/g, h w N)"""
+    return x.reshape(groups, x.shape[0] // groups, -1)
+
+
+# Conv's three again, by one product over all taps: for each of g groups W (g, D/g, C/g k k) times
+# the patches of n images (g, C/g k k, h w n) is y (g, D/g, h w n).  Patches are k^2 / s^2 times as
+# large as x, so no cache holds them, and PATCHES bounds them.
+
+
+def forward_by_patches(layer, x):           # (N, C, H, W)
+    """y = W patches(x) + b"""
+    W, b, (h, w) = _rows(layer), layer.params[1], layer.size(x)
+    y = xp.concatenate([(W @ _patches(layer, x[n])).reshape(len(b), h, w, -1)
+                        for n in _chunks(layer, x)], 3)
+    y = xp.ascontiguousarray(y.transpose(3, 0, 1, 2))
+    y += b[:, None, None]
+    return y                                # (N, D, h, w)
+
+
+def backward_by_patches(layer, dy, x):      # (N, D, h, w)
+    """dx = W^T dy, each patch added up where it came from"""
+    WT, shape = _rows(layer).swapaxes(1, 2), (x.shape[1], layer.k, layer.k, *dy.shape[2:], -1)
+    return xp.concatenate([                 # (N, C, H, W)
+        col2im((WT @ by_group(images_last(dy[n]), layer.groups)).reshape(shape),
+               layer.stride, layer.padding, x[n].shape) for n in _chunks(layer, x)])
+
+
+def gradient_by_patches(layer, dy, x):      # (N, D, h, w), (N, C, H, W)
+    """dW = dy patches(x)^T"""
+    dW = xp.zeros_like(_rows(layer))
+    for n in _chunks(layer, x):
+        dW += by_group(images_last(dy[n]), layer.groups) @ _patches(layer, x[n]).swapaxes(1, 2)
+    return dW.reshape(layer.params[0].shape)
+
+
+def _rows(layer):
+    W = layer.params[0]
+    return W.reshape(layer.groups, len(W) // layer.groups, -1)          # (g, D/g, C/g k k)
+
+
+def _patches(layer, x):                     # (n, C, H, W) -> (g, C/g k k, h w n)
+    patches = im2col(x, layer.k, layer.stride, layer.padding)
+    return patches.reshape(layer.groups, x.shape[1] // layer.groups * layer.k ** 2, -1)
+
+
+def _chunks(layer, x):
+    """Slices of as many images as have PATCHES numbers in their patches, one at least."""
+    n = max(1, PATCHES // (x.shape[1] * layer.k ** 2 * math.prod(layer.size(x))))
+    return [slice(i, i + n) for i in range(0, max(1, len(x)), n)]
