@@ -17,6 +17,7 @@ from nets.losses import column, margin, softmax_cross_entropy, square
 from nets.net import chunk
 from nets.search import by_hand, scipy_lbfgsb
 from nets.search.boundary import step_onto_boundary
+from nets.search.checks import cast, check_images, check_targets
 from nets.search.line_search import line_search, scan
 
 # ---- Section 3: what the units of a layer mean, and random directions ------------------------
@@ -122,9 +123,9 @@ def search_one(log_c, line_search=line_search):
         line_search: how the next c is chosen, see nets/search/line_search.py.
 
     Yields:
-        log c, the r to start from, and a factor on the usual tolerances.  It is sent a Minimum:
-        the r where that minimisation ended, its margin, whether it has the label, and the best r
-        that was seen so far.
+        log c, where to start from (0, or the r of the last Minimum), and a factor on the usual
+        tolerances.  It is sent a Minimum: where that minimisation ended, its margin, whether it has
+        the label, and the best r that was seen so far.
 
     Returns:
         The Best: the smallest r that has the label.  The paper says "minimum c".  But a larger c
@@ -210,8 +211,8 @@ def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search
         ValueError: before the first search, for x outside its box, labels that the net has not,
             a net that gives NaN for an image, shapes that do not fit.
     """
-    x, lower, upper = _check_images(x, box)
-    engine, searched = _engine(solver), _cast(net, dtype)
+    x, lower, upper = check_images(x, box)
+    engine, searched = _engine(solver), cast(net, dtype)
     starts, each = _look_at(net, searched, x, target, among)        # each: searches an image
     found, block = np.empty_like(x), max(1, BLOCK // (each * max(1, x[0].size if len(x) else 1)))
     more = Details(np.empty(len(x), int), np.empty(len(x)), np.empty(len(x), int), np.empty(len(x)))
@@ -259,14 +260,14 @@ def _look_at(net, searched, x, target, among):
         warnings.warn("D: the net's outputs look like probabilities.  Logits are wanted, before "
                       "the softmax: of probabilities D searches for other images", stacklevel=3)
     label = net.predict(x.astype(float))
-    targets = _check_targets(target, logits, label, among)          # (N, L)
+    targets = check_targets(target, logits, label, among)          # (N, L)
     image, target = np.repeat(np.arange(len(x)), targets.shape[1]), targets.ravel()
     m, other = map(to_host, margin(to_device(logits[image]), to_device(target)))
     slopes = [_margin_slopes(searched, x, image[rows], target[rows], other[rows])
               for rows in _parts(x, len(image))]
     square_g, sum_g, largest_g = np.concatenate(slopes, 1)
     T = _temperature(np.maximum(np.ptp(logits, 1)[image], np.sqrt(square_g)))
-    unit = np.maximum(abs(m), np.spacing(_largest(x))[image] * sum_g).clip(1e-300)
+    unit = np.maximum(abs(m), np.spacing(_largest(x).clip(1e-24))[image] * sum_g).clip(1e-300)
     log_c = np.log(np.where(square_g > 0, square_g, 1) / (4 * unit * T))
     return Start(image, target, label[image] == target, T, _rounding(net, x, logits)[image] / T,
                  unit / T, largest_g / T, log_c), targets.shape[1]
@@ -341,7 +342,21 @@ def _search(net, x, lower, upper, start, engine, line_search, onto_boundary, tic
         nearest[rows], has_label[rows] = step_onto_boundary(net, *(
             a[rows] for a in (xs, target, nearest, has_label, *box, margin_at_x * T)))
     r[todo] = np.where(column(has_label, xs), nearest, np.nan)
+    again = todo[~has_label & (T != 1)]             # the logits as the net gives them may still do
+    if len(again):
+        found = _search(net, x, lower, upper, _undivided(start, again), engine, line_search,
+                        onto_boundary, lambda n: None)
+        r[again], c[again], evaluations[again] = found[0], found[1], evaluations[again] + found[2]
     return r, c, evaluations
+
+
+def _undivided(start, rows):
+    """The Start of some searches, with their logits not divided."""
+    some = Start(*(a[rows] for a in start))
+    T = some.temperature
+    return some._replace(temperature=np.ones(len(T)), noise=T * some.noise,
+                         margin_unit=T * some.margin_unit, slope=T * some.slope,
+                         log_c=some.log_c + np.log(T))
 
 
 def _verify(net, x, lower, upper, start, r):
@@ -352,7 +367,8 @@ def _verify(net, x, lower, upper, start, r):
     found = np.full(r.shape, np.nan, np.float32)
     found[start.has_label] = x[start.image[start.has_label]]
     todo = np.flatnonzero(~start.has_label & ~np.isnan(square(r)))
-    ulp = np.spacing(np.float32(_largest(x[start.image] + r))) / 2 / _largest(r).clip(1e-300)
+    ulp = np.spacing(np.float32(_largest(x[start.image] + r))).astype(float) / 2
+    ulp /= _largest(r).clip(1e-300)         # as a share of r
     for ulps in ULPS:
         for part in _parts(x, len(todo)):
             rows = todo[part]
@@ -413,65 +429,6 @@ def _warn_of_wrong_gradients(net, x, target):
         if row.problem and not row.array.startswith("params"):
             warnings.warn(f"D: nothing was found, and {row.problem}", stacklevel=3)
             return
-
-
-# ---- What D refuses --------------------------------------------------------------------------
-
-
-def _check_images(x, box):
-    """x and its box as float32 arrays (N, ...) on the host, or ValueError."""
-    x = np.asarray(to_host(x), np.float32)
-    if x.ndim < 2:
-        raise ValueError(f"D: x of shape {x.shape}; expected images (N, ...), an image a row")
-    if not hasattr(box, "__len__") or len(box) != 2:
-        raise ValueError(f"D: box {box}; expected the least values and the largest")
-    ends = [np.asarray(to_host(end), np.float32) for end in box]
-    try:
-        lower, upper = (np.broadcast_to(end, x.shape) for end in ends)
-    except ValueError:
-        raise ValueError(f"D: a box of shapes {ends[0].shape} and {ends[1].shape} for images of "
-                         f"shape {x.shape}; expected numbers, or arrays that broadcast to them"
-                         ) from None
-    if (lower > upper).any():
-        raise ValueError("D: a box whose least values lie above its largest")
-    inside = (lower <= x) & (x <= upper)            # NaN fails this too
-    if not inside.all():
-        row = int(np.flatnonzero(~inside.reshape(len(x), -1).all(1))[0])
-        raise ValueError(f"D: image {row} has pixels from {x[row].min()} to {x[row].max()}; "
-                         f"expected all within the box, {lower[row].min()} to {upper[row].max()}")
-    return x, lower, upper
-
-
-def _check_targets(target, logits, label, among):
-    """The wanted labels (N, L) of each image, or ValueError.  logits: (N, K).  label: f(x) (N,)."""
-    N, K = logits.shape
-    if target is None:
-        others = logits.copy()
-        others[np.arange(N), label] = -np.inf
-        if K < 2 or among < 1:
-            raise ValueError(f"D: among {among} of {K} labels; expected one other at least")
-        return np.argsort(-others, 1, kind="stable")[:, :min(among, K - 1)]
-    target = np.asarray(to_host(target))
-    if target.dtype.kind not in "iu":
-        raise ValueError(f"D: targets of type {target.dtype}; integers are wanted, or None")
-    if target.shape not in ((), (N,)):
-        raise ValueError(f"D: targets of shape {target.shape} for {N} images; expected one for "
-                         f"all, or shape ({N},)")
-    target = np.broadcast_to(target, N)
-    if (wrong := np.flatnonzero((target < 0) | (target >= K))).size:
-        raise ValueError(f"D: target {target[wrong[0]]} of image {wrong[0]}; the net has labels "
-                         f"0 to {K - 1}")
-    return target[:, None].astype(int)
-
-
-def _cast(net, dtype):
-    """The net in the precision of the search, or ValueError."""
-    if dtype is None:
-        return net
-    if np.dtype(dtype).kind != "f" or not hasattr(net, "astype"):
-        raise ValueError(f"D: dtype {dtype} for a {type(net).__name__}; expected float32 or "
-                         "float64, and a net with astype(dtype), as nets.Net has it")
-    return net.astype(dtype)
 
 
 def _engine(solver):

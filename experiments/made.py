@@ -31,7 +31,7 @@ from nets import (
     windows,
 )
 from nets import net as net_module
-from nets.search import answers, boundary, by_hand, lbfgs, line_search, scipy_lbfgsb
+from nets.search import answers, boundary, by_hand, checks, lbfgs, line_search, scipy_lbfgsb
 
 CACHE = Path(__file__).parent.parent / "runs" / "cache"
 SHARD = 64                                  # images a shard: half a second, a few MB
@@ -281,7 +281,7 @@ def digest(net, *arrays):
     for a in [*map(backend.to_host, net.params), *arrays]:
         sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode())
         sha.update(b"" if a is None else a.tobytes())
-    for module in (intriguing, alexnet, answers, boundary, by_hand, conv, layers, lbfgs,
+    for module in (intriguing, alexnet, answers, boundary, by_hand, checks, conv, layers, lbfgs,
                    line_search, losses, net_module, scipy_lbfgsb, windows):
         sha.update(Path(module.__file__).read_bytes())
     return sha.hexdigest()[:32]

@@ -202,6 +202,30 @@ def test_a_label_between_two_steep_ones_is_found(W, b, x, target, right):
     assert found == pytest.approx(right, rel=0.25)
 
 
+def test_large_logits_are_searched_as_they_are_too():
+    W = [[64.565, -233.707, -1025.833, 492.857, 51.107]]
+    b = [-1.6909, 2.9004, 6.1102, 1.4352, 3.1372]
+    [[found]] = D(linear_net(W, b), np.array([[.5526]]), 4)     # divided, no c reaches the label
+    assert .0027 < found < .0039
+
+
+@pytest.mark.parametrize("solver", ["scipy", "by-hand"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_black_image_on_the_boundary_is_moved(solver, dtype):
+    net = linear_net([[1, -1], [-2, 1]], [0, 0])
+    found = D(net, np.zeros((1, 2)), 1, solver=solver, dtype=dtype)
+    assert net.predict(found.astype(float)) == 1 and 0 < length(np.zeros((1, 2)), found) < 1e-6
+
+
+@pytest.mark.parametrize("solver", ["scipy", "by-hand"])
+def test_without_a_box_the_nearest_image_is_found_too(solver):
+    net = linear_net([[1, -1], [-2, 1]], [0.3, 0])
+    x = np.array([[4.0, -3.0]])
+    found = D(net, x, 1, box=(-np.inf, np.inf), solver=solver)
+    W = np.array([2, -3])                   # d(logit_0 - logit_1)/dx
+    assert length(x, found) == pytest.approx((x @ W + 0.3)[0] / np.sqrt(13), rel=0.01)
+
+
 @pytest.mark.parametrize("log_c", [-4, -6, -8, -10, -16])
 def test_at_small_c_a_minimisation_does_not_end_where_it_begins(log_c):
     net, ends = linear_net([[8, 0]], [0, 4]), []

@@ -35,7 +35,7 @@ class Best(NamedTuple):
 
 class Minimum(NamedTuple):
     """What a search is told of one minimisation: where it ended, and the best seen so far."""
-    r: np.ndarray           # (D,)
+    r: np.ndarray           # (D,); by_hand's is a token that says: from where this one ended
     margin: float           # as a share of |margin(x)|
     has_label: bool
-    best: Best
+    best: Best              # its r is for the engine until the search has ended

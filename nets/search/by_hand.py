@@ -2,8 +2,8 @@
 
 Rows of arrays are given to the searches.  When a row's minimisation ends, its search is told, and
 names the next c, or ends and leaves the row to a new search.  No row waits for another.  Between
-host and device go the numbers of rows that end and what they ask next: never an image, except for
-the box of a search that begins and the r of one that ends.
+host and device go a flag for each row, and the numbers of those that end: never an image, except
+for the box of a search that begins and the r of one that ends.
 """
 import numpy as np
 
@@ -12,9 +12,10 @@ from nets.search.answers import SHORT, Best, Minimum, Result
 from nets.search.lbfgs import Rows, dot
 from nets.search.line_search import CLOSE
 
-CORRECTIONS = 5         # pairs kept, m: LeNet takes 47, 46 and 46 evaluations with 3, 5 and 10
-ROUGHLY = 6             # times the tolerances, where |margin| is above CLOSE and so cannot end a
-                        # search: LeNet 38 evaluations in place of 58.  10: 35, but 0.1 % longer r
+CORRECTIONS = 5         # pairs kept, m.  More save nothing on LeNet
+ROUGHLY = 6             # the tolerances are so many times looser while |margin| > CLOSE, where no
+                        # search can end.  LeNet: 38 evaluations; 58 with 1; 35 with 10, but r is
+                        # 0.1 % longer
 HERE = object()         # the r of every Minimum: the next minimisation starts where this one ended
 
 
@@ -53,10 +54,7 @@ def minimize(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5,
 
 
 def solve(searches, evaluate, lower, upper, ftol, gtol, width, tick):
-    """The engine: as `scipy_lbfgsb.solve`, with the same arguments and results.
-
-    Between host and device go, in a search, the numbers of rows that end and what they ask next.
-    """
+    """The engine: as `scipy_lbfgsb.solve`, with the same arguments and results."""
     n = min(width, len(searches))
     if not n:
         return []
@@ -99,14 +97,14 @@ class Searches(Rows):
         xp.copyto(self.best, point, where=better[:, None])
         xp.copyto(self.best_r, self.trial, where=better[:, None])
 
-    def ended(self):
-        """Which rows have ended (n,): roughly where the boundary is far, but never unasked."""
+    def ended_rows(self):
+        """Which rows have ended (n,): with looser tolerances, where |margin| > CLOSE."""
         rough = xp.where((abs(self.point[:, 1]) > CLOSE) & (self.gain < xp.inf), ROUGHLY, 1)
-        return super().ended(rough * self.ftol, rough * self.small)
+        return self.ended(rough * self.ftol, rough * self.small)
 
     def talk(self):
         """Tell the searches of rows that have ended; they ask for the next c, or leave the row."""
-        while len(ended := np.flatnonzero(to_host(self.ended()))):
+        while len(ended := np.flatnonzero(to_host(self.ended_rows()))):
             told = to_host(xp.concatenate([self.point, self.best], 1)[to_device(ended)])
             asked, done = [], {}
             for row, (_, margin, has_label, _, *best) in zip(ended.tolist(), told.tolist(),
@@ -142,11 +140,12 @@ class Searches(Rows):
             self.holders[row] = search
         self.lower[at], self.upper[at] = (
             to_device(end[some].astype(self.r.dtype)) for end in self.box)
-        self.best[at] = to_device(np.array([np.inf, -np.inf, 0, 0]))
+        self.point[at] = self.best[at] = to_device(np.array([np.inf, -np.inf, 0, 0]))
+        self.best_r[at] = 0
         return [(row, *next(self.searches[search])) for row, search in new.items()]
 
     def begin(self, asked):
-        """Begin minimisations: (row, log c, r to start from, tolerance) of each."""
+        """Begin minimisations: (row, log c, HERE or 0, tolerance) of each."""
         if not asked:
             return
         rows, log_c, start, tolerance = map(list, zip(*asked, strict=True))

@@ -25,7 +25,7 @@ from nets.backend import xp
 from nets.losses import column
 
 CURVATURE = 1e-6        # the cosine between s and y of a pair that counts, at least
-ARMIJO = 0.1            # of the gain that the gradient promises, what a step must keep.  1e-4 lets
+ARMIJO = 0.1            # a step must gain this share of what the gradient promises.  1e-4 lets
                         # steps pass that are twice too long and gain next to nothing: a row ends
                         # there, in 14 of 1,638 hard linear cases; with 0.1 in one
 SHRINK = 0.1, 0.5       # a rejection multiplies t by something between these
@@ -37,7 +37,7 @@ class Rows:
     """Minimisations side by side: n rows of D pixels, arrays of the device.
 
     A row that waits for its first evaluation has value = inf and t = 0: its trial is r, and
-    whatever the value there is, it is accepted.
+    any finite value there is accepted.
     """
 
     def __init__(self, lower, upper, corrections):
@@ -96,7 +96,8 @@ class Rows:
     def ended(self, ftol, small):
         """Which rows have ended (n,): by their gain, by their projected step, or at a kink."""
         tiny = (self.gain < xp.inf) & (self.gain <= ftol * abs(self.value).clip(1, None))
-        return tiny | (self.size <= small) | (self.rejections >= REJECTIONS)
+        short = (self.size <= small) & (self.size < xp.inf)         # inf: not asked yet
+        return tiny | short | (self.rejections >= REJECTIONS)
 
     def take(self, loss, dr):
         """Take loss (n,) and d loss / dr (n, D) at the trial.  Returns which are accepted (n,)."""

@@ -2,7 +2,8 @@
 
 `answer` is the conversation with one image's search, and reads as if there were no other.
 `together` holds many conversations: what they ask of the net is evaluated in one batch.  No image
-waits until another one is done, and a new image takes the place of one that is.
+waits until another one is done, and a new image takes the place of one that is.  Where this solver
+gets stuck, or finds nothing, the search goes on by hand (nets/search/by_hand.py).
 
 The solver is called where `scipy.optimize.minimize` calls it, at `setulb`, which hands the control
 back whenever it wants a value.  That entry is private to SciPy.  So it is checked once per process
@@ -151,16 +152,16 @@ def solve(searches, evaluate, lower, upper, ftol, gtol, width, tick):
         return zip(points, loss.tolist(), dr, margin.tolist(), has_label.tolist(), strict=True)
 
     def converse(i):
-        best, second_look[i] = yield from answer(
+        best, handed_over[i] = yield from answer(
             searches[i], *(a[i].astype(float) for a in (lower, upper)), ftol[i], gtol[i])
-        if second_look[i] is None:
+        if handed_over[i] is None:
             tick(1)
         return best
 
-    second_look = [None] * len(searches)
+    handed_over = [None] * len(searches)
     best = together([converse(i) for i in range(len(searches))], evaluate_points, width)
-    rows = np.array([i for i, search in enumerate(second_look) if search], int)
-    more = by_hand.solve([second_look[i] for i in rows], lambda r, k: evaluate(r, rows[k]),
+    rows = np.array([i for i, search in enumerate(handed_over) if search], int)
+    more = by_hand.solve([handed_over[i] for i in rows], lambda r, k: evaluate(r, rows[k]),
                          *(a[rows] for a in (lower, upper, ftol, gtol)), width, tick)
     for i, other in zip(rows, more, strict=True):
         best[i] = best[i].or_other(other)
@@ -170,8 +171,9 @@ def solve(searches, evaluate, lower, upper, ftol, gtol, width, tick):
 def answer(search, lower, upper, ftol, gtol):
     """Answer one search: yields each r (D,) to evaluate, and is sent the fields of the Point there.
 
-    Returns the Best, and None or, if the search wants a second look, the search: it is left to
-    `by_hand`, because SciPy's solver ends at the kinks of ReLU and max pooling.
+    Returns the Best, and None.  Or, where the search asks for smaller tolerances, because this
+    solver got stuck or found nothing, the search itself: it is handed over to `by_hand`, since
+    SciPy's solver ends at the kinks of ReLU and max pooling.
 
     The solver begins as if every curvature were 1.  In z = s r, s = sqrt(2 c), the curvature of
     c |r|^2 = |z|^2 / 2 is 1 for every c.  In r it is 2 c, and for small c the first steps would be
