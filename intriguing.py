@@ -144,8 +144,9 @@ def try_each(log_cs, tolerance):
         minimum = yield log_c, r, factor
         r, factor = minimum.r, tolerance        # the next minimisation begins where this one ended
         success |= minimum.has_label
-        if not success and abs(minimum.margin - margin_before) < STUCK * abs(minimum.margin):
-            r, factor = 0, EXACT                # unless it hardly moved: then at x again, exactly
+        moved = abs(minimum.margin - margin_before) > STUCK * abs(minimum.margin)
+        if not moved and not success and tolerance > EXACT:
+            r, factor = 0, EXACT                # but from x again, and more exactly, if it is stuck
         margin_before = minimum.margin
         try:
             log_c = log_cs.send((minimum.margin, minimum.has_label))
@@ -158,9 +159,9 @@ def try_each(log_cs, tolerance):
 GTOL = 2e-3             # of its gradient: about that share of r
 FTOL = 1e-4             # of its gains, of |margin|: at the kinks of ReLU and max pooling, where the
                         # gradient does not fall, it would search on for hundreds of steps
-STUCK = 0.1             # a margin that changes by a smaller share, while no c succeeds
-EXACT = 1e-2            # factor on both where nothing is found: 1e-1 misses a label of 9,000 linear
-                        # searches that c reaches, 1e-3 takes twice the evaluations
+STUCK = 0.1             # a margin that changes by a smaller share from one c to the next
+EXACT = 1e-2            # factor on both tolerances for what is stuck or not found: with 1e-1 one of
+                        # the tests' labels is found three times as far
 WIDTH = 128             # searches that go on together: MNIST's solvers, 10 MB, stay in cache
 BLOCK = 2 ** 24         # pixels of searches taken up at a time: bounds the memory
 TRAINED, TYPICAL = (0.1, 500), 20       # the spread of logits of trained nets: see _temperature

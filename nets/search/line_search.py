@@ -14,7 +14,7 @@ FAR = 1                 # unless the next failure is farther away, in log c: bet
 LOG_C = 5e-3            # c known to 0.5 % ends the search too
 REACH = 25              # farther from the first log c than this, another c makes no difference
 GRID, ABOVE = 0.5, 5    # the step of `scan` in log c, and how far above the first c it begins
-STILL = 1e-3            # `scan` ends where five margins in a row differ by a smaller share
+STILL = 1e-2            # `scan` ends where five margins in a row differ by a smaller share
 
 
 def line_search(log_c):
