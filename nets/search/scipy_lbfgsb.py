@@ -29,6 +29,7 @@ except ImportError:
     setulb = None
 
 CORRECTIONS = 5         # L-BFGS's memory in the search; a warm start needs no more
+EPS = np.finfo(float).eps                   # setulb's ftol is in units of it
 MAXLS = 20              # points tried along one direction: SciPy's own default
 NEW_ITERATION, WANTS_VALUE, STOP, MAXITER = 1, 3, 5, 504      # what setulb says in `task`
 # The solver works on short vectors, where several BLAS threads take four times as long as one.
@@ -100,7 +101,8 @@ def minimize_together(evaluate, z0, lower, upper, corrections, ftol, gtol, maxit
     evaluations = np.zeros(len(z0), int)
 
     def minimize_row(i):
-        solver = Solver(z0[i], lower[i], upper[i], corrections, ftol[i], gtol[i], maxiter)
+        solver = Solver(lower[i], upper[i], corrections)
+        solver.begin(z0[i], ftol[i], gtol[i], maxiter)
         wants_value = True
         while wants_value:
             value, solver.g[:] = yield solver.z
@@ -181,14 +183,14 @@ def answer(search, lower, upper, ftol, gtol):
     """
     log_c, r, tolerance = next(search)
     iterate, best = None, Best(None, math.inf, -math.inf, False, log_c)
+    solver = Solver(lower, upper, CORRECTIONS)
     width = (upper - lower).max(where=np.isfinite(upper - lower), initial=0) or math.inf
     while True:
         s = math.sqrt(2 * math.exp(log_c))
         # A gradient g_z asks for a step of g_z / s in r.  Where c is small, gtol alone would let
         # that step be as long as the box, and the search would end where it began.
         gtol_z = min(gtol / s, SHORT * width * s)
-        solver = Solver(s * r, s * lower, s * upper, CORRECTIONS, tolerance * ftol,
-                        tolerance * gtol_z)
+        solver.begin(s * r, tolerance * ftol, tolerance * gtol_z, scale=s)
         point = iterate                     # the same r as before: only c |r|^2 is another
         if iterate is None or iterate.r is not r:
             point = Point(*(yield solver.z / s))
@@ -227,21 +229,29 @@ def resume(search, question):
 
 
 class Solver:
-    """SciPy's L-BFGS-B on one row.  Wants the value and the gradient, in g, of the points in z."""
+    """SciPy's L-BFGS-B on one row.  Wants the value and the gradient, in g, of the points in z.
 
-    def __init__(self, z0, lower, upper, corrections, ftol, gtol, maxiter=1000):
+    It is made once for a search, and begins once for each c: its arrays are large.
+    """
+
+    def __init__(self, lower, upper, corrections):
         m, D = corrections, len(lower)
-        self.z, self.g = np.clip(z0, lower, upper), np.zeros(D)
-        bounded_below, bounded_above = np.isfinite(lower), np.isfinite(upper)
-        kind = np.where(bounded_below, np.where(bounded_above, 2, 1),
-                        np.where(bounded_above, 3, 0)).astype(np.int32)
-        self.point = (m, self.z, np.where(bounded_below, lower, 0.0),
-                      np.where(bounded_above, upper, 0.0), kind)
-        self.task = np.zeros(2, np.int32)
-        self.state = (self.g, ftol / np.finfo(float).eps, gtol,
-                      np.zeros(2 * m * D + 5 * D + 11 * m * m + 8 * m),
-                      np.zeros(3 * D, np.int32), self.task, np.zeros(4, np.int32),
-                      np.zeros(44, np.int32), np.zeros(29), MAXLS, np.zeros(2, np.int32))
+        below, above = np.isfinite(lower), np.isfinite(upper)
+        self.lower, self.upper = np.where(below, lower, 0.0), np.where(above, upper, 0.0)
+        self.z, self.g, *self.box = np.zeros((4, D))
+        kind = np.where(below, np.where(above, 2, 1), np.where(above, 3, 0)).astype(np.int32)
+        self.point = (m, self.z, *self.box, kind)
+        self.task, self.line_task = np.zeros((2, 2), np.int32)
+        self.work = (np.zeros(2 * m * D + 5 * D + 11 * m * m + 8 * m), np.zeros(3 * D, np.int32),
+                     self.task, np.zeros(4, np.int32), np.zeros(44, np.int32), np.zeros(29), MAXLS,
+                     self.line_task)
+
+    def begin(self, z0, ftol, gtol, maxiter=1000, scale=1.0):
+        """Start from z0, moved into the box times `scale`."""
+        for bound, scaled in zip((self.lower, self.upper), self.box, strict=True):
+            np.multiply(bound, scale, scaled)
+        self.z[:], self.task[:], self.line_task[:] = z0, 0, 0
+        self.state = (self.g, ftol / EPS, gtol, *self.work)
         self.left, self.begun = maxiter, False
         setulb(*self.point, 0.0, *self.state)           # it wants the value at z0
 
