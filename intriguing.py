@@ -162,7 +162,8 @@ FTOL = 1e-4             # of its gains, of |margin|: at the kinks of ReLU and ma
 STUCK = 0.1             # a margin that changes by a smaller share from one c to the next
 EXACT = 1e-2            # factor on both tolerances for what is stuck or not found: with 1e-1 one of
                         # the tests' labels is found three times as far
-WIDTH = 128             # searches that go on together: MNIST's solvers, 10 MB, stay in cache
+WIDTH = 64 if xp is np else 4096        # searches that go on together: on a CPU as many as stay in
+                        # its cache (128 take 3 to 7 % more time), on a GPU as many as keep it busy
 BLOCK = 2 ** 24         # pixels of searches taken up at a time: bounds the memory
 TRAINED, TYPICAL = (0.1, 500), 20       # the spread of logits of trained nets: see _temperature
 ULPS = (0, *2 ** np.arange(16))         # float32's steps that r may grow by: see _verify

@@ -34,7 +34,7 @@ from nets import net as net_module
 from nets.search import answers, boundary, by_hand, checks, lbfgs, line_search, scipy_lbfgsb
 
 CACHE = Path(__file__).parent.parent / "runs" / "cache"
-SHARD = 64                                  # images a shard: half a second, a few MB
+SHARD = intriguing.WIDTH                    # images a shard: on a CPU half a second, a few MB
 
 
 class Job(NamedTuple):

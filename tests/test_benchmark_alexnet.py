@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import intriguing
 from experiments import benchmark, benchmark_alexnet, timing
 from nets.backend import to_device
 from nets.conv import Conv, MaxPool
@@ -47,7 +48,8 @@ def test_an_evaluation_is_timed_in_batches_of_d_and_the_solver_without_its_funct
     monkeypatch.setattr(benchmark_alexnet, "time",
                         SimpleNamespace(perf_counter=lambda: next(clock)))
     found = benchmark_alexnet.one_evaluation(67, 1 / 32)
-    assert sizes == [128] and found["net"] == 0.5 and found["GFLOP"] == 0.5
+    assert sizes == [intriguing.WIDTH] and found["GFLOP"] == 0.5
+    assert found["net"] == 64 / intriguing.WIDTH
     # Every look at the clock is a second: n evaluations are 2 n looks, n seconds of the bowl's; the
     # whole is 2 n + 1 seconds, so that of the solver's n + 1 seconds each takes 1 and a little.
     assert 1000 < found["solver"] < 1500

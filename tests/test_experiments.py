@@ -233,6 +233,7 @@ def test_shards_that_were_computed_are_not_computed_again(quick, nets, small, mo
 
 def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
     monkeypatch.setattr(made, "CACHE", tmp_path)
+    monkeypatch.setattr(made, "SHARD", 64)
     x = np.random.default_rng(0).random((1500, 1, 28, 28), np.float32)
     numbers = iter(range(99))               # in place of digests: every shard is there already
     monkeypatch.setattr(made, "digest", lambda *job: next(numbers))
