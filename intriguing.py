@@ -477,7 +477,7 @@ def transfer(nets, images, t):
     that are NaN, not found, are left out.  t: (N,) true labels.
     Returns (M, K): [i, j] is the error on images[i] of nets[j], NaN where no image is left.
     """
-    errors = np.full((len(images), len(nets)), np.nan)
+    t, errors = np.asarray(t), np.full((len(images), len(nets)), np.nan)
     for i, x in enumerate(images):
         if t.shape != (len(x),):
             raise ValueError(f"transfer: labels of shape {t.shape} for images {i} of shape "
