@@ -33,6 +33,12 @@ class Best(NamedTuple):
         return self.or_better(other, other.square, other.log_c)
 
 
+def are_better(square, margin, has_label, best_square, best_margin, best_has_label):
+    """`Best.or_better` for many points (n,), each beside the best of its search (n,): (n,) bool."""
+    shorter = has_label & (~best_has_label | (square < best_square))
+    return shorter | (~has_label & ~best_has_label & (margin > best_margin))
+
+
 class Minimum(NamedTuple):
     """What a search is told of one minimisation: where it ended, and the best seen so far."""
     r: np.ndarray           # (D,); by_hand's is a token that says: from where this one ended

@@ -8,7 +8,7 @@ for the box of a search that begins and the r of one that ends.
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
-from nets.search.answers import SHORT, Best, Minimum, Result
+from nets.search.answers import SHORT, Best, Minimum, Result, are_better
 from nets.search.lbfgs import Rows, dot
 from nets.search.line_search import CLOSE
 
@@ -20,18 +20,7 @@ HERE = object()         # the r of every Minimum: the next minimisation starts w
 
 
 def minimize(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxiter=1000):
-    """As `scipy_lbfgsb.minimize`: minimise a function over the box, each row a problem of its own.
-
-    Args:
-        evaluate: evaluate(z, rows) takes points z (n, D) of problems `rows` (n,), and returns
-            their values (n,) and gradients (n, D), on the host.
-        z0, lower, upper: (N, D) float64; infinite bounds are none.
-        corrections: L-BFGS's memory m.
-        ftol, gtol: a number each, or one for each row (N,).
-
-    Returns:
-        A Result.
-    """
+    """As `scipy_lbfgsb.minimize`, with the same arguments (N, D) and results."""
     z, evaluations, live = np.clip(z0, lower, upper), np.zeros(len(z0), int), np.arange(len(z0))
     ftol, gtol = (np.broadcast_to(tolerance, len(z0)).astype(float) for tolerance in (ftol, gtol))
     iterations = np.full(len(z0), -1)               # the start is none
@@ -90,9 +79,8 @@ class Searches(Rows):
         accepted = self.take(loss, dr)
         square = dot(self.trial, self.trial)
         point = xp.stack([square, margin, has_label, self.log_c], 1)        # (n, 4)
-        label = self.best[:, 2] > 0
-        better = xp.where(has_label, ~label | (square < self.best[:, 0]),
-                          ~label & (margin > self.best[:, 1]))
+        better = are_better(square, margin, has_label, self.best[:, 0], self.best[:, 1],
+                            self.best[:, 2] > 0)
         xp.copyto(self.point, point, where=accepted[:, None])
         xp.copyto(self.best, point, where=better[:, None])
         xp.copyto(self.best_r, self.trial, where=better[:, None])

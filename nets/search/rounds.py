@@ -2,7 +2,7 @@
 import numpy as np
 
 from nets.backend import to_device, to_host
-from nets.search.answers import Best, Minimum
+from nets.search.answers import Best, Minimum, are_better
 
 
 def in_rounds(minimize):
@@ -62,9 +62,9 @@ class _Nearest:
 
     def note(self, rows, r, margin, has_label, log_c):
         """Take in points r (n, D) of `rows`, as `Best.or_better` does."""
-        square, found = (r * r).sum(1), self.has_label[rows]
-        better = np.where(has_label, ~found | (square < self.square[rows]),
-                          ~found & (margin > self.margin[rows]))
+        square = (r * r).sum(1)
+        better = are_better(square, margin, has_label, self.square[rows], self.margin[rows],
+                            self.has_label[rows])
         for mine, new in ((self.r, r), (self.square, square), (self.margin, margin),
                           (self.has_label, has_label), (self.log_c, log_c)):
             mine[rows[better]] = new[better]
