@@ -215,7 +215,8 @@ def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search
             a net that gives NaN for an image, shapes that do not fit.
     """
     x, lower, upper = check_images(x, box)
-    engine, searched = _engine(solver), cast(net, dtype)
+    engine = solver if callable(solver) else ENGINES[choose_solver(solver)]
+    searched = cast(net, dtype)
     starts, each = _look_at(net, searched, x, target, among)        # each: searches an image
     found, block = np.empty_like(x), max(1, BLOCK // max(1, each * math.prod(x.shape[1:])))
     more = Details(np.empty(len(x), int), np.empty(len(x)), np.empty(len(x), int), np.empty(len(x)))
@@ -435,15 +436,13 @@ def _warn_of_wrong_gradients(net, x, target):
             return
 
 
-def _engine(solver):
-    """The engine that `solver` names, or ValueError."""
-    if callable(solver):
-        return solver
+def choose_solver(solver):
+    """The key of ENGINES that `solver` means: "auto" is by-hand on a GPU, and scipy elsewhere."""
     if solver not in ("auto", *ENGINES):
         raise ValueError(f"D: no solver is called {solver!r}; choose auto, {', '.join(ENGINES)}, "
                          "or give an engine")
     faster = "scipy" if xp is np else "by-hand"
-    return ENGINES[faster if solver == "auto" else solver]
+    return faster if solver == "auto" else solver
 
 
 # ---- Section 4.2: how far, and whose ---------------------------------------------------------

@@ -39,13 +39,11 @@ ELSE = (  # command, minutes on two cores, what it needs
 )
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
-         quiet=False):
-    flags = dict(locals())
-    common.start(out)
+def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+         workers=0, out="runs", quiet=False):
+    flags, _ = common.start(locals())
     data, (_, t), (_, t_test) = common.load(data, quiet)    # asked for once: it may be downloaded
-    made.checked(targets)                   # bad flags are refused before hours of training
-    common.sample(t, count, seed)
+    common.sample(t, count, seed)           # a bad count is refused before hours of training
     nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *table1.BEYOND])
     made.trained(list(nets), data, seed, train, workers, quiet)     # all at once: no core waits
     for script in SCRIPTS:

@@ -67,9 +67,9 @@ ARMS = {
 COLUMNS = ("train error %", "test error %", "av. min. distortion", "not found", "transfer %")
 
 
-def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, workers=0, out="runs",
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
+def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, solver="auto",
+         workers=0, out="runs", quiet=False):
+    flags, started = common.start(locals())
     for name in ("seeds", "epochs"):
         if flags[name] < 1:
             raise ValueError(f"--{name} {flags[name]}: expected 1 or more")
@@ -79,7 +79,7 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, wo
     x, t = training[0][rows], training[1][rows]
     arms = [(name, s) for name in ARMS for s in range(seed, seed + seeds)]
     nets, curves = trained(arms, data, epochs, validation, workers, quiet)
-    images = made.distorted(nets, x, t, targets, data, workers, quiet)
+    images = made.distorted(nets, x, t, targets, data, solver, workers, quiet)
     found = {(name, s): measured(nets[name, s], images[name, s], images["weight decay", s], x, t,
                                  training, test) for name, s in arms}
     by_arm = {name: [found[name, s] for _, s in arms[:seeds]] for name in ARMS}

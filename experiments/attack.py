@@ -28,14 +28,15 @@ SCALE = 9                                   # of the pictures
 
 
 def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, train="adam",
-         workers=0, out="runs", quiet=False):
-    flags, started = dict(locals()), common.start(out)
+         solver="auto", workers=0, out="runs", quiet=False):
+    flags, started = common.start(locals())
     if str(target) not in ("nearest", *"0123456789"):
         raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
     x, how = read(image)
     data = common.load(data, quiet)[0]
     f = made.trained([net], data, seed, train, workers, quiet)[net]
-    found, details = D(f, x, None if target == "nearest" else int(target), details=True)
+    found, details = D(f, x, None if target == "nearest" else int(target), solver=solver,
+                       details=True)
     if np.isnan(found).any():
         other = f"labels {target}" if target != "nearest" else "labels otherwise"
         raise RuntimeError(f"found no image near {image} that {net} {other}; nothing is written.  "

@@ -53,13 +53,11 @@ ALEXNET = 227, 1                            # its size in pixels and width, as i
 
 def main(which="search", data="auto", count=1500, seed=0, train="adam", weights="",
          photographs="cifar10", workers=0, out="runs", quiet=False):
-    flags, started = dict(locals()), common.start(out)
+    flags, started = common.start(locals())
     if which == "alexnet":
         return of_alexnet(weights, photographs, seed, quiet, flags, started)
     if which == "quocnet":
         return of_quocnet(quiet, flags, started)
-    if which != "search":
-        raise ValueError(f"--which {which}: choose search, alexnet or quocnet")
     shown = photographed(weights, photographs, seed, quiet) if weights else {}
     data, (x, t), _ = common.load(data, quiet)
     jobs = searched(x, t, count, data, seed, train, workers, quiet)

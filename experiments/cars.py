@@ -37,7 +37,7 @@ COLUMNS = ("AUC", "balanced accuracy %")
 
 def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="runs",
          strict=False, quiet=False):
-    flags, started = dict(locals()), common.start(out)
+    flags, started = common.start(locals())
     train_quocnet.checked(size, 0, WAYS["jointly"], epochs)
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}: expected 1 or more")

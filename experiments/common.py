@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import data as datasets
+from intriguing import ENGINES
 from nets.store import write
 
 FLAGS = {                                   # they mean the same in every script
@@ -37,6 +38,8 @@ FLAGS = {                                   # they mean the same in every script
     "batch": "photographs a step; over ranks, so many in all",
     "epochs": "how often each training image is used",
     "validation": "hold out the last sixth of the training images, and measure on these instead",
+    "solver": "of the search: scipy (SciPy's L-BFGS-B), by-hand (nets/search/by_hand.py), or auto: "
+              "by-hand on a GPU, scipy elsewhere",
     "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
     "weights": "AlexNet's: bvlc (downloaded), or a file: .npz, which train_alexnet writes, or "
                ".onnx; QuocNet's: the .npz that train_quocnet writes",
@@ -48,6 +51,12 @@ FLAGS = {                                   # they mean the same in every script
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
     "out": "folder for the results",
     "quiet": "no progress bars",
+}
+CHOICES = {                                 # of the flags that allow some words only
+    "solver": ("auto", *ENGINES),
+    "targets": ("random", "nearest"),
+    "train": ("adam", "lbfgs"),
+    "which": ("search", "alexnet", "quocnet"),
 }
 
 
@@ -100,10 +109,18 @@ def command(stem, main, flags):
     return " ".join(words)
 
 
-def start(out):
-    """The time now, once it is sure that results can be written to the folder `out`."""
-    writable(out, "choose another folder by --out")
-    return time.time()
+def start(flags):
+    """A copy of main's flags, and the time now: checked before any work, see CHOICES.
+
+    Raises:
+        ValueError: for a word that a flag does not allow.
+        OSError: where results cannot be written to the folder flags["out"].
+    """
+    for name in CHOICES.keys() & flags.keys():
+        if flags[name] not in CHOICES[name]:
+            raise ValueError(f"--{name} {flags[name]}: choose one of {', '.join(CHOICES[name])}")
+    writable(flags["out"], "choose another folder by --out")
+    return dict(flags), time.time()
 
 
 def writable(folder, mend):

@@ -27,7 +27,7 @@ AXES = {                                    # of the histograms: edges of the bi
 
 
 def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
-    flags, started = dict(locals()), common.start(out)
+    flags, started = common.start(locals())
     data, _, (x, t) = common.load(data, quiet)
     groups, errors = {}, {}
     for name, a, error in layers(x, t, data, seed, train, workers, quiet):

@@ -34,7 +34,7 @@ AXES = {                                    # of the histograms: edges of the bi
 
 def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs", strict=False,
          quiet=False):
-    flags, started = dict(locals()), common.start(out)
+    flags, started = common.start(locals())
     model = read_weights(weights, quiet)
     nets = {"AlexNet": model.net,
             coherence.untrained("AlexNet"): model.anew(np.random.default_rng(seed))}

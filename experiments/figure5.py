@@ -32,15 +32,15 @@ LISTED = 16                                 # rows of the table
 BATCH = 32                                  # photographs decoded at a time
 
 
-def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, workers=0,
-         out="runs", strict=False, quiet=False):
-    flags, started = dict(locals()), common.start(out)
+def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, solver="auto",
+         workers=0, out="runs", strict=False, quiet=False):
+    flags, started = common.start(locals())
     model, photographs, t, names = loaded(weights, data, strict, quiet)
     wanted = number(target, names)
     labelled = bool((t >= 0).all())
     x, t, rows, tried = recognised(model.net, photographs, t, wanted, count, seed)
     images = made.distorted({model.name: model.net}, x, t, np.full(len(x), wanted), "photographs",
-                            workers, quiet)[model.name]
+                            solver, workers, quiet)[model.name]
     size = distortion(x, images)
     after = model.net.predict(np.nan_to_num(images))
     eight = model.net.predict(by_png(images[~np.isnan(size)]))

@@ -24,16 +24,16 @@ SIDE = 96                                   # pixels of a tile's side, at least
 COLUMNS = 8
 
 
-def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, out="runs", strict=False,
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
+def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, solver="auto", out="runs",
+         strict=False, quiet=False):
+    flags, started = common.start(locals())
     model = train_quocnet.load(weights)
     pixels = quocnet.SIZES[model.size].pixels
     name, training, (x, t), car = cars.labelled(data, pixels, strict, quiet)
     print(f"Data: {common.describe(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
           flush=True)
     stem = train_quocnet.stem_of("figure6", model.size)
-    found = {kind: attacked(cars.classifier(of(model.net), *training), x, t, count, seed)
+    found = {kind: attacked(cars.classifier(of(model.net), *training), x, t, count, seed, solver)
              for kind, of in cars.FEATURES.items()}
     for kind, (_, pair) in found.items():
         drawn(*pair, Path(out, picture_of(stem, kind)))
@@ -47,10 +47,10 @@ def picture_of(stem, kind):
     return f"{stem}-{kind.replace(' ', '-')}.png"
 
 
-def attacked(f, x, t, count, seed):
+def attacked(f, x, t, count, seed, solver):
     """D(x, not a car) for cars that f recognises: numbers, and (x, x'), (count, 3, H, W) each.
 
-    x: (N, 3, H, W) uint8.  t: (N,) 1 for a car, else 0.
+    x: (N, 3, H, W) uint8.  t: (N,) 1 for a car, else 0.  solver: as for D.
     """
     z = features.features(f, x)             # the logits
     score = z[:, 1] - z[:, 0]
@@ -60,7 +60,7 @@ def attacked(f, x, t, count, seed):
                          + (f"choose 1 to {len(rows)}" if len(rows) else "train longer"))
     rows = np.random.default_rng([seed, 57]).permutation(rows)[:count]
     images = to_host(features.in_0_to_1(x[rows]))
-    found = D(f, images, 0)
+    found = D(f, images, 0, solver=solver)
     size = distortion(images, found)
     return {"AUC": cars.area(score, t), "balanced accuracy %": cars.balanced(score, t),
             "recognised %": 100 * float((score[t == 1] > 0).mean()),

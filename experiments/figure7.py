@@ -21,10 +21,10 @@ PANELS = {"a": "FC10(1e-4)", "b": "FC200-200-10"}
 PAIRS = 12                                  # a panel: 4 rows x 6 columns of images
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
-    job = made.prepare(MODELS, data, count, seed, targets, train, workers, quiet)
+def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+         workers=0, out="runs", quiet=False):
+    flags, started = common.start(locals())
+    job = made.prepare(MODELS, data, count, seed, targets, train, solver, workers, quiet)
     noise = {how: noisy(job.x, 1.0, clip, seed) for how, clip in CLIPPED.items()}
     accuracy = accuracies(job, noise)
     how, nearest = min(((how, name) for how in noise for name in job.nets),

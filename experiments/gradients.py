@@ -29,14 +29,14 @@ NAMES = ("W", "b")                          # of a layer's parameters
 SCALE = 4                                   # of the pictures
 
 
-def main(net="FC100-100-10", data="auto", seed=0, train="adam", workers=0, out="runs",
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
+def main(net="FC100-100-10", data="auto", seed=0, train="adam", solver="auto",
+         workers=0, out="runs", quiet=False):
+    flags, started = common.start(locals())
     data, _, (images, labels) = common.load(data, quiet)
     f = made.trained([net], data, seed, train, workers, quiet)[net]
     x, label, which = first_right(f, images, labels)
     target = (label + 1) % 10
-    found = D(f, np.repeat(x, 10, 0), np.arange(10))
+    found = D(f, np.repeat(x, 10, 0), np.arange(10), solver=solver)
     rng = np.random.default_rng(seed)
     near = x + rng.uniform(-NOISE, NOISE, x.shape)
     chain, errors = explained(f, near, target, rng)

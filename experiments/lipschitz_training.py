@@ -28,9 +28,9 @@ RATES = {"FC100-100-10": made.RATE, "LeNet": lenet.RATE}      # of Adam, as in T
 COLUMNS = ("train error %", "test error %", "L", "av. min. distortion", "not found", "transfer %")
 
 
-def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, workers=0, out="runs",
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
+def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="auto", workers=0,
+         out="runs", quiet=False):
+    flags, started = common.start(locals())
     if net not in MU:
         raise ValueError(f"--net {net}: choose {' or '.join(MU)}")
     if seeds < 1:
@@ -40,7 +40,7 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, workers=0, 
     arms = [(mu, s) for mu in MU[net] for s in range(seed, seed + seeds)]
     nets = trained(net, arms, data, workers, quiet)
     x, t = training[0][rows], training[1][rows]
-    images = made.distorted(nets, x, t, targets, data, workers, quiet)
+    images = made.distorted(nets, x, t, targets, data, solver, workers, quiet)
     found = {arm: measured(nets[arm], images[arm], x, t, training, test) for arm in arms}
     for mu in MU[net]:
         for arm, value in transferred([(mu, s) for _, s in arms[:seeds]], nets, images, t).items():

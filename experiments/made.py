@@ -51,29 +51,24 @@ class Job(NamedTuple):
     how: str                                # targets and training, for the caption
 
 
-def prepare(names, data, count, seed, targets, method, workers, quiet, attacked="training"):
+def prepare(names, data, count, seed, targets, method, solver, workers, quiet,
+            attacked="training"):
     """Load, sample, train and search, each once: the Job for these flags.
 
     names: of the nets, see `build`.  attacked: the "training" or the "test" images.
     """
-    checked(targets)
     data, train_set, test_set = common.load(data, quiet)
     x, t = {"training": train_set, "test": test_set}[attacked]
     rows, wanted = common.sample(t, count, seed)
     x, t = x[rows], t[rows]
     nets = trained(names, data, seed, method, workers, quiet)
-    images = distorted(nets, x, t, wanted if targets == "random" else None, data, workers, quiet)
+    images = distorted(nets, x, t, wanted if targets == "random" else None, data, solver, workers,
+                       quiet)
     searched = {name: net.predict(x) == t for name, net in nets.items()}
     how = {"random": "each with a target drawn from the nine wrong labels",
            "nearest": "each with the nearest of all nine wrong labels"}[targets]
     return Job(data, train_set, test_set, attacked, x, t, nets, images, searched,
                f"{how}.  {trained_how(names, method)}")
-
-
-def checked(targets):
-    """ValueError if --targets is none of its choices."""
-    if targets not in ("random", "nearest"):
-        raise ValueError(f"--targets {targets}: choose random or nearest")
 
 
 def searches(job, name):
@@ -225,15 +220,17 @@ def train_net(name, data, seed, method, reading):
 # ---- Distorted images ------------------------------------------------------------------------
 
 
-def distorted(nets, x, t, targets, data, workers, quiet):
+def distorted(nets, x, t, targets, data, solver, workers, quiet):
     """{name: D(x, l) for that net}, from the cache or computed, shard by shard.
 
     nets: {name: net}.  x: (N, ...) in [0, 1].  t: (N,) true labels.  targets: (N,) the wanted
     labels, or None for the nearest over all nine wrong ones.  data: the data set's name.
+    solver: as for D, by name.
     Returns arrays (N, ...) float32: x itself where the net gets x wrong, NaN where none was found.
     """
     shards = [slice(i, i + SHARD) for i in range(0, len(x), SHARD)]
-    jobs = [(net, x[s], t[s], None if targets is None else targets[s])
+    solver = intriguing.choose_solver(solver)
+    jobs = [(net, x[s], t[s], None if targets is None else targets[s], solver)
             for net in nets.values() for s in shards]
     paths = [CACHE / data / "distorted" / f"{digest(*job)}.npz" for job in jobs]
     todo = [(path, *job) for path, job in zip(paths, jobs, strict=True) if not path.exists()]
@@ -262,25 +259,27 @@ def keep_distorted(path, *job):
     store.save_arrays(path, images=distort(*job))
 
 
-def distort(net, x, t, targets):
+def distort(net, x, t, targets, solver):
     """D for one shard of n images (n, ...); arguments as for `distorted`."""
     images = x.copy()
     right = np.flatnonzero(net.predict(x.astype(float)) == t)
     if len(right):
-        images[right] = D(net, x[right], None if targets is None else targets[right], tick=tick)
+        images[right] = D(net, x[right], None if targets is None else targets[right],
+                          solver=solver, tick=tick)
     tick(len(x) - len(right))
     return images
 
 
-def digest(net, *arrays):
-    """A name for what a shard depends on: net, arrays (n, ...), and the code of the search."""
-    sha = hashlib.sha256()
+def digest(net, *parts):
+    """A name for what a result depends on: a net, arrays and words, the device, the code."""
+    sha = hashlib.sha256(backend.xp.__name__.encode())
     for layer in net.layers:
         constants = {k: v for k, v in vars(layer).items() if k != "params"}
         sha.update(f"{type(layer).__name__} {constants}".encode())
-    for a in [*map(backend.to_host, net.params), *arrays]:
-        sha.update(b"none" if a is None else str((a.dtype, a.shape)).encode())
-        sha.update(b"" if a is None else a.tobytes())
+    for part in [*map(backend.to_host, net.params), *parts]:
+        array = isinstance(part, np.ndarray)
+        sha.update(str((part.dtype, part.shape) if array else part).encode())
+        sha.update(part.tobytes() if array else b"")
     for module in (intriguing, alexnet, answers, boundary, by_hand, checks, conv, layers, lbfgs,
                    line_search, losses, net_module, scipy_lbfgsb, windows):
         sha.update(Path(module.__file__).read_bytes())

@@ -37,18 +37,18 @@ Not run here: AlexNet, which needs weights and photographs: `python -m experimen
 
 
 def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="cifar10",
-         workers=0, out="runs", strict=False, quiet=False):
-    flags, started = dict(locals()), common.start(out)
+         solver="auto", workers=0, out="runs", strict=False, quiet=False):
+    flags, started = common.start(locals())
     shown = loaded(weights, photographs, strict, quiet) if weights else None
     data, (x, t), _ = common.load(data, quiet)
     rows, _ = common.sample(t, count, seed)
     jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
-                   (t[right] + 1) % 10, seed)
+                   (t[right] + 1) % 10, seed, solver)
             for name, net in made.trained(NETS, data, seed, train, workers, quiet).items()}
     if shown:
         model, held, label, names = shown
         x, t, *_ = recognised(model.net, held, label, -1, count, seed)
-        jobs[model.said] = (model.net, x, (t + 1) % len(names), seed)
+        jobs[model.said] = (model.net, x, (t + 1) % len(names), seed, solver)
     if empty := [name for name, (_, x, *_) in jobs.items() if len(x) == 0]:
         raise ValueError(f"--count {count}: {empty[0]} has none of these images right; take more")
     numbers = dict.fromkeys(jobs)
@@ -74,11 +74,11 @@ any image: above 1 it would disprove one of them.
     return numbers
 
 
-def measured(net, x, target, seed):
+def measured(net, x, target, seed, solver):
     """In a worker: the row of COLUMNS for one net; images x (N, ...) that it labels right."""
     (_, L), n = lipschitz_bound(net, x.shape[1:]), np.prod(x.shape[1:])
     tick()
-    images = D(net, x, target)
+    images = D(net, x, target, solver=solver)
     found = ~np.isnan(square(images))
     row = {"images": len(x), "not found": int((~found).sum()), "bound": L}
     if not found.any():

@@ -28,10 +28,10 @@ READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
             "per unit": "lambda sum w^2 / k"}
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
-    job = made.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, workers, quiet)
+def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+         workers=0, out="runs", quiet=False):
+    flags, started = common.start(locals())
+    job = made.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, solver, workers, quiet)
     numbers, rows = {}, []
     for name, net in job.nets.items():
         lam, *_ = PAPER.get(made.parse(name).base, ("0",))

@@ -30,10 +30,11 @@ PAPER = {  # error % of each of MODELS, and the average distortion
 CLIPPED = {"not clipped": False, "clipped": True}       # to [0, 1]; ends the names of such rows
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
-    job = made.prepare([*MODELS, *table1.BEYOND], data, count, seed, targets, train, workers, quiet)
+def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+         workers=0, out="runs", quiet=False):
+    flags, started = common.start(locals())
+    job = made.prepare([*MODELS, *table1.BEYOND], data, count, seed, targets, train, solver,
+                       workers, quiet)
     numbers, rows = {}, []
     for name, images in fed(job, seed):
         [error] = 100 * transfer(list(job.nets.values()), [images], job.t)

@@ -50,10 +50,11 @@ CLAIMS = (  # what is asked; the row that is to have the higher rate; the row to
 )
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", workers=0, out="runs",
-         quiet=False):
-    flags, started = dict(locals()), common.start(out)
-    job = made.prepare(list(NETS), data, count, seed, targets, train, workers, quiet, "test")
+def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+         workers=0, out="runs", quiet=False):
+    flags, started = common.start(locals())
+    job = made.prepare(list(NETS), data, count, seed, targets, train, solver, workers, quiet,
+                       "test")
     job = job._replace(**{field: {NETS[name]: of for name, of in getattr(job, field).items()}
                           for field in ("nets", "images", "searched")})
     numbers = {"table 3": errors(job, seed), "table 4": transfers(job, seed)}

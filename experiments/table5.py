@@ -34,7 +34,7 @@ COLUMNS = ("as printed", "corrected", "true operator")
 
 
 def main(weights="", seed=0, workers=0, out="runs", quiet=False):
-    flags, started = dict(locals()), common.start(out)
+    flags, started = common.start(locals())
     model = read_weights(weights, quiet) if weights else untrained(seed)
     pairs = norms.shapes(model.net, (3, model.size, model.size))
     jobs = [(layer, shape) for layer, shape in pairs if layer.params]

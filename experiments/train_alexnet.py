@@ -39,7 +39,7 @@ CHUNK = 500                                 # photographs tested at a time: boun
 
 def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epochs=60, seed=0,
          weights="runs/alexnet.npz", out="runs", strict=False, quiet=False):
-    flags, started, comm = dict(locals()), common.start(out), ranks.world()
+    (flags, started), comm = common.start(locals()), ranks.world()
     checked(size, width, optimiser, batch, epochs, weights)
     if comm.rank:                           # the first one speaks for all
         quiet, sys.stdout = True, io.StringIO()

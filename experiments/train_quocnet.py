@@ -39,7 +39,7 @@ STARTS = 8                                  # of the search for what a unit like
 def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
          epochs=quocnet.EPOCHS, frames=0, seed=0, weights="runs/quocnet.npz", out="runs",
          strict=False, quiet=False):
-    flags, started = dict(locals()), common.start(out)
+    flags, started = common.start(locals())
     checked(size, lam, below, epochs)
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")

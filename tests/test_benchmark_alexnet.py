@@ -69,5 +69,5 @@ def test_the_report_has_every_batch_and_every_layer(monkeypatch, tmp_path):
 
 
 def test_another_benchmark_is_not_known():
-    with pytest.raises(ValueError, match="--which lenet: choose search, alexnet or quocnet"):
+    with pytest.raises(ValueError, match="--which lenet: choose one of search, alexnet, quocnet"):
         benchmark.main(which="lenet", quiet=True)

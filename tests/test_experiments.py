@@ -15,6 +15,7 @@ from PIL import Image
 from toys import on_numpy
 
 import experiments.__main__ as everything
+import intriguing
 from data import strokes
 from experiments import (
     benchmark,
@@ -210,7 +211,7 @@ def test_distorted_images_are_the_same_bit_for_bit_for_any_number_of_workers(
     found = []
     for workers in (1, 2):
         monkeypatch.setattr(made, "CACHE", tmp_path / f"cache{workers}")
-        found.append(made.distorted(two, x, t, (t + 1) % 10, "strokes", workers, True))
+        found.append(made.distorted(two, x, t, (t + 1) % 10, "strokes", "auto", workers, True))
     for name in two:
         assert found[0][name].tobytes() == found[1][name].tobytes()
 
@@ -218,17 +219,28 @@ def test_distorted_images_are_the_same_bit_for_bit_for_any_number_of_workers(
 def test_images_that_a_net_gets_wrong_are_left_as_they_are(quick, nets, small):
     net = nets["FC10(1e-4)"]
     x, t = small[1][0][:20], (net.predict(small[1][0][:20]) + np.arange(20) % 2) % 10
-    images = made.distorted({"net": net}, x, t, (t + 3) % 10, "strokes", 1, True)["net"]
+    images = made.distorted({"net": net}, x, t, (t + 3) % 10, "strokes", "auto", 1, True)["net"]
     changed = (images != x).any((1, 2, 3))
     assert (changed == (np.arange(20) % 2 == 0)).all()
 
 
 def test_shards_that_were_computed_are_not_computed_again(quick, nets, small, monkeypatch):
     x, t = small[1][0][:10], small[1][1][:10]
-    job = ({"net": nets["FC10(1)"]}, x, t, (t + 1) % 10, "strokes", 1, True)
+    job = ({"net": nets["FC10(1)"]}, x, t, (t + 1) % 10, "strokes", "auto", 1, True)
     first = made.distorted(*job)["net"]
     monkeypatch.setattr(made, "over_processes", None)   # would fail if it were called
     assert made.distorted(*job)["net"].tobytes() == first.tobytes()
+
+
+def test_each_solver_has_shards_of_its_own(quick, nets, small):
+    x, t = small[1][0][:10], small[1][1][:10]
+    job = ({"net": nets["FC100-100-10"]}, x, t, (t + 1) % 10, "strokes")
+    theirs, ours = (made.distorted(*job, solver, 1, True)["net"] for solver in intriguing.ENGINES)
+    assert (theirs != ours).any()
+    sizes = [intriguing.distortion(x, found).mean() for found in (theirs, ours)]
+    assert sizes[1] == pytest.approx(sizes[0], rel=5e-3)
+    made.distorted(*job, "auto", 1, True)               # is one of the two
+    assert len(list((made.CACHE / "strokes" / "distorted").iterdir())) == 2
 
 
 def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
@@ -241,7 +253,7 @@ def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
         shard = x[i % 24 * made.SHARD:][:made.SHARD]
         store.save_arrays(tmp_path / "toys" / "distorted" / f"{i}.npz", images=shard)
     tracemalloc.start()
-    found = made.distorted(dict.fromkeys("ab"), x, x[:, 0, 0, 0], None, "toys", 1, True)
+    found = made.distorted(dict.fromkeys("ab"), x, x[:, 0, 0, 0], None, "toys", "auto", 1, True)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (found["a"] == x).all() and (found["b"] == x).all()
@@ -358,7 +370,7 @@ def test_the_papers_names_are_the_papers_sizes():
 
 @pytest.mark.parametrize("flags, words", [
     ({"count": 0}, "count 0"), ({"count": 99999}, "count 99999"),
-    ({"targets": "near"}, "random or nearest")])
+    ({"targets": "near"}, "random, nearest")])
 def test_bad_flags_are_named_before_anything_is_trained(quick, flags, words, monkeypatch):
     for script in (table1, table3_4):
         with pytest.raises(ValueError, match=words):
@@ -422,6 +434,10 @@ def script(*words, **environment):
 @on_numpy
 @pytest.mark.parametrize("words, environment, said", [
     (["experiments.table1", "--data", "cats"], {}, "cats"),
+    (["experiments.table1", "--solver", "theirs"], {},
+     "--solver theirs: choose one of auto, scipy, by-hand"),
+    (["experiments.attack", "--image", "x.png", "--solver", "theirs"], {}, "--solver theirs"),
+    (["experiments.table2", "--targets", "all"], {}, "choose one of random, nearest"),
     (["experiments.table1", "--count", "many"], {}, "invalid int"),
     (["experiments.table1", "--colour", "red"], {}, "--colour"),
     (["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""}, "gpu"),

@@ -31,13 +31,13 @@ from nets.fc import fc
 
 
 def main(out="", quiet=True):
-    flags, started, folder = dict(locals()), common.start(out), Path(out)
+    (flags, started), folder = common.start(locals()), Path(out)
     made.CACHE = folder / "cache"
     rng = np.random.default_rng(0)
     nets = {f"FC10, {i}": fc((64, 10), rng).astype("float64") for i in range(2)}
     x = rng.random((2000, 1, 8, 8), np.float32)
     t = nets["FC10, 0"].predict(x)
-    found = made.distorted(nets, x, t, (t + 1) % 10, "toys", 2, True)
+    found = made.distorted(nets, x, t, (t + 1) % 10, "toys", "auto", 2, True)
     store.save_arrays(folder / "found.npz", **found)
     numbers = {name: common.mean(images) for name, images in found.items()}
     common.save("faults", main, flags, "toys", started, str(numbers), numbers)

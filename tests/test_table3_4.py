@@ -227,7 +227,7 @@ def test_images_that_amplification_brings_nearer_are_counted(quick, nets, small,
     text = (tmp_path / "out" / "strokes" / "table3_4.md").read_text()
     rows, targets = common.sample(small[2][1], 24, 0)
     x, t = small[2][0][rows], small[2][1][rows]
-    images = made.distorted(nets, x, t, targets, "strokes", 1, True)
+    images = made.distorted(nets, x, t, targets, "strokes", "auto", 1, True)
     counts = [(distortion(x, found) > 0.1).sum() for found in images.values()]
     assert 0 < max(counts) < 24
     said = ", ".join(f"{name} {n}" for name, n in zip(NAMES, counts, strict=True))

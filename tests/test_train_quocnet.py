@@ -498,7 +498,7 @@ def test_what_is_found_are_images_with_the_other_label_of_cars_that_were_recogni
     net = train_quocnet.start("S", 0)
     _, training, (x, t), _ = cars.labelled(small, 14, False, True)
     f = cars.classifier(cars.FEATURES["last stage"](net), *training)
-    row, (images, found) = figure6.attacked(f, x, t, 4, 0)
+    row, (images, found) = figure6.attacked(f, x, t, 4, 0, "auto")
     assert (f.predict(images) == 1).all() and (f.predict(found) == 0).all()
     assert row["distortions"] == pytest.approx(distortion(images, found).tolist())
     files = (x[t == 1] / np.float32(255)).astype("float32")
