@@ -124,7 +124,7 @@ def trained(arms, data, epochs, validation, workers, quiet):
     for one in paths.values():
         if not beside(one).exists():        # deleted, as it was damaged: the two are made together
             one.unlink(missing_ok=True)
-    nets = made.kept_nets(nets, paths, train_arm, jobs, workers, quiet)
+    nets = made.kept_nets(nets, paths, train_arm, jobs, workers, quiet, small=nets)
     return nets, {arm: curve(beside(paths[arm]), epochs) for arm in arms}
 
 

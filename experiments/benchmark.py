@@ -7,8 +7,10 @@
 
 (a) D as it is: many searches at once.  (b) the same search with SciPy's public
 `scipy.optimize.minimize`, image by image.  (c) D with its last step onto the boundary, which is
-beyond the paper and comes nearest.  All are searched on the first 256 images, LeNet's on the first
-64; with --weights, AlexNet's (a) and (b) on ten photographs.
+beyond the paper.  (d) D by hand (nets/search/by_hand.py), the net in float32.  (e) DDN, the attack
+that other libraries use for small distortions, written here again.  All search the first 256
+images, those of LeNet the first 64; with --weights, (a), (b) and (d) search ten photographs of
+AlexNet's.  The best is the nearest image that any of them found.
 Per image: milliseconds (the fastest of three runs, of AlexNet one), evaluations of the objective
 and its gradient; and the mean distortion.  Training images that the net has right, of the first
 `count` drawn, targets (label + 1) mod 10.  What searches cost; with --weights, those of all of
@@ -45,8 +47,8 @@ from experiments import (
     pictures,
 )
 from experiments.processes import over_processes
-from experiments.timing import matrix_product
-from nets.backend import xp
+from experiments.timing import describe_machine, matrix_product, name_page
+from nets.backend import name_device, xp
 
 ALEXNET = 227, 1                            # its size in pixels and width, as in 2012
 
@@ -69,7 +71,7 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
              **{name: (benchmark_search.compared, *job) for name, job in shown.items()}}
     steps = benchmark_training.TICKS + 1 + benchmark_search.TICKS * len(jobs) + len(shown)
     found = measured(tasks, steps, quiet)
-    numbers = {"GFLOP/s": found["GFLOP/s"], "AlexNet": found["AlexNet"]}
+    numbers = {"device": name_device(), "GFLOP/s": found["GFLOP/s"], "AlexNet": found["AlexNet"]}
     numbers["epochs"], numbers["convolutions"] = found["training"]
     for i, of in enumerate(("search", "time", "batches")):
         numbers[of] = {name: found[name][i] for name in jobs}
@@ -77,8 +79,9 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
         numbers["search"][name] = found[name]
     net, images, target, _ = jobs["FC100-100-10"]
     numbers["workers"] = benchmark_search.over_workers(net, images, target, processes(), quiet)
-    pictures.save(chart(numbers["batches"]), common.folder(out, data) / "benchmark.png")
-    common.save("benchmark", main, flags, data, started, report(numbers, list(shown)), numbers)
+    stem = name_page("benchmark")
+    pictures.save(chart(numbers["batches"]), common.folder(out, data) / f"{stem}.png")
+    common.save(stem, main, flags, data, started, report(numbers, list(shown), stem), numbers)
     return numbers
 
 
@@ -96,14 +99,14 @@ def searched(x, t, count, data, seed, train, workers, quiet):
 
 
 def photographed(weights, photographs, seed, quiet):
-    """{net: what `compared` takes}: photographs that it has right, next labels; (a) and (b), once.
+    """{net: what `compared` takes}: photographs that it has right, next labels; each search once.
 
-    (c) wants as many gradients as there are labels: a thousand, where ImageNet's are the labels.
+    Not (c): it wants as many gradients as there are labels, a thousand with ImageNet's.
     """
     model, images, t, names = figure5.loaded(weights, photographs, False, quiet)
     count = min(benchmark_alexnet.COMPARED, len(t))
     x, t, *_ = figure5.recognised(model.net, images, t, -1, count, seed)
-    searches = [benchmark_search.A, benchmark_search.B]
+    searches = [benchmark_search.A, benchmark_search.B, benchmark_search.BY_HAND]
     return {model.said: (model.net, x, (t + 1) % len(names), searches, 1)}
 
 
@@ -133,13 +136,13 @@ def chart(batches):
                                 "D: milliseconds an image, by searches that go on together")
 
 
-def report(numbers, shown):
-    """The page, from the numbers alone.  shown: the names of AlexNet's rows."""
-    rate, unit = numbers["GFLOP/s"], "thread" if xp is np else "GPU"
+def report(numbers, shown, stem):
+    """The page, from the numbers alone.  shown: the names of AlexNet's rows.  stem: its name."""
+    rate, unit = numbers["GFLOP/s"], "thread" if numbers["device"] == "CPU" else "GPU"
     searches, cost = benchmark_search.table(numbers["search"])
     photographs = f"  {shown[0]}: photographs, up to {benchmark_alexnet.COMPARED}." if shown else ""
     return f"""\
-# The search, on a {unit} that reaches {rate:.0f} GFLOP/s in a float32 matrix product
+# The search, on {describe_machine(numbers)}
 
 {searches}
 
@@ -153,7 +156,7 @@ What (a) costs, on such a {unit}:
 
 {imagenet(numbers, shown)}
 
-{benchmark_search.details(numbers["time"], numbers["batches"], numbers["workers"])}
+{benchmark_search.details(numbers["time"], numbers["batches"], numbers["workers"], stem)}
 
 {benchmark_training.report(numbers["epochs"], numbers["convolutions"], rate)}"""
 
@@ -171,11 +174,12 @@ def imagenet(numbers, shown):
     hours = images * evaluations / benchmark_search.HOUR    # for a millisecond an evaluation
     share = 1000 * gflop / net / numbers["GFLOP/s"]         # of what the product reaches
     on_large = 1000 * gflop / (share * large.flops / 1e9)   # milliseconds an evaluation
+    unit = "core" if numbers["device"] == "CPU" else "GPU and a core"
     a_search = common.cell(evaluations * (net + solver) / 1000)
     return f"""{text}  Were it to take as many evaluations as {name} does here, \
 {common.cell(evaluations)}, a search would take {a_search} s, and all {images:,} of ImageNet's \
 training images {hours * (net + solver):,.0f} hours of one such \
-{"core" if xp is np else "GPU and a core"}.  The net's part would take {large.name}, \
+{unit}.  The net's part would take {large.name}, \
 {large.flops / 1e12:.0f} TFLOP/s by its data sheet, {hours * on_large:,.1f} hours, if it reached \
 the same {100 * share:.0f} % of its peak; L-BFGS-B stays on the host, {hours * solver:,.0f} hours \
 of a core.  Reckoned, not measured; what D does between evaluations is left out."""
@@ -190,9 +194,9 @@ def of_alexnet(weights, photographs, seed, quiet, flags, started):
     rows = [[n, common.cell(row["ms"]), common.cell(gflops := 1000 * row["GFLOP"] / row["ms"]),
              common.cell(100 * gflops / rate), common.cell(row["MB"], digits=4)]
             for n, row in found.items()]
-    numbers = {"GFLOP/s": rate, "batches": found, "layers": layers}
+    numbers = {"device": name_device(), "GFLOP/s": rate, "batches": found, "layers": layers}
     text = f"""\
-# AlexNet, on a thread that reaches {rate:.0f} GFLOP/s in a float32 matrix product
+# AlexNet, on {describe_machine(numbers)}
 
 {common.table(["batch", "ms an image", "GFLOP/s", "% of the product's", "peak MB"], rows)}
 
@@ -212,7 +216,7 @@ apart, in float64 too; averages agree:
 
 {common.table(["search in", *next(iter(rows.values()))],
               [[how, *map(common.cell, row.values())] for how, row in rows.items()])}"""
-    common.save("benchmark-alexnet", main, flags, "none", started, text, numbers)
+    common.save(name_page("benchmark", "alexnet"), main, flags, "none", started, text, numbers)
     return numbers
 
 
@@ -222,9 +226,10 @@ def of_quocnet(quiet, flags, started):
                                       "GFLOP/s": (matrix_product,)},
                                      benchmark_quocnet.TICKS, quiet).values()
     once = benchmark_quocnet.training(steps["M"]["GFLOP/s"], rate)
-    numbers = {"GFLOP/s": rate, "images": images, "steps": steps, "training": once}
-    common.save("benchmark-quocnet", main, flags, "none", started,
-                benchmark_quocnet.report(rate, images, steps, once), numbers)
+    numbers = {"device": name_device(), "GFLOP/s": rate, "images": images, "steps": steps,
+               "training": once}
+    common.save(name_page("benchmark", "quocnet"), main, flags, "none", started,
+                benchmark_quocnet.report(numbers), numbers)
     return numbers
 
 

@@ -133,8 +133,10 @@ def training(rate, product):
             "TFLOP/s": 1e-12 * large, "hours": FRAMES / BATCH * step / 3600, "GB": 4 * 4e-9 * n}
 
 
-def report(product, images, steps, once):
-    """The text.  product: GFLOP/s; images, steps: from `measure`; once: from `training`."""
+def report(numbers):
+    """The text, from numbers: images and steps as `measure` gives them, training as `training`."""
+    images, steps, once = (numbers[key] for key in ("images", "steps", "training"))
+    product = numbers["GFLOP/s"]
     rows = [[name, SIZES[name].pixels, f"{row['weights']:,}", *map(common.cell, (
         row["GB"], row["ms forward"], row["ms back"], row["D"]["distortion"],
         row["D"]["evaluations"], row["D"]["ms"] / 1000, row["MB"] / 1000))]
@@ -144,7 +146,7 @@ def report(product, images, steps, once):
     stepped = [[name, f"{weights(SIZES[name]):,}", *map(common.cell, row.values()),
                 common.cell(100 * row["GFLOP/s"] / product)] for name, row in steps.items()]
     return f"""\
-# QuocNet, on a thread that reaches {product:.0f} GFLOP/s in a float32 matrix product
+# QuocNet, on {timing.describe_machine(numbers)}
 
 One image, in float32; its pixels, the weights, drawn independently at every place, and the \
 classifier of two labels on the last stage's outputs are random; D is for the other label.  Of one \

@@ -68,7 +68,8 @@ def trained(name, arms, data, workers, quiet):
     paths = {(mu, s): made.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
                                            f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
     jobs = {arm: (name, data, *arm) for arm in arms}
-    return made.kept_nets(nets, paths, train_arm, jobs, workers, quiet)
+    return made.kept_nets(nets, paths, train_arm, jobs, workers, quiet,
+                          small=() if name == "LeNet" else nets)
 
 
 def train_arm(name, data, mu, seed):

@@ -106,19 +106,27 @@ def trained(names, data, seed, method, workers, quiet, reading="half"):
     paths = {name: CACHE / data / f"{name}, seed {seed}, {way(name, method)}, {reading} decay.npz"
              for name in names}
     jobs = {name: (name, data, seed, method, reading) for name in names}
-    return kept_nets(nets, paths, train_net, jobs, workers, quiet)
+    small = {name for name in names if way(name, method).startswith("adam")} - {"LeNet"}
+    return kept_nets(nets, paths, train_net, jobs, workers, quiet, small)
 
 
-def kept_nets(nets, paths, function, jobs, workers, quiet):
+def kept_nets(nets, paths, function, jobs, workers, quiet, small):
     """{name: net}, in float64: those that their files hold; what is in no file is trained first.
 
     nets: {name: net before training}.  paths: {name: its file}.  In a worker, function(*jobs[name])
-    gives the net trained, and ticks 100 times on the way.
+    gives the net trained, and ticks 100 times on the way.  small: those that are trained in small
+    steps, see `over_processes`.
     """
-    todo = [(paths[name], function, jobs[name]) for name in nets if not paths[name].exists()]
-    if todo:
-        common.writable(todo[0][0].parent, "trained nets are kept there")
-        list(over_processes(keep_trained, todo, workers, 100 * len(todo), "training", quiet))
+    todo = {True: [], False: []}            # on a CPU all together, so that no core waits
+    for name in nets:
+        if not paths[name].exists():
+            todo[name in small and backend.xp is not np].append(
+                (paths[name], function, jobs[name]))
+    for are_small, some in todo.items():
+        if some:
+            common.writable(some[0][0].parent, "trained nets are kept there")
+            list(over_processes(keep_trained, some, workers, 100 * len(some), "training", quiet,
+                                are_small))
     for name, net in nets.items():
         store.load(paths[name], net)
     return {name: net.astype("float64") for name, net in nets.items()}

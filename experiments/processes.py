@@ -23,24 +23,29 @@ BLAS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREAD
 _ticks = None                               # in a worker: where it reports its progress
 
 
-def over_processes(function, arguments, workers, steps, text, quiet):
+def over_processes(function, arguments, workers, steps, text, quiet, small=False):
     """Yield (i, function(*arguments[i])) as they are done, with a progress bar of `steps`.
 
     `function` reports its progress by `tick`; BLAS runs on one thread in each process.
+    small: it makes so small steps that a GPU would be slower, so INTRIGUING_DEVICE=auto leaves
+    them to the CPU.
     """
-    os.environ.update(BLAS)                 # read when a worker imports NumPy
-    workers = workers or (os.cpu_count() if backend.xp is np else 1)
-    pool, ticks = _executor(min(workers, len(arguments)))
+    on_cpu = backend.xp is np or (small and backend.DEVICE == "auto")
+    environment = BLAS | {"INTRIGUING_DEVICE": "cpu" if on_cpu else backend.DEVICE}
+    workers = workers or (os.cpu_count() if on_cpu else 1)
+    pool, ticks = _executor(min(workers, len(arguments)), environment)
     waiting, ticked = {}, 0
     bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
     strangers = set(multiprocessing.active_children())
     try:
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers are born deaf to
-        try:                                                        # Ctrl-C: the parent hears it
+        os.environ.update(environment)                              # Ctrl-C: the parent hears it
+        try:                                # a worker reads this when it imports NumPy and nets
             waiting = {pool.submit(function, *args): i for i, args in enumerate(arguments)}
         finally:
             signal.signal(signal.SIGINT, handler)
+            os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
         while waiting:
             ticked += _sum(ticks)
             bar.update(max(ticked, steps * (1 - len(waiting) / len(arguments))) - bar.n)
@@ -54,13 +59,13 @@ def over_processes(function, arguments, workers, steps, text, quiet):
                 process.terminate()
 
 
-def _executor(workers):
+def _executor(workers, environment):
     """So many processes, and the queue of their ticks; or the ranks of MPI, which send none."""
     if "mpi4py.futures" in sys.modules:     # as `-m mpi4py.futures` leaves it, in the first rank
         from mpi4py import MPI
         from mpi4py.futures import MPIPoolExecutor
         if MPI.COMM_WORLD.size > 1:
-            return MPIPoolExecutor(env=BLAS), queue.Queue()
+            return MPIPoolExecutor(env=environment), queue.Queue()
     context = multiprocessing.get_context("spawn")
     ticks = context.Queue()
     return ProcessPoolExecutor(workers, context, _begin, (ticks,)), ticks

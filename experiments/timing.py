@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nets.backend import to_device, to_host
+from nets.backend import name_device, to_device, to_host
 
 REPEATS = 3
 
@@ -53,6 +53,19 @@ def matrix_product(n=2048):
     """In a worker: GFLOP/s of an n x n float32 matrix product, the best of REPEATS."""
     a = to_device(np.random.default_rng(0).random((n, n), np.float32))
     return 2e-6 * n ** 3 / fastest(lambda: a @ a)
+
+
+def describe_machine(numbers):
+    """What the titles say, of numbers {device, GFLOP/s}: a thread, or which GPU, and how fast."""
+    device = numbers["device"]
+    unit = "a thread" if device == "CPU" else f"a GPU ({device})"
+    return f"{unit} that reaches {numbers['GFLOP/s']:.0f} GFLOP/s in a float32 matrix product"
+
+
+def name_page(*words):
+    """The stem of a page: its words with hyphens; those of a GPU end with the GPU's name."""
+    device = name_device()
+    return "-".join([*words, *(re.findall(r"\w+", device) if device != "CPU" else ())])
 
 
 def free_memory():

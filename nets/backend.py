@@ -29,12 +29,25 @@ def choose(device):
     return np
 
 
-xp = choose(os.environ.get("INTRIGUING_DEVICE", "auto"))
+DEVICE = os.environ.get("INTRIGUING_DEVICE", "auto")
+xp = choose(DEVICE)
 
 
 def to_device(a):
     """The array, of any shape, where the networks compute."""
     return xp.asarray(a)
+
+
+def fuse(function):
+    """A function of arrays, element by element: on a GPU in one kernel, not one an operation."""
+    return function if xp is np else xp.fuse(function)
+
+
+def name_device():
+    """What computes, as a page names it: "CPU", or the GPU's own name."""
+    if xp is np:
+        return "CPU"
+    return xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
 
 
 def to_host(a):

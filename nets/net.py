@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
-from nets.backend import to_device, to_host
+from nets.backend import to_device, to_host, xp
 
-CHUNK = 500                                 # images evaluated at a time: as many at most,
-PIXELS = 5_000_000                          # and no more numbers: 32 photographs of AlexNet's
+# Images evaluated at a time: CHUNK at most, and PIXELS numbers at most, which are 32 photographs of
+# AlexNet's on a CPU and 129 on a GPU.
+CHUNK, PIXELS = (500, 5_000_000) if xp is np else (10_000, 20_000_000)
 
 
 def chunk(x, most=CHUNK):

@@ -9,7 +9,7 @@ from contextvars import copy_context
 
 import numpy as np
 
-from nets.backend import to_device, to_host, xp
+from nets.backend import fuse, to_device, to_host, xp
 from nets.losses import softmax_cross_entropy
 from nets.search.scipy_lbfgsb import minimize
 
@@ -60,6 +60,11 @@ def classification(net, lams, reading="half"):
     return cost
 
 
+# Images that full-batch training evaluates together: on a CPU as many as stay in its cache, on a
+# GPU as many as MNIST has, in few and large kernels.
+TOGETHER = 2000 if xp is np else 60_000
+
+
 def fit_lbfgs(params, cost, x, t, iterations, tick=None):
     """Train by L-BFGS on all images at once, in place: one problem of one row, without a box.
 
@@ -91,8 +96,8 @@ def _flat(arrays):
     return np.concatenate([to_host(a).ravel() for a in arrays])[None].astype(float)   # (1, all)
 
 
-def _mean_over_chunks(cost, x, t, size=2000):
-    """cost(x, t) and its gradients, summed up over chunks of images that fit the cache.
+def _mean_over_chunks(cost, x, t, size=TOGETHER):
+    """cost(x, t) and its gradients, summed up over chunks of images.
 
     Exact, because the cost is a mean over images plus a term that does not depend on them.
     """
@@ -103,6 +108,14 @@ def _mean_over_chunks(cost, x, t, size=2000):
         value += share * part
         grads = [share * g + (grads[j] if i else 0.0) for j, g in enumerate(part_grads)]
     return value, grads
+
+
+@fuse
+def adam_step(w, g, m, v, size):
+    """One parameter w, its gradient g, and the running means m and v of g and g^2, in place."""
+    m += 0.1 * (g - m)
+    v += 0.001 * (g * g - v)
+    w -= size * m / (xp.sqrt(v) + 1e-8)
 
 
 class Adam:
@@ -126,11 +139,9 @@ class Adam:
         step = int(self.steps)
         size = rate * ((1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step))
         for w, g, m, v in zip(self.params, grads, self.mean, self.square, strict=True):
-            m += 0.1 * (g - m)
-            v += 0.001 * (g * g - v)
             if self.decay and w.ndim > 1:   # biases have one axis
                 w -= rate * self.decay * w
-            w -= size * m / (xp.sqrt(v) + 1e-8)
+            adam_step(w, g, m, v, size)
 
 
 class Momentum:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from experiments import timing
 from nets import backend
 from nets.backend import to_device, to_host, xp
 
@@ -129,6 +130,39 @@ def test_the_stand_in_computes_and_keeps_its_results_on_the_device(standin):
     a[0] = 7
     assert a.get().tolist() == [[7, 7, 7], [6, 8, 10]]
     assert (a.shape, a.dtype, len(a), float(a[1, 2])) == ((2, 3), np.float64, 2, 10.0)
+
+
+@on_numpy
+def test_what_computes_has_a_name(standin, monkeypatch):
+    assert backend.name_device() == "CPU" and timing.name_page("benchmark") == "benchmark"
+    monkeypatch.setattr(backend, "xp", standin)
+    assert timing.name_page("benchmark", "alexnet") == "benchmark-alexnet-Stand-in-1"
+    numbers = {"device": backend.name_device(), "GFLOP/s": 5.0}
+    assert timing.describe_machine(numbers).startswith("a GPU (Stand-in 1) that reaches 5 GFLOP/s")
+
+
+SMALL = """
+from experiments.processes import over_processes
+from nets import backend
+
+def device():
+    return backend.xp.__name__
+
+if __name__ == "__main__":
+    print([name for small in (True, False)
+           for _, name in over_processes(device, [()], 1, 1, "", True, small)])
+"""
+
+
+@on_numpy
+@pytest.mark.parametrize("device, found", [
+    ("auto", ["numpy", "cupy"]), ("gpu", ["cupy", "cupy"]), ("cpu", ["numpy", "numpy"])])
+def test_auto_leaves_small_steps_to_the_cpu(device, found, tmp_path):
+    (tmp_path / "small.py").write_text(SMALL)
+    path = os.pathsep.join([str(ROOT / "tests" / "standin"), str(ROOT)])
+    done = subprocess.run([sys.executable, tmp_path / "small.py"], capture_output=True, text=True,
+                          env=os.environ | {"INTRIGUING_DEVICE": device, "PYTHONPATH": path})
+    assert done.stdout.strip() == str(found), done.stderr
 
 
 @on_numpy

@@ -109,13 +109,14 @@ def test_the_report_has_every_size_what_was_left_out_and_the_calculation(monkeyp
                     100.0])
     monkeypatch.setattr(benchmark, "over_processes", lambda *args: enumerate(answers))
     numbers = benchmark.main(which="quocnet", out=str(tmp_path), quiet=True)
-    text = (tmp_path / "benchmark-quocnet.md").read_text()
-    for part in ("reaches 100 GFLOP/s", "| S    | 32     | 1,562,976 |", "| 0.0073 ", "| 4.5 ",
+    stem = timing.name_page("benchmark", "quocnet")
+    text = (tmp_path / f"{stem}.md").read_text()
+    for part in ("that reaches 100 GFLOP/s", "| S    | 32     | 1,562,976 |", "| 0.0073 ", "| 4.5 ",
                  "Left out: size full; it takes 5.6 GB of memory, and 3.2 GB are free.",
                  "6.61 billion multiplications", "132 x 10^15", "36.6 GB in float32",
                  "1.15 million core-hours", "| 64   |"):
         assert part in text, part
-    record = json.loads((tmp_path / "benchmark-quocnet.json").read_text())
+    record = json.loads((tmp_path / f"{stem}.json").read_text())
     assert record["command"].startswith("python -m experiments.benchmark --which quocnet")
     assert record["numbers"]["training"] == numbers["training"]
     assert record["numbers"]["images"]["S"] == row
