@@ -176,6 +176,14 @@ def spread(values):
         f"{text} ± {cell(values.std(ddof=1), digits=2)}")
 
 
+def group_by_seed(numbers):
+    """{what: [row of each seed]} of a record's numbers {"what, seed s": row}."""
+    groups = {}
+    for name, row in numbers.items():
+        groups.setdefault(name.rpartition(", seed ")[0], []).append(row)
+    return groups
+
+
 def table(head, rows):
     """A Markdown table, its columns aligned so that it reads as plain text too."""
     rows = [[str(c) for c in row] for row in [head, *rows]]
