@@ -47,6 +47,7 @@ FLAGS = {                                   # they mean the same in every script
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
     "out": "folder for the results",
+    "readme": "the file that gets the headline numbers, between two comments",
     "quiet": "no progress bars",
 }
 

@@ -86,7 +86,7 @@ def format_models(models):
         *ours, searched, lost = row.values()
         paper = PAPER.get(name, [None] * 4)[1:]
         rows.append([name, lam, *map(common.cell, ours, paper), searched, lost])
-    return common.table(["model", "lambda", *row], rows)
+    return common.table(["model", "lambda", *next(iter(models.values()))], rows)
 
 
 def readings_table(readings):

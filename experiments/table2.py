@@ -63,8 +63,8 @@ def format_table(numbers):
         rows.append([name, *(common.cell(e, paper.get(net)) for net, e in row["error %"].items()),
                      common.cell(row["av. distortion"], paper_size),
                      common.cell(row["still wrong in 8 bits %"])])
-    return common.table(["made for / fed to", *row["error %"], "av. distortion",
-                         "wrong in 8 bits %"], rows)
+    nets = next(iter(numbers.values()))["error %"]
+    return common.table(["made for / fed to", *nets, "av. distortion", "wrong in 8 bits %"], rows)
 
 
 def fed(job, seed):
