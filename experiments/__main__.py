@@ -34,6 +34,7 @@ ELSE = (  # command, minutes on two cores, what it needs
     ("python -m experiments.figure6", "2", "those weights"),
     ("python -m experiments.cars --seeds 3", "90", "CIFAR-10"),
     ("python -m experiments.benchmark --which quocnet", "2", "6 GB of memory for the full net"),
+    ("python -m experiments.report", "1", "the results' json files: all results on one page"),
     ("python -m experiments.figure5 --weights bvlc --data imagenette --count 64", "10",
      "BVLC's weights (243 MB) and Imagenette (342 MB), both downloaded"),
 )

@@ -82,9 +82,6 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
     images = made.distorted(nets, x, t, targets, data, solver, workers, quiet)
     found = {(name, s): measured(nets[name, s], images[name, s], images["weight decay", s], x, t,
                                  training, test) for name, s in arms}
-    by_arm = {name: [found[name, s] for _, s in arms[:seeds]] for name in ARMS}
-    table = [[name, PAPER.get(name, "-"), *(common.spread([row[column] for row in by_arm[name]])
-                                            for column in COLUMNS)] for name in ARMS]
     stem = "adversarial_training" + ("-validation" if validation else "")
     folder = common.folder(out, data)
     made_for = adversarial_pictures.examples(nets["all layers", seed], BY_D, *training)
@@ -93,12 +90,18 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
     pictures.save(adversarial_pictures.curves(curves, kind), folder / f"{stem}-curves.png")
     numbers = {f"{name}, seed {s}": row | {"curve": [round(float(e), 3) for e in curves[name, s]]}
                for (name, s), row in found.items()}
+    by_arm = common.group_by_seed(numbers)
     common.save(stem, main, flags, data, started, f"""\
 # {NAME} trained on pools of adversarial examples
 
-{common.table(["", "paper's test error %", *COLUMNS], table)}
+{format_table(by_arm)}
 
-{caption(training, test, flags)}{claims(by_arm)}""", numbers)
+{caption(training, test, flags)}
+
+{claims(by_arm)}
+
+Of 10,000 images, an error of 1.2 % is known to 0.1 points; smaller differences are noise.""",
+                numbers)
     return numbers
 
 
@@ -209,8 +212,15 @@ def measured(net, images, undefended, x, t, training, test):
             "transfer %": 100 * float(transfer([net], [undefended], t)[0, 0])}
 
 
+def format_table(by_arm):
+    """A row for each way to train, in Markdown.  by_arm: {name: [what each seed's net gives]}."""
+    rows = [[name, PAPER.get(name, "-"), *(common.spread([row[column] for row in of])
+                                           for column in COLUMNS)] for name, of in by_arm.items()]
+    return common.table(["", "paper's test error %", *COLUMNS], rows)
+
+
 def claims(by_arm):
-    """What came of the paper's claims, from the numbers alone: a paragraph.
+    """What came of the paper's claims, from the numbers alone: a list.
 
     by_arm: {name: [what each seed's net gives]}.
     """
@@ -226,8 +236,7 @@ def claims(by_arm):
     paper = ("all layers", "dropout", "weight decay")
     single = sorted(("pixels", "h1", "h2"), key=error)
     far = max(by_arm, key=lambda name: np.nan_to_num(mean("av. min. distortion", name)))
-    return f"""
-
+    return f"""\
 - Below 1.2 % with pools of all layers?  {yes(error("all layers") < 1.2)}: {said("all layers")}.
 - Below it with examples by gradient?  With pools of all layers, \
 {yes(error("all layers, by gradient") < 1.2).lower()}; of pixels alone, \
@@ -243,9 +252,7 @@ def claims(by_arm):
 {common.cell(mean("av. min. distortion", far))}, is that of {far}; with weight decay alone it is \
 {common.cell(mean("av. min. distortion", "weight decay"))}.  On the images made for the nets with \
 weight decay alone, those of all layers have \
-{common.cell(mean("transfer %", "all layers"))} % wrong.
-
-Of 10,000 images, an error of 1.2 % is known to 0.1 points; smaller differences are noise."""
+{common.cell(mean("transfer %", "all layers"))} % wrong."""
 
 
 def yes(true):

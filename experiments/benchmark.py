@@ -139,12 +139,11 @@ def chart(batches):
 def report(numbers, shown, stem):
     """The page, from the numbers alone.  shown: the names of AlexNet's rows.  stem: its name."""
     rate, unit = numbers["GFLOP/s"], "thread" if numbers["device"] == "CPU" else "GPU"
-    searches, cost = benchmark_search.table(numbers["search"])
     photographs = f"  {shown[0]}: photographs, up to {benchmark_alexnet.COMPARED}." if shown else ""
     return f"""\
 # The search, on {describe_machine(numbers)}
 
-{searches}
+{benchmark_search.format_searches(numbers["search"])}
 
 ms and evaluations are per image.  Images that a net has right: {benchmark_search.SEARCHED} at \
 most, for LeNet {benchmark_search.FEW}.\
@@ -152,7 +151,7 @@ most, for LeNet {benchmark_search.FEW}.\
 
 What (a) costs, on such a {unit}:
 
-{cost}
+{benchmark_search.format_costs(numbers["search"])}
 
 {imagenet(numbers, shown)}
 
@@ -191,19 +190,15 @@ def of_alexnet(weights, photographs, seed, quiet, flags, started):
     (found, layers), rate = measured({"AlexNet": (benchmark_alexnet.measure,),
                                       "GFLOP/s": (matrix_product,)},
                                      len(benchmark_alexnet.BATCHES), quiet).values()
-    rows = [[n, common.cell(row["ms"]), common.cell(gflops := 1000 * row["GFLOP"] / row["ms"]),
-             common.cell(100 * gflops / rate), common.cell(row["MB"], digits=4)]
-            for n, row in found.items()]
     numbers = {"device": name_device(), "GFLOP/s": rate, "batches": found, "layers": layers}
     text = f"""\
 # AlexNet, on {describe_machine(numbers)}
 
-{common.table(["batch", "ms an image", "GFLOP/s", "% of the product's", "peak MB"], rows)}
+{benchmark_alexnet.format_batches(found, rate)}
 
 Each layer, in a batch of 16, per image:
 
-{common.table(["layer", "ms forward", "ms backward", "GFLOP"],
-              [[name, *map(common.cell, row)] for name, *row in layers])}"""
+{benchmark_alexnet.format_layers(layers)}"""
     if weights:
         rows = benchmark_alexnet.precisions(*shown, seed)
         numbers["precisions"] = rows
@@ -214,8 +209,7 @@ each with the next label; moved: from pixels moved by some 1e-7, as rounding doe
 of ReLU and max pooling a rounding decides where a search goes on, so that single photographs end \
 apart, in float64 too; averages agree:
 
-{common.table(["search in", *next(iter(rows.values()))],
-              [[how, *map(common.cell, row.values())] for how, row in rows.items()])}"""
+{benchmark_alexnet.format_precisions(rows)}"""
     common.save(name_page("benchmark", "alexnet"), main, flags, "none", started, text, numbers)
     return numbers
 

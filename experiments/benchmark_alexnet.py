@@ -130,3 +130,26 @@ def precisions(model, photographs, t, names, seed):
                 "within 2 % of float64": common.mean(100.0 * (abs(size / best - 1) < 0.02)),
                 "mean above %": 100 * float(size.mean() / best.mean() - 1) if len(best) else None}
     return rows
+
+
+# ---- The page's tables -----------------------------------------------------------------------
+
+
+def format_batches(found, rate):
+    """A row for each batch, in Markdown.  found: from `measure`; rate: the product's GFLOP/s."""
+    rows = [[n, common.cell(row["ms"]), common.cell(gflops := 1000 * row["GFLOP"] / row["ms"]),
+             common.cell(100 * gflops / rate), common.cell(row["MB"], digits=4)]
+            for n, row in found.items()]
+    return common.table(["batch", "ms an image", "GFLOP/s", "% of the product's", "peak MB"], rows)
+
+
+def format_layers(layers):
+    """A row for each layer, in Markdown.  layers: from `measure`."""
+    return common.table(["layer", "ms forward", "ms backward", "GFLOP"],
+                        [[name, *map(common.cell, row)] for name, *row in layers])
+
+
+def format_precisions(rows):
+    """A row for each precision, in Markdown.  rows: from `precisions`."""
+    return common.table(["search in", *next(iter(rows.values()))],
+                        [[how, *map(common.cell, row.values())] for how, row in rows.items()])

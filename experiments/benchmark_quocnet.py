@@ -137,14 +137,8 @@ def report(numbers):
     """The text, from numbers: images and steps as `measure` gives them, training as `training`."""
     images, steps, once = (numbers[key] for key in ("images", "steps", "training"))
     product = numbers["GFLOP/s"]
-    rows = [[name, SIZES[name].pixels, f"{row['weights']:,}", *map(common.cell, (
-        row["GB"], row["ms forward"], row["ms back"], row["D"]["distortion"],
-        row["D"]["evaluations"], row["D"]["ms"] / 1000, row["MB"] / 1000))]
-        for name, row in images.items() if not isinstance(row, str)]
     left_out = "".join(f"\n\nLeft out: size {name}; {row}." for name, row in images.items()
                        if isinstance(row, str))
-    stepped = [[name, f"{weights(SIZES[name]):,}", *map(common.cell, row.values()),
-                common.cell(100 * row["GFLOP/s"] / product)] for name, row in steps.items()]
     return f"""\
 # QuocNet, on {timing.describe_machine(numbers)}
 
@@ -152,16 +146,32 @@ One image, in float32; its pixels, the weights, drawn independently at every pla
 classifier of two labels on the last stage's outputs are random; D is for the other label.  Of one \
 image every weight is used once each way, so that the memory's speed decides.
 
-{common.table(["size", "pixels", "weights", "GB", "ms forward", "ms back to the pixels",
-               "distortion of D", "evaluations", "seconds", "peak GB so far"], rows)}{left_out}
+{format_images(images)}{left_out}
 
 A step of training on {BATCH} images: the objective of all stages, its gradients in encoders and \
 decoders, and Adam's step.
 
-{common.table(["size", "weights", "ms a step", "GFLOP an image", "GFLOP/s", "% of the product's"],
-              stepped)}
+{format_steps(steps, product)}
 
 {calculation(steps["M"]["GFLOP/s"], product, once)}"""
+
+
+def format_images(images):
+    """A row for each size that was measured, in Markdown.  images: from `measure`."""
+    rows = [[name, SIZES[name].pixels, f"{row['weights']:,}", *map(common.cell, (
+        row["GB"], row["ms forward"], row["ms back"], row["D"]["distortion"],
+        row["D"]["evaluations"], row["D"]["ms"] / 1000, row["MB"] / 1000))]
+        for name, row in images.items() if not isinstance(row, str)]
+    return common.table(["size", "pixels", "weights", "GB", "ms forward", "ms back to the pixels",
+                         "distortion of D", "evaluations", "seconds", "peak GB so far"], rows)
+
+
+def format_steps(steps, product):
+    """A row for each size that was trained, in Markdown.  Arguments as of `report`."""
+    rows = [[name, f"{weights(SIZES[name]):,}", *map(common.cell, row.values()),
+             common.cell(100 * row["GFLOP/s"] / product)] for name, row in steps.items()]
+    return common.table(["size", "weights", "ms a step", "GFLOP an image", "GFLOP/s",
+                         "% of the product's"], rows)
 
 
 def calculation(rate, product, once):

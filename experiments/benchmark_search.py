@@ -192,17 +192,47 @@ def images_a_second(net, x, target):
 
 # ---- The page --------------------------------------------------------------------------------
 
-COLUMNS = ("ms", "times (a)", "evaluations", "distortion", "above best %", "found %")
 
-
-def table(search):
-    """The table of searches, and that of what (a) costs.  search: {net: {search: row}}."""
-    rows = [[name, how, *(common.cell(row.get(column)) for column in COLUMNS)]
+def format_searches(search):
+    """The searches in Markdown.  search: {net: {search: row}}; the first row has all columns."""
+    columns = [*next(iter(next(iter(search.values())).values()))]
+    rows = [[name, how, *(common.cell(row.get(column)) for column in columns)]
             for name, of_net in search.items() for how, row in of_net.items()]
-    cost = [[name, common.cell(ms := of_net[A]["ms"]), f"{HOUR / ms:,.0f}"]
-            for name, of_net in search.items()]
-    return (common.table(["net", "search", *COLUMNS], rows),
-            common.table(["net", "ms", "searches an hour"], cost))
+    return common.table(["net", "search", *columns], rows)
+
+
+def format_costs(search):
+    """What (a), the first of each net's searches, costs, in Markdown."""
+    first = {name: next(iter(of_net.values())) for name, of_net in search.items()}
+    return common.table(["net", "ms", "searches an hour"],
+                        [[name, common.cell(row["ms"]), searches_an_hour(row)]
+                         for name, row in first.items()])
+
+
+def searches_an_hour(row):
+    """As many as one thread does, in words.  row: of a search, with its ms an image."""
+    return f"{HOUR / row['ms']:,.0f}"
+
+
+def format_shares(time):
+    """Where the time of (a) goes, in Markdown.  time: {net: what `shares` gives}."""
+    rows = [[name, *map(common.cell, of_net.values())] for name, of_net in time.items()]
+    return common.table(["net", *next(iter(time.values()))], rows)
+
+
+def format_batches(batches):
+    """ms (MB) by the number of searches together, in Markdown.  batches: {net: `by_batch`}."""
+    sizes = sorted({n for of_net in batches.values() for n in of_net}, key=int)
+    return common.table(["net", *sizes], [[name, *(both(of_net.get(n)) for n in sizes)]
+                                          for name, of_net in batches.items()])
+
+
+def format_workers(workers):
+    """Images a second by the number of processes, from one on, in Markdown."""
+    one = next(iter(workers.values()))
+    return common.table(["processes", "images a second", "times 1"],
+                        [[n, common.cell(rate), common.cell(rate / one)]
+                         for n, rate in workers.items()])
 
 
 def details(time, batches, workers, stem):
@@ -210,25 +240,21 @@ def details(time, batches, workers, stem):
 
     stem: the name of the page and of its picture.
     """
-    sizes = sorted({n for of_net in batches.values() for n in of_net})
-    by_size = [[name, *(both(of_net.get(n)) for n in sizes)] for name, of_net in batches.items()]
-    shares = [[name, *map(common.cell, of_net.values())] for name, of_net in time.items()]
-    speed = [[n, common.cell(rate), common.cell(rate / workers[1])] for n, rate in workers.items()]
     return f"""\
 Where the time of (a) goes, in %:
 
-{common.table(["net", *next(iter(time.values()))], shares)}
+{format_shares(time)}
 
 By the number of searches that go on together, milliseconds an image, and the MB that they take on \
 the host; D takes {WIDTH}:
 
-{common.table(["net", *sizes], by_size)}
+{format_batches(batches)}
 
 ![milliseconds an image by the number of searches that go on together]({stem}.png)
 
 FC100-100-10, by the number of processes, the median of {SHARDS} times {SHARD} images each:
 
-{common.table(["processes", "images a second", "times 1"], speed)}"""
+{format_workers(workers)}"""
 
 
 def both(row):

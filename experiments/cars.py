@@ -176,16 +176,11 @@ def judged(frozen, training, test):
 
 def report(numbers, flags, car):
     """The Markdown."""
-    rows = [[what, of[0]["features"], *(common.spread([one[column] for one in of])
-                                        for column in COLUMNS)]
-            for what, of in numbers["test"].items()]
-    lams = [[way, *(common.cell(auc) for auc in of.values()), f"{numbers['lam'][way]:g}"]
-            for way, of in numbers["AUC on validation"].items()]
     seeds = flags["seeds"]
     return f"""\
 # Class {car} against the rest, by QuocNet's features: size {flags["size"]}, trained without labels
 
-{common.table(["features", "how many", *COLUMNS], rows)}
+{format_features(numbers["test"])}
 
 {seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}; {flags["epochs"]} epochs.  AUC: \
 the area under the ROC curve.  Balanced accuracy: the mean of the shares of either class that are \
@@ -196,7 +191,21 @@ logistic regression on the training images.
 
 AUC on validation, all stages, seed {flags["seed"]}, by lam:
 
-{common.table(["trained", *(f"{lam:g}" for lam in LAMBDAS), "chosen"], lams)}"""
+{format_lambdas(numbers)}"""
+
+
+def format_features(found):
+    """A row for each kind of features, in Markdown.  found: {features: [row of each seed]}."""
+    rows = [[what, of[0]["features"], *(common.spread([one[column] for one in of])
+                                        for column in COLUMNS)] for what, of in found.items()]
+    return common.table(["features", "how many", *COLUMNS], rows)
+
+
+def format_lambdas(numbers):
+    """The AUC on validation by lambda, in Markdown.  numbers: as in JSON."""
+    rows = [[way, *map(common.cell, of.values()), f"{numbers['lam'][way]:g}"]
+            for way, of in numbers["AUC on validation"].items()]
+    return common.table(["trained", *(f"{lam:g}" for lam in LAMBDAS), "chosen"], rows)
 
 
 def claims(found):

@@ -64,6 +64,13 @@ def record(s):
             for part, rows in (("directions", s.rows), ("natural against", s.tests))}
 
 
+def read(numbers, trained, places):
+    """The Study that `record` made the numbers of; trained, places: see Study."""
+    def by_key(rows):
+        return {tuple(name.rsplit(", ", 1)): row for name, row in rows.items()}
+    return Study(trained, places, by_key(numbers["directions"]), by_key(numbers["natural against"]))
+
+
 # ---- In words --------------------------------------------------------------------------------
 
 

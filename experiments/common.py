@@ -50,6 +50,7 @@ FLAGS = {                                   # they mean the same in every script
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
     "out": "folder for the results",
+    "readme": "the file that gets the headline numbers, between two comments",
     "quiet": "no progress bars",
 }
 CHOICES = {                                 # of the flags that allow some words only
@@ -191,6 +192,14 @@ def spread(values):
     text = cell(mean(values))
     return text if len(values) == 1 or np.isnan(values).any() else (
         f"{text} ± {cell(values.std(ddof=1), digits=2)}")
+
+
+def group_by_seed(numbers):
+    """{what: [row of each seed]} of a record's numbers {"what, seed s": row}."""
+    groups = {}
+    for name, row in numbers.items():
+        groups.setdefault(name.rpartition(", seed ")[0], []).append(row)
+    return groups
 
 
 def table(head, rows):

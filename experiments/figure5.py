@@ -117,25 +117,35 @@ def share(true):
 
 def report(numbers, model, tried, labelled, shown):
     """The Markdown.  labelled: whether photographs have labels.  shown: whether any is drawn."""
-    rows = [[n["file"], n["before"], n["after"] or "not found", common.cell(n["distortion"])]
-            for n in numbers["images"][:LISTED]]
-    summary = [["av. distortion", common.cell(numbers["av. distortion"], PAPER["av. distortion"])],
-               ["photographs", common.cell(numbers["searched"], PAPER["examples"])],
-               ["not found", numbers["not found"]],
-               *([what, common.cell(numbers[what])] for what in
-                 ("8-bit PNG has the target %", "8-bit PNG is labelled wrong %"))]
     right = "right" if labelled else "otherwise: they have no labels, before is the net's own"
     return f"""\
 # Figure 5: {model.said} taken to "{numbers["target"]}", ours (the paper's)
 
 {PICTURE if shown else "Nothing was found, so nothing is drawn."}
 
-{common.table(["", "ours (the paper's)"], summary)}
+{format_summary(numbers)}
 
 Of {tried:,} photographs tried, in an order drawn by seed, these are the first that the net labels \
 {right}.  Distortion: root mean square over pixels in [0, 1].  The first of them:
 
-{common.table(["photograph", "before", "after", "distortion"], rows)}"""
+{format_photographs(numbers["images"])}"""
+
+
+def format_summary(numbers):
+    """The averages in Markdown, ours (the paper's).  numbers: as in JSON."""
+    rows = [["av. distortion", common.cell(numbers["av. distortion"], PAPER["av. distortion"])],
+            ["photographs", common.cell(numbers["searched"], PAPER["examples"])],
+            ["not found", numbers["not found"]],
+            *([what, common.cell(numbers[what])] for what in
+              ("8-bit PNG has the target %", "8-bit PNG is labelled wrong %"))]
+    return common.table(["", "ours (the paper's)"], rows)
+
+
+def format_photographs(images):
+    """The first LISTED photographs in Markdown.  images: [{file, before, after, distortion}]."""
+    rows = [[n["file"], n["before"], n["after"] or "not found", common.cell(n["distortion"])]
+            for n in images[:LISTED]]
+    return common.table(["photograph", "before", "after", "distortion"], rows)
 
 
 def drawn(x, images, t, after, names, path):

@@ -86,9 +86,6 @@ def drawn(x, found, path):
 
 def report(numbers, model, car, stem):
     """The Markdown."""
-    columns = (*cars.COLUMNS, "recognised %", "searched", "not found", "av. distortion")
-    rows = [[kind, *(common.cell(row[column]) for column in columns)]
-            for kind, row in numbers.items()]
     shown = "\n\n".join(
         f"{kind.capitalize()}:\n\n![cars, the same not recognised, and the difference]"
         f"({picture_of(stem, kind)})"
@@ -96,7 +93,7 @@ def report(numbers, model, car, stem):
     return f"""\
 # Figure 6: {car}, and no longer, by QuocNet's features (size {model.size})
 
-{common.table(["features", *columns], rows)}
+{format_table(numbers)}
 
 Of the test images: AUC and balanced accuracy as in cars.md, and the share of cars that are \
 recognised.  Searched: cars that are recognised, drawn by seed.  Distortion: root mean square over \
@@ -104,6 +101,14 @@ pixels in [0, 1]; the paper gives none for this figure.  The difference is its a
 {MAGNIFIED} times.  The net was trained with lam = {model.lam:g} and below: {model.below}.
 
 {shown}"""
+
+
+def format_table(numbers):
+    """A row for each kind of features, in Markdown.  numbers: {kind: {column: number}}."""
+    columns = (*cars.COLUMNS, "recognised %", "searched", "not found", "av. distortion")
+    return common.table(["features", *columns],
+                        [[kind, *(common.cell(row[column]) for column in columns)]
+                         for kind, row in numbers.items()])
 
 
 if __name__ == "__main__":

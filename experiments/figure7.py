@@ -43,17 +43,27 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
 
 ![pairs of an image and the same image distorted](figure7.png)
 
-{common.table(["panel", "net", "stddev", "accuracy %"],
-              [[p, numbers[p]["net"], *(common.cell(numbers[p][k], PAPER[p][k])
-                                        for k in ("stddev", "accuracy %"))] for p in PAPER])}
+{format_panels(numbers)}
 
 Accuracy % of each net on noise of stddev 1; panel c shows the one nearest to the paper's 51:
 
-{common.table(["noise", *job.nets], [[h, *map(common.cell, row.values())]
-                                     for h, row in accuracy.items()])}
+{format_accuracies(accuracy)}
 
 {made.caption(job)}""", numbers)
     return numbers
+
+
+def format_panels(numbers):
+    """What each panel shows, in Markdown, ours (the paper's).  numbers: as in JSON."""
+    rows = [[p, numbers[p]["net"], *(common.cell(numbers[p][k], PAPER[p][k])
+                                     for k in ("stddev", "accuracy %"))] for p in PAPER]
+    return common.table(["panel", "net", "stddev", "accuracy %"], rows)
+
+
+def format_accuracies(accuracy):
+    """The accuracies on noise in Markdown.  accuracy: {how: {net: accuracy %}}."""
+    rows = [[how, *map(common.cell, row.values())] for how, row in accuracy.items()]
+    return common.table(["noise", *next(iter(accuracy.values()))], rows)
 
 
 def accuracies(job, noise):

@@ -195,6 +195,14 @@ def compared(loss, arrays, rng):
     return lines, errors
 
 
+def format_errors(errors):
+    """The worst relative errors in Markdown.  errors: {layer: {array: error}}."""
+    arrays = list(dict.fromkeys(name for of in errors.values() for name in of))
+    rows = [[where, *(f"{of[name]:.0e}" if name in of else "-" for name in arrays)]
+            for where, of in errors.items()]
+    return common.table(["layer", *(f"d loss / d {name}" for name in arrays)], rows)
+
+
 # ---- The picture -----------------------------------------------------------------------------
 
 

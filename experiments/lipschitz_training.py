@@ -45,20 +45,21 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="aut
     for mu in MU[net]:
         for arm, value in transferred([(mu, s) for _, s in arms[:seeds]], nets, images, t).items():
             found[arm]["transfer %"] = value
-    table = [[f"{mu:g}", *(common.spread([found[mu, s][column] for _, s in arms[:seeds]])
-                           for column in COLUMNS)] for mu in MU[net]]
     stem = "lipschitz_training" + ("" if net == "FC100-100-10" else f"-{net}")
     numbers = {f"mu {mu:g}, seed {s}": row for (mu, s), row in found.items()}
+    by_mu = group_by_mu(numbers)
     common.save(stem, main, flags, data, started, f"""\
 # {net} trained with mu log L added to its cost
 
-{common.table(["mu", *COLUMNS], table)}
+{format_table(by_mu)}
 
 {seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}; {count:,} training images \
 attacked, each with a target drawn from the nine wrong labels; those that the net has wrong \
 already left out.  L: the product of the layers' norms and of the slopes of what stands between \
 them, a proven bound of |logits(x) - logits(x + r)| / |r|.  Trained by Adam, {EPOCHS[net]} epochs \
-from rate {RATES[net]}.{claims(found, MU[net], arms[:seeds])}""", numbers)
+from rate {RATES[net]}.
+
+{claims(by_mu)}""", numbers)
     return numbers
 
 
@@ -102,15 +103,28 @@ def transferred(arms, nets, images, t):
     return {arm: common.mean(errors[~own[:, k], k]) for k, arm in enumerate(arms)}
 
 
-def claims(found, mus, seeds):
-    """What the penalty does, from the numbers alone: a paragraph."""
+def group_by_mu(numbers):
+    """{mu: [row of each seed]} of a record's numbers {"mu 0.1, seed 0": row}."""
+    return {float(name.removeprefix("mu ")): rows
+            for name, rows in common.group_by_seed(numbers).items()}
+
+
+def format_table(by_mu):
+    """A row for each mu, in Markdown.  by_mu: {mu: [row of each seed]}."""
+    rows = [[f"{mu:g}", *(common.spread([row[column] for row in of]) for column in COLUMNS)]
+            for mu, of in by_mu.items()]
+    return common.table(["mu", *COLUMNS], rows)
+
+
+def claims(by_mu):
+    """What the penalty does, from the numbers {mu: [row of each seed]} alone: a list."""
     def mean(column, mu):
-        return np.mean([np.nan if (v := found[mu, s][column]) is None else v for _, s in seeds])
+        return np.mean([np.nan if (v := row[column]) is None else v for row in by_mu[mu]])
+    mus = list(by_mu)
     best = min(mus, key=lambda mu: mean("test error %", mu))
     far = max(mus, key=lambda mu: np.nan_to_num(mean("av. min. distortion", mu)))
     falls = all(mean("L", b) < mean("L", a) for a, b in zip(mus, mus[1:], strict=False))
-    return f"""
-
+    return f"""\
 - Does L fall as mu grows?  {"Yes" if falls else "No"}: from {common.cell(mean("L", mus[0]))} to \
 {common.cell(mean("L", mus[-1]))}.
 - Does it generalise better?  The least test error, {common.cell(mean("test error %", best))} %, \

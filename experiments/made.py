@@ -36,6 +36,9 @@ from nets.search import answers, boundary, by_hand, checks, lbfgs, line_search, 
 CACHE = Path(__file__).parent.parent / "runs" / "cache"
 SHARD = intriguing.WIDTH                    # images a shard: on a CPU half a second, a few MB
 
+TARGETS = {"random": "each with a target drawn from the nine wrong labels",     # for captions
+           "nearest": "each with the nearest of all nine wrong labels"}
+
 
 class Job(NamedTuple):
     """What the tables and Figure 7 share: data, nets, and images distorted for each."""
@@ -65,10 +68,8 @@ def prepare(names, data, count, seed, targets, method, solver, workers, quiet,
     images = distorted(nets, x, t, wanted if targets == "random" else None, data, solver, workers,
                        quiet)
     searched = {name: net.predict(x) == t for name, net in nets.items()}
-    how = {"random": "each with a target drawn from the nine wrong labels",
-           "nearest": "each with the nearest of all nine wrong labels"}[targets]
     return Job(data, train_set, test_set, attacked, x, t, nets, images, searched,
-               f"{how}.  {trained_how(names, method)}")
+               f"{TARGETS[targets]}.  {trained_how(names, method)}")
 
 
 def searches(job, name):

@@ -61,8 +61,7 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
     common.save("stability", main, flags, data, started, f"""\
 # Section 4.3: the bound, and what can be found
 
-{common.table(["net", *COLUMNS], [[name, *(common.cell(row[c]) for c in COLUMNS)]
-                                  for name, row in numbers.items()])}
+{format_table(numbers)}
 
 Gains of the logits, |f(x + r) - f(x)| / |r|, pixels in [0, 1].  images: training images of \
 {where}, that the net has right.  not found: by D, and left out of what follows.  bound: proven, \
@@ -72,6 +71,12 @@ another label, on average, beside the one that D finds; the last column is the l
 any image: above 1 it would disprove one of them.
 {"" if shown else NOT_RUN}""", numbers)
     return numbers
+
+
+def format_table(numbers):
+    """A row for each net, in Markdown.  numbers: {net: {column: number}}."""
+    return common.table(["net", *COLUMNS], [[name, *(common.cell(row[c]) for c in COLUMNS)]
+                                            for name, row in numbers.items()])
 
 
 def measured(net, x, target, seed, solver):

@@ -32,23 +32,18 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
          workers=0, out="runs", quiet=False):
     flags, started = common.start(locals())
     job = made.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, solver, workers, quiet)
-    numbers, rows = {}, []
+    numbers = {}
     for name, net in job.nets.items():
-        lam, *_ = PAPER.get(made.parse(name).base, ("0",))
-        paper = PAPER.get(name, [None] * 4)[1:]
         train_error, test_error = errors(net, job)
         numbers[name] = {"train error %": train_error, "test error %": test_error,
                          **made.searches(job, name)}
-        *ours, searched, lost = numbers[name].values()
-        rows.append([name, lam, *map(common.cell, ours, paper), searched, lost])
-    text = common.table(["model", "lambda", *numbers[name]], rows)
     readings = decays(job, seed, train, workers, quiet)
     pictures.save(filters(job.nets["AE400-10"], common.describe(job.data)),
                   common.folder(out, job.data) / "table1-filters.png")
     common.save("table1", main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
 
-{text}
+{format_models(numbers)}
 
 {made.caption(job)}
 
@@ -81,6 +76,17 @@ def errors(net, job):
     """Train error %, test error %, in the precision that the net was trained in."""
     net = net.astype("float32")
     return 100 * error(net, *job.train), 100 * error(net, *job.test)
+
+
+def format_models(models):
+    """Table 1 in Markdown, ours (the paper's).  models: {name: {column: number}}."""
+    rows = []
+    for name, row in models.items():
+        lam, *_ = PAPER.get(made.parse(name).base, ("0",))
+        *ours, searched, lost = row.values()
+        paper = PAPER.get(name, [None] * 4)[1:]
+        rows.append([name, lam, *map(common.cell, ours, paper), searched, lost])
+    return common.table(["model", "lambda", *next(iter(models.values()))], rows)
 
 
 def readings_table(readings):

@@ -35,30 +35,37 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
     flags, started = common.start(locals())
     job = made.prepare([*MODELS, *table1.BEYOND], data, count, seed, targets, train, solver,
                        workers, quiet)
-    numbers, rows = {}, []
+    numbers = {}
     for name, images in fed(job, seed):
         [error] = 100 * transfer(list(job.nets.values()), [images], job.t)
-        *paper, paper_size = PAPER.get(name.rsplit(", ", 1)[0],     # for either clipping
-                                       [None] * (len(MODELS) + 1))
         size, eight = common.in_parts(distortion, job.x, images), None
         if name in job.nets:
             found = job.searched[name] & ~np.isnan(size)
             size, eight = size[found], in_8_bits(job.nets[name], images[found], job.t[found])
-        size = common.mean(size)
         numbers[name] = {"error %": dict(zip(job.nets, error.tolist(), strict=True)),
-                         "av. distortion": size, "still wrong in 8 bits %": eight}
-        rows.append([name, *map(common.cell, error, [*paper, *[None] * len(table1.BEYOND)]),
-                     common.cell(size, paper_size), common.cell(eight)])
-    text = common.table(["made for / fed to", *job.nets, "av. distortion", "wrong in 8 bits %"],
-                        rows)
+                         "av. distortion": common.mean(size), "still wrong in 8 bits %": eight}
     common.save("table2", main, flags, job.data, started, f"""\
 # Table 2: error % of each column's model on the images of each row, ours (the paper's)
 
-{text}
+{format_table(numbers)}
 
 {made.caption(job)}  Noise that is clipped to [0, 1] measures less than its stddev; the paper does \
 not say whether it clipped.""", numbers)
     return numbers
+
+
+def format_table(numbers):
+    """Table 2 in Markdown, ours (the paper's).  numbers: {row: {column: number}} as in JSON."""
+    rows = []
+    for name, row in numbers.items():
+        *paper, paper_size = PAPER.get(name.rsplit(", ", 1)[0],     # for either clipping
+                                       [None] * (len(MODELS) + 1))
+        paper = dict(zip(MODELS, paper, strict=True))
+        rows.append([name, *(common.cell(e, paper.get(net)) for net, e in row["error %"].items()),
+                     common.cell(row["av. distortion"], paper_size),
+                     common.cell(row["still wrong in 8 bits %"])])
+    nets = next(iter(numbers.values()))["error %"]
+    return common.table(["made for / fed to", *nets, "av. distortion", "wrong in 8 bits %"], rows)
 
 
 def fed(job, seed):

@@ -95,14 +95,7 @@ def report(numbers, model):
     """The Markdown."""
     before = (", before training: its weights are random" if numbers["random"] else
               "" if model.width == 1 and model.name != "krizhevsky2012" else ", trained here")
-    published = PUBLISHED if model.name == "torchvision" else {}
-    rows = [[name, row["size"], row["stride"] or "-", row["groups"] or "-",
-             *(common.cell(row[c], digits=4) for c in COLUMNS), PAPER[name],
-             *([published[name]] if published else [])]
-            for name, row in numbers["layers"].items()]
-    products = [[name, *(f"{value:.3g}" for value in row.values())]
-                for name, row in numbers["products"].items()]
-    head = ["layer", "size", "stride", "groups", *COLUMNS, "paper's"]
+    published = model.name == "torchvision"
     also = ("\npublished: the true operators of torchvision's own weights, by Avant and Morgansen "
             "(2023); with these weights ours are to be within 1 %." if published else "")
     first = model.net.layers[0]
@@ -110,7 +103,7 @@ def report(numbers, model):
     return f"""\
 # Table 5 for {model.said}{before}
 
-{common.table(head + ["published"] * bool(published), rows)}
+{format_layers(numbers["layers"], published)}
 
 The largest |phi_k(x) - phi_k(x + r)| / |r| of a layer, Euclidean.  As printed and corrected: over \
 {norms.POINTS} x {norms.POINTS} frequencies, or as many more as image and padding need, so that \
@@ -120,7 +113,7 @@ groups.{also}
 
 ## Products, each with all factors above it
 
-{common.table(["", "factor", *COLUMNS, "paper's layers"], products)}
+{format_products(numbers["products"])}
 
 The first row is the product that the paper means.  It calls max pooling contractive, which holds \
 where windows do not overlap.  LRN: no search of ours exceeds k^-beta; what is proven is larger.  \
@@ -129,6 +122,21 @@ columns are low, by the strides or as estimates, and the paper's layers are anot
 Units: this conv1 sees pixels of {units}, less the mean, divided by {min(first.std):g} at least.  \
 The paper's are not said; the code of its net saw 0 to 255.  If its conv1 was computed with the \
 factor that it prints, its 2.75 is low by the stride, 4, and so is its product."""
+
+
+def format_layers(layers, published):
+    """Table 5 in Markdown.  layers: {name: what `measured` gives}.  published: show PUBLISHED."""
+    rows = [[name, row["size"], row["stride"] or "-", row["groups"] or "-",
+             *(common.cell(row[c], digits=4) for c in COLUMNS), PAPER[name],
+             *([PUBLISHED[name]] * published)] for name, row in layers.items()]
+    return common.table(["layer", "size", "stride", "groups", *COLUMNS, "paper's",
+                         *(["published"] * published)], rows)
+
+
+def format_products(found):
+    """The products in Markdown.  found: what `products` gives."""
+    rows = [[name, *(f"{value:.3g}" for value in row.values())] for name, row in found.items()]
+    return common.table(["", "factor", *COLUMNS, "paper's layers"], rows)
 
 
 if __name__ == "__main__":

@@ -269,11 +269,6 @@ def optimum(net, unit, x, rng):
 
 def report(numbers, flags, stem):
     """The Markdown."""
-    rows = [[epoch, common.cell(row["loss"], digits=4), f"{row['seconds']:.0f}",
-             *(common.cell(v) for v in (*row["error %"], *row["sparsity"]))]
-            for epoch, row in enumerate(numbers["curve"])]
-    stages = [f"{what}, stage {k}" for what in ("error %", "sparsity")
-              for k in range(1, len(numbers["curve"][0]["error %"]) + 1)]
     held = {"input and target": "each stage's objective moves all stages below it",
             "input": "each stage's objective moves the stages below it, through its input alone",
             "nothing": "each stage's objective moves that stage alone"}[flags["below"]]
@@ -285,7 +280,7 @@ On {numbers["frames"]:,} frames of {quocnet.SIZES[flags["size"]].pixels} pixels,
 the decoders' filters are held to length 1; lam = {flags["lam"]:g}; {held}; seed {flags["seed"]}; \
 weights: {flags["weights"]}.
 
-{common.table(["epoch", "cost", "seconds", *stages], rows)}
+{format_curve(numbers["curve"])}
 
 cost: the sum of all stages' objectives, the mean of an epoch's batches.  On frames kept apart: \
 error %, the share of the square of a stage's input that its codes do not reconstruct; sparsity, \
@@ -296,6 +291,16 @@ the sum of its pooled outputs an image.
 ![filters of the first stage]({stem}-filters.png)
 
 ![what units of the last stage like]({stem}-units.png)"""
+
+
+def format_curve(curve):
+    """A row for each epoch, from before training on, in Markdown.  curve: as `trained` has it."""
+    rows = [[epoch, common.cell(row["loss"], digits=4), f"{row['seconds']:.0f}",
+             *(common.cell(v) for v in (*row["error %"], *row["sparsity"]))]
+            for epoch, row in enumerate(curve)]
+    stages = [f"{what}, stage {k}" for what in ("error %", "sparsity")
+              for k in range(1, len(curve[0]["error %"]) + 1)]
+    return common.table(["epoch", "cost", "seconds", *stages], rows)
 
 
 if __name__ == "__main__":

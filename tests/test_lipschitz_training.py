@@ -75,6 +75,6 @@ def test_bad_flags_are_named(flags, said):
 
 def test_an_arm_without_a_distortion_does_not_end_the_run():
     row = {"test error %": 1.0, "L": 5.0, "av. min. distortion": 0.1}
-    found = {(0, 0): row, (0.1, 0): row | {"L": 4.0, "av. min. distortion": None}}
-    text = lipschitz_training.claims(found, (0, 0.1), [(0, 0)])
+    text = lipschitz_training.claims({0.0: [row],
+                                      0.1: [row | {"L": 4.0, "av. min. distortion": None}]})
     assert "0.1, is that of mu = 0" in text and "Does L fall as mu grows?  Yes" in text
