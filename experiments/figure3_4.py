@@ -27,8 +27,8 @@ LARGEST = 5 * 10 ** 8                       # activations in memory, of both net
 TILE = 128                                  # pixels of a side in the pictures, about
 AXES = {                                    # of the histograms: edges of the bins, what is shown
     "purity": (np.arange(0.1, 1.2, 0.2), "share of the most\nfrequent label"),
-    "entropy": (np.arange(-0.1, 2.5, 0.2), "entropy of the labels'\nshares, bits"),
-    "correlation": (np.arange(-0.25, 1.01, 0.05), "correlation of colours,\nmean over all pairs"),
+    "entropy": (np.arange(-0.1, 2.6, 0.2), "entropy of the labels'\nshares, bits"),
+    "correlation": (np.linspace(-0.25, 1, 26), "correlation of colours,\nmean over all pairs"),
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from data import strokes
-from experiments import coherence, common, figure1_2, made, measures, pictures
+from experiments import coherence, common, figure1_2, figure3_4, made, measures, pictures
 from intriguing import natural_direction, phi, random_direction
 from nets import train
 from nets.backend import to_device
@@ -286,10 +286,13 @@ def test_the_controls_are_the_most_coherent_of_all_untrained_and_pixel_direction
 # ---- the histograms --------------------------------------------------------------------------
 
 
-def test_the_bins_hold_every_value_that_a_measure_can_take():
-    extremes = {"purity": np.arange(1, 11) / 10, "entropy": measures.entropy(np.array([SAME, ALL])),
-                "correlation": np.array([-1 / 9, 1])}
+@pytest.mark.parametrize("script", [figure1_2, figure3_4])
+def test_the_bins_hold_every_value_that_a_measure_can_take(script):
+    n = script.IMAGES
+    extremes = {"purity": np.arange(1, n + 1) / n,
+                "entropy": measures.entropy(np.array([SAME[:n], ALL[:n]])),
+                "correlation": np.array([-1 / (n - 1), 1])}
     for m, values in extremes.items():
-        edges, _ = figure1_2.AXES[m]
+        edges, _ = script.AXES[m]
         counts = np.histogram(values, edges)[0]
         assert counts.sum() == len(values) and counts.max() == 1
