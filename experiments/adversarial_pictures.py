@@ -1,7 +1,7 @@
 """The pictures of experiments.adversarial_training: examples of every layer, curves."""
 import numpy as np
 
-from experiments import pictures
+from experiments import charts, pictures
 from intriguing import phi
 from nets.pools import adversarial
 
@@ -30,8 +30,8 @@ def examples(net, distances, x, t):
                            "on pools of all layers", columns=1)
 
 
-def curves(of_arms, kind):
-    """Each arm's error after every epoch, the mean over its seeds.
+def draw_curves(of_arms, kind):
+    """The chart of each arm's error after every epoch, the mean over its seeds.
 
     of_arms: {(arm, seed): errors in % (epochs,)}.  kind: of which images, "Test" or "Validation".
     """
@@ -39,5 +39,8 @@ def curves(of_arms, kind):
     seeds = len(of_arms) // len(names)
     means = {name: np.mean([of for (arm, _), of in of_arms.items() if arm == name], 0)
              for name in names}
-    return pictures.curves(means, f"{kind} error % after each epoch"
-                           + f", mean of {seeds} seeds" * (seeds > 1))
+    title = (f"Adversarial training: the {kind.lower()} error after each epoch"
+             f"{f', the mean of {seeds} seeds' if seeds > 1 else ''}.  One line per way to "
+             "train.  Pixels, h1, h2, all layers: on adversarial examples for the output of these "
+             "layers (h: hidden).")
+    return charts.draw_curves(means, title, f"{kind.lower()} error, %")

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 import data as datasets
-from experiments import adversarial_pictures, common, made, pictures
+from experiments import adversarial_pictures, charts, common, made, pictures
 from experiments.processes import tick
 from intriguing import distortion, transfer
 from nets import store, train
@@ -87,7 +87,7 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
     made_for = adversarial_pictures.examples(nets["all layers", seed], BY_D, *training)
     pictures.save(made_for, folder / f"{stem}.png")
     kind = "Validation" if validation else "Test"
-    pictures.save(adversarial_pictures.curves(curves, kind), folder / f"{stem}-curves.png")
+    charts.save(adversarial_pictures.draw_curves(curves, kind), folder / f"{stem}-curves.png")
     numbers = {f"{name}, seed {s}": row | {"curve": [round(float(e), 3) for e in curves[name, s]]}
                for (name, s), row in found.items()}
     by_arm = common.group_by_seed(numbers)

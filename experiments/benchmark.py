@@ -41,10 +41,10 @@ from experiments import (
     benchmark_quocnet,
     benchmark_search,
     benchmark_training,
+    charts,
     common,
     figure5,
     made,
-    pictures,
 )
 from experiments.processes import over_processes
 from experiments.timing import describe_machine, matrix_product, name_page
@@ -80,7 +80,7 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
     net, images, target, _ = jobs["FC100-100-10"]
     numbers["workers"] = benchmark_search.over_workers(net, images, target, processes(), quiet)
     stem = name_page("benchmark")
-    pictures.save(chart(numbers["batches"]), common.folder(out, data) / f"{stem}.png")
+    charts.save(draw_times(numbers["batches"]), common.folder(out, data) / f"{stem}.png")
     common.save(stem, main, flags, data, started, report(numbers, list(shown), stem), numbers)
     return numbers
 
@@ -129,11 +129,16 @@ def processes():
     return [2 ** i for i in range(os.cpu_count().bit_length())] if xp is np else [1]
 
 
-def chart(batches):
-    """The picture of milliseconds an image by the number of searches together."""
-    return pictures.logarithmic({name: {n: row["ms"] for n, row in rows.items()}
-                                 for name, rows in batches.items()},
-                                "D: milliseconds an image, by searches that go on together")
+def draw_times(batches):
+    """The chart of milliseconds per image by the number of images searched together.
+
+    batches: {net: {number: {"ms": milliseconds}}}, as `benchmark_search.measure` gives them.
+    """
+    times = {name: {n: row["ms"] for n, row in rows.items()} for name, rows in batches.items()}
+    return charts.draw_times(
+        times, "The time in which D finds an adversarial example.  Searches that go on together "
+        "share each evaluation of the net.  One line per net.", "images searched together",
+        "milliseconds per image")
 
 
 def report(numbers, shown, stem):

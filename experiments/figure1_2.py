@@ -14,15 +14,15 @@ Controls: the same nets untrained, raw pixels as phi, and ten images drawn at ra
 """
 import numpy as np
 
-from experiments import coherence, common, made, measures, pictures
+from experiments import charts, coherence, common, made, measures, pictures
 from intriguing import phi
 
 MEASURED = {"LeNet": 3, "FC100-100-10": 2}  # phi_3, phi_2: the last hidden layer of each
 DIRECTIONS, IMAGES, PANELS = 200, 10, 4     # of a kind; top images of each; directions shown
-AXES = {                                    # of the histograms: edges of the bins, ticks
-    "purity": (np.arange(0.05, 1.1, 0.1), (0.1, 0.4, 0.7, 1)),
-    "entropy": (np.arange(-0.1, 3.6, 0.2), (0, 1, 2, 3)),
-    "correlation": (np.arange(-0.15, 1.01, 0.05), (0, 0.5, 1)),
+AXES = {                                    # of the histograms: edges of the bins, what is shown
+    "purity": (np.arange(0.05, 1.1, 0.1), "share of the most\nfrequent digit"),
+    "entropy": (np.arange(-0.1, 3.6, 0.2), "entropy of the digits'\nshares, bits"),
+    "correlation": (np.arange(-0.15, 1.01, 0.05), "correlation of pixels,\nmean over all pairs"),
 }
 
 
@@ -37,7 +37,9 @@ def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
     groups[coherence.AT_RANDOM] = measures.at_random(len(x), DIRECTIONS, IMAGES, seed)
     found = {key: measures.measured(x[g.images], t[g.images]) for key, g in groups.items()}
     study = coherence.study(groups, found, [*MEASURED], seed)
-    draw(groups, found, x, t, data, common.folder(out, data))
+    folder = common.folder(out, data)
+    draw(groups, x, t, data, folder)
+    draw_histograms(found, data, folder)
     how = f"{len(x):,} test images.  {made.trained_how(MEASURED, train)}"
     numbers = {**coherence.record(study), "test error %": errors}
     common.save("figure1_2", main, flags, data, started, report(study, errors, how), numbers)
@@ -79,8 +81,8 @@ def report(study, errors, how):
 # ---- Pictures --------------------------------------------------------------------------------
 
 
-def draw(groups, found, x, t, data, folder):
-    """The two figures and the histograms, as files in a folder."""
+def draw(groups, x, t, data, folder):
+    """Figures 1 and 2, as files in a folder."""
     data = common.describe(data)
     for number, kind, what, how, along in (
             (1, "natural", "units", "drawn by seed among those that vary, not chosen by eye",
@@ -93,10 +95,15 @@ def draw(groups, found, x, t, data, folder):
                  f"For each, the {IMAGES} test images with the largest {along}, largest first, "
                  f"and their digits.  {data}.")
         pictures.save(pictures.panels(parts, title, 2), folder / f"figure{number}.png")
-    title = (f"What the {IMAGES} top images of a direction have in common, by kind of direction.  "
-             f"Bars: shares of its directions.  Red: the mean.  Entropy in bits.  {data}.")
+
+
+def draw_histograms(found, data, folder):
+    """The distributions of the measures found, as a file in a folder."""
+    title = (f"What the {IMAGES} test images farthest along a direction have in common.  A row: "
+             "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
+             f"their mean.  Images: {common.describe(data)}.")
     rows = {coherence.called(key): of for key, of in found.items()}
-    pictures.save(pictures.histograms(rows, AXES, title), folder / "figure1_2-histograms.png")
+    charts.save(charts.draw_histograms(rows, AXES, title), folder / "figure1_2-histograms.png")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ Controls: the same net untrained, the blocks' colours as phi, and photographs dr
 import numpy as np
 
 import data as datasets
-from experiments import coherence, common, measures, pictures
+from experiments import charts, coherence, common, measures, pictures
 from intriguing import phi
 from nets.onnx_weights import weights as read_weights
 
@@ -25,10 +25,10 @@ DIRECTIONS, IMAGES, PANELS = 200, 5, 4      # of a kind; top photographs of each
 BLOCKS = 16                                 # along a side
 LARGEST = 5 * 10 ** 8                       # activations in memory, of both nets: 2 GB
 TILE = 128                                  # pixels of a side in the pictures, about
-AXES = {                                    # of the histograms: edges of the bins, ticks
-    "purity": (np.arange(0.1, 1.2, 0.2), (0.2, 0.4, 0.6, 0.8, 1)),
-    "entropy": (np.arange(-0.1, 2.5, 0.2), (0, 1, 2)),
-    "correlation": (np.arange(-0.25, 1.01, 0.05), (0, 0.5, 1)),
+AXES = {                                    # of the histograms: edges of the bins, what is shown
+    "purity": (np.arange(0.1, 1.2, 0.2), "share of the most\nfrequent label"),
+    "entropy": (np.arange(-0.1, 2.6, 0.2), "entropy of the labels'\nshares, bits"),
+    "correlation": (np.linspace(-0.25, 1, 26), "correlation of colours,\nmean over all pairs"),
 }
 
 
@@ -49,7 +49,7 @@ def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs"
     folder = common.folder(out, data)
     what = f"{model.said}, {common.describe(data)}"
     draw(groups, layer, photographs, rows, what, folder)
-    histograms(found, what, folder)
+    draw_histograms(found, what, folder)
     numbers = {**coherence.record(study), "photographs": len(rows)}
     common.save("figure3_4", main, flags, data, started,
                 report(study, layer, len(rows), what), numbers)
@@ -134,13 +134,14 @@ def draw(groups, layer, photographs, rows, what, folder):
         pictures.save(pictures.panels(parts, title, 2), folder / f"figure{number}.png")
 
 
-def histograms(found, what, folder):
-    """The measures' distributions, as a file in a folder."""
+def draw_histograms(found, what, folder):
+    """The distributions of the measures found, as a file in a folder."""
     axes = {m: AXES[m] for m in next(iter(found.values()))}
-    title = (f"What the {IMAGES} top photographs of a direction have in common, by kind of "
-             f"direction.  Bars: shares of its directions.  Red: the mean.  {what}.")
+    title = (f"What the {IMAGES} photographs farthest along a direction have in common.  A row: "
+             "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
+             f"their mean.  Net and images: {what}.")
     rows = {coherence.called(key): of for key, of in found.items()}
-    pictures.save(pictures.histograms(rows, axes, title), folder / "figure3_4-histograms.png")
+    charts.save(charts.draw_histograms(rows, axes, title), folder / "figure3_4-histograms.png")
 
 
 if __name__ == "__main__":

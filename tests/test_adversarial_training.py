@@ -7,7 +7,7 @@ from PIL import Image
 from toys import on_numpy
 
 from data import strokes
-from experiments import adversarial_training, common, made, pictures
+from experiments import adversarial_training, common, made
 from experiments.adversarial_training import ARMS, Arm
 from nets import pools, store, train
 
@@ -205,25 +205,6 @@ def test_an_arm_without_a_distortion_does_not_end_the_run():
 def test_bad_flags_are_named(flags, said):
     with pytest.raises(ValueError, match=said):
         adversarial_training.main(**flags)
-
-
-def test_the_chart_stands_where_its_values_are():
-    chart = pictures.curves({"a": [3.0, 2.0, 1.0], "b": [9.0, 9.0, 9.0]}, "")
-    pixels = np.asarray(chart).astype(int)
-    first, second = (np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)])
-                     for colour in pictures.COLOURS[:2])
-    legend = 540
-    rows, columns = np.nonzero((pixels[:, :legend] == first).all(2))
-    assert rows[columns.argmax()] > rows[columns.argmin()]          # it falls
-    flat, _ = np.nonzero((pixels[:, :legend] == second).all(2))
-    assert np.ptp(flat) <= 2 and flat.mean() == pytest.approx(rows.min(), abs=2)     # cut off
-
-
-def test_one_epoch_alone_is_a_dot():
-    chart = np.asarray(pictures.curves({"a": [2.0]}, ""))
-    first = [int(pictures.COLOURS[0][i:i + 2], 16) for i in (1, 3, 5)]
-    legend = 540
-    assert (chart[:, :legend] == first).all(2).sum() > 9
 
 
 @pytest.mark.parametrize("damage", [None, {"line": np.ones(3)}, {"curve": np.ones(7)}])

@@ -8,7 +8,7 @@ import pytest
 from toys import attack, least, length, on_numpy
 
 import intriguing
-from experiments import benchmark, benchmark_search, benchmark_training, made, pictures
+from experiments import benchmark, benchmark_search, benchmark_training, made
 from intriguing import D, distortion
 from nets import train
 from nets.backend import to_device, to_host, xp
@@ -157,14 +157,3 @@ def test_ddn_finds_images_with_the_label_a_little_farther_than_the_last_step(lin
     assert (linear.astype("float32").predict(found) == target).all()
     farther = length(x, found) / least(linear, x, target)
     assert 1 < farther.mean() < 1.05
-
-
-def test_a_logarithmic_chart_puts_equal_ratios_at_equal_distances(monkeypatch):
-    monkeypatch.setattr(pictures, "chart", lambda *args: args)
-    lines, title, x_axis, y_axis = pictures.logarithmic({"a": {1: 100.0, 4: 20.0, 16: 3.0}}, "t")
-    assert list(x_axis.values()) == ["1", "4", "16"]
-    assert np.allclose(list(x_axis), [0, 0.5, 1])
-    assert list(y_axis.values()) == ["2", "5", "10", "20", "50", "100"]
-    x, y = lines["a"]
-    assert np.allclose(x, [0, 0.5, 1])
-    assert np.allclose(y, np.log(np.array([100, 20, 3]) / 2) / np.log(50))

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from data import strokes
-from experiments import coherence, common, figure1_2, made, measures, pictures
+from experiments import coherence, common, figure1_2, figure3_4, made, measures, pictures
 from intriguing import natural_direction, phi, random_direction
 from nets import train
 from nets.backend import to_device
@@ -216,7 +216,7 @@ def test_the_record_and_the_pictures_are_written(run):
     assert json.loads((folder / "figure1_2.json").read_text())["numbers"] == numbers
     for stem in ("figure1", "figure2", "figure1_2-histograms"):
         picture = Image.open(folder / f"{stem}.png")
-        assert picture.mode == "RGB" and picture.size[0] > 800 and f"({stem}.png)" in text
+        assert picture.size[0] > 800 and f"({stem}.png)" in text
     for name in figure1_2.MEASURED:
         for kind in measures.RANDOM:
             assert text.count(f"\n- {name}, natural against {kind} directions: ") == 1
@@ -232,11 +232,10 @@ def test_the_figures_show_lenets_units_and_its_random_directions(run, nets, monk
 
     monkeypatch.setattr(pictures, "grid", lambda images, columns: images)
     monkeypatch.setattr(pictures, "panels", panels)
-    monkeypatch.setattr(pictures, "histograms", lambda *args: None)
     monkeypatch.setattr(pictures, "save", lambda *args: None)
     groups = {("LeNet", kind): g for kind, g in
               measures.picked(phi(nets["LeNet"], x, 3), 12, 10, 0).items()}
-    figure1_2.draw(groups, {}, x, t, "strokes", folder)
+    figure1_2.draw(groups, x, t, "strokes", folder)
     for title, kind in (("Figure 1", "natural"), ("Figure 2", "random")):
         g = groups["LeNet", kind]
         assert len(shown[title]) == 4
@@ -287,42 +286,13 @@ def test_the_controls_are_the_most_coherent_of_all_untrained_and_pixel_direction
 # ---- the histograms --------------------------------------------------------------------------
 
 
-def test_bars_are_as_high_as_their_shares_and_the_mean_is_red():
-    values = np.array([0.5, 0.5, 1.5, 3.5])     # shares 1/2, 1/4, 0, 1/4; mean 1.5
-    picture = np.asarray(pictures.bars(values, np.arange(5), 0.5, 80, 40))
-    assert picture.shape == (40, 80, 3)
-    filled = (picture == pictures.BAR).all(2).sum(0)      # of each column
-    assert [filled[x] for x in (5, 15, 24, 45, 50, 65, 75)] == [40, 40, 20, 0, 0, 20, 20]
-    red = np.flatnonzero((picture == pictures.RED).all(2).any(0))
-    assert red.min() <= 30 <= red.max() and len(red) <= 3
-    assert (picture[-1, 65] == pictures.BAR).all() and (picture[0, 65] == pictures.PALE).all()
-
-
-def test_what_cannot_be_measured_has_no_share_in_the_heights(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(pictures, "bars", lambda values, edges, full, *size: drawn.append(
-        (values.tolist(), full)) or pictures.Image.new("RGB", size))
-    axes = {"m": (np.arange(4), (0, 1))}
-    rows = {"a": {"m": np.array([0.5, 1.5, np.nan, np.nan])}, "b": {"m": np.full(2, np.nan)}}
-    pictures.histograms(rows, axes, "")
-    assert drawn == [([0.5, 1.5], 0.5), ([], 0.5)]
-
-
-def test_the_bins_hold_every_value_that_a_measure_can_take():
-    extremes = {"purity": np.arange(1, 11) / 10, "entropy": measures.entropy(np.array([SAME, ALL])),
-                "correlation": np.array([-1 / 9, 1])}
+@pytest.mark.parametrize("script", [figure1_2, figure3_4])
+def test_the_bins_hold_every_value_that_a_measure_can_take(script):
+    n = script.IMAGES
+    extremes = {"purity": np.arange(1, n + 1) / n,
+                "entropy": measures.entropy(np.array([SAME[:n], ALL[:n]])),
+                "correlation": np.array([-1 / (n - 1), 1])}
     for m, values in extremes.items():
-        edges, ticks = figure1_2.AXES[m]
+        edges, _ = script.AXES[m]
         counts = np.histogram(values, edges)[0]
         assert counts.sum() == len(values) and counts.max() == 1
-        assert edges[0] <= min(ticks) and max(ticks) <= edges[-1]
-
-
-def test_histograms_have_a_row_for_each_label_and_a_column_for_each_axis():
-    axes = {"p": (np.arange(0, 5), (0, 4)), "q": (np.arange(0, 5), (0, 4))}
-    row = {"p": np.array([0.5, 2.5]), "q": np.array([3.5, 3.5])}
-    one, two = (pictures.histograms(rows, axes, "title") for rows in
-                ({"a": row}, {"a": row, "b": row}))
-    assert min(one.size[0], two.size[0]) > 420 and two.size[1] == one.size[1] + 46
-    filled = [(np.asarray(p) == pictures.BAR).all(2).sum() for p in (one, two)]
-    assert filled[1] == 2 * filled[0] > 0
