@@ -13,7 +13,7 @@ from experiments import common, figure1_2, figure7, made, table1, table2, table3
 
 SCRIPTS = (table1, table2, figure7, table3_4, figure1_2)
 ELSE = (  # command, minutes on two cores, what it needs
-    ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the run in the README"),
+    ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the long run"),
     ("python -m experiments.attack --image digit.png --target 3", "1", "a picture of a digit"),
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
     ("python -m experiments.benchmark", "8", "2 GB of memory: how fast the search is, how near "

@@ -54,11 +54,12 @@ class Job(NamedTuple):
     how: str                                # targets and training, for the caption
 
 
-def prepare(names, data, count, seed, targets, method, solver, workers, quiet,
+def prepare(names, data, count, seed, targets, method, solver="auto", workers=0, quiet=False,
             attacked="training"):
     """Load, sample, train and search, each once: the Job for these flags.
 
-    names: of the nets, see `build`.  attacked: the "training" or the "test" images.
+    names: of the nets, see `build`.  attacked: the "training" or the "test" images.  The others
+    are flags, see common.FLAGS; method is --train.
     """
     data, train_set, test_set = common.load(data, quiet)
     x, t = {"training": train_set, "test": test_set}[attacked]

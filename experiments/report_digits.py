@@ -94,6 +94,8 @@ column: how many % of them its net gets wrong.  The last row is without any dist
 is what lies above it.  The noise rows show how much a random distortion does.  The last column: \
 how many % are still wrong for the row's net after rounding to 8 bits a pixel.
 
+![images are made for one net and shown to all nets](table2.svg)
+
 {table2.format_table(numbers)}
 
 - Off the diagonal the error is above that of the undistorted images in {above} of {len(pairs)} \

@@ -7,9 +7,8 @@ Euclidean norms.  For a layer with weights L_k is the largest singular value of 
     conv_norm       the paper's: the largest over the frequencies of a Fourier transform
     operator_norm   of the layer as it is, with its zero padding and its image's size
 
-For the others a bound is known in closed form.  What the print says and these contradict: the
-factor of a stride (`conv_norm`), pooling called contractive (`pool_bound`), and the range of the
-exponent of contrast normalisation (`lrn_bound`).
+For the other layers a bound is known in closed form.  Proofs, and three places where the print is
+wrong (strides, pooling, the exponent of contrast normalisation): nets/README.md, "Norms".
 """
 import copy
 import math
@@ -34,8 +33,7 @@ STEPS = 1000                                # of it, at most; a hundred do as a 
 def dense_norm(W):
     """The largest singular value of W, or of any of a stack of matrices: (..., D, H) -> number.
 
-    Section 4.3.  Exact, to rounding: the root of the largest eigenvalue of the smaller of W W^T
-    and W^T W.
+    Section 4.3.  It is the root of the largest eigenvalue of W W^T or W^T W, whichever is smaller.
     """
     W = W if W.shape[-2] <= W.shape[-1] else W.swapaxes(-2, -1)
     gram = W @ W.conj().swapaxes(-2, -1)
@@ -45,15 +43,19 @@ def dense_norm(W):
 def conv_norm(W, stride=1, groups=1, points=POINTS, printed=False):
     """max over xi of |A(xi)| / s: the norm of a convolution with stride s on a circle.
 
-    Section 4.3.  A(xi) (D, C s^2) has the rows w^_cd(xi + l n / s), c = 1 .. C, l in {0 .. s-1}^2,
-    the s^2 frequencies of an image of n x n that the stride folds into one.  With groups, the
-    largest of theirs.  Exact for an image of n = s points.  On a smaller one zero padding only
-    leaves parts out: with `points_for` this is an upper bound.  The largest over all frequencies is
-    at most 1 / cos(pi q / points) times as large, q = ceil(k / s) - 1 and points > 2 q, for
-    |A(xi) v|^2 is a trigonometric polynomial of degree q along each axis.
-    Code and print differ: the print has |A| / s^2, low by exactly s; `printed` gives that.  And
-    its n is the size of the window: frequencies so far apart can miss the peak.
-    W: (D, C / groups, k, k).  points: xi = 0 .. points - 1 along each axis.
+    Section 4.3.  A(xi) (D, C s^2) has the rows w^_cd(xi + l n / s), c = 1 .. C, l in {0 .. s-1}^2.
+    Exact for an image of n = s points pixels a side; with `points_for` an upper bound for smaller
+    images.  Code and print differ: the print has |A| / s^2 (slip 6 in the README).
+
+    Args:
+        W: (D, C / groups, k, k).
+        stride: s.
+        groups: the norm is the largest of theirs.
+        points: xi = 0 .. points - 1 along each axis.
+        printed: whether to return what the paper prints, s times too small.
+
+    Returns:
+        A number.
     """
     n = stride * points
     phase = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(W.shape[3])))
@@ -79,8 +81,7 @@ def _row(W, phase, xi, points):
 def points_for(layer, shape):
     """How many `points` make `conv_norm` an upper bound for a Conv on inputs of `shape` (C, H, W).
 
-    Image and padding have room on the circle, so that the layer is a part of the operator there;
-    and there are POINTS at least, to be near the norm for images of any size.
+    So many that the image and its padding fit on the circle, and at least POINTS.
     """
     room = max(shape[1:]) + 2 * layer.padding
     return max(POINTS, -(-room // layer.stride))
@@ -97,12 +98,14 @@ def linear(layer):
 def operator_norm(layer, shape):
     """The norm of a Dense or Conv as it is, zero padding included, on inputs of `shape`.
 
-    The largest eigenvalue of A^T A, A being the layer without its bias, from nothing but forward
-    and backward: power iteration that remembers its steps (Lanczos), since the largest are close
-    together and the last step alone needs ten times as many.
-    A lower estimate: the largest gain |A v| / |v| over the v seen.  Within ACCURACY, relative, of
-    a singular value; of the largest, unless the start, random by a fixed seed, is at right angles
-    to its vector.  RuntimeError if STEPS do not suffice.
+    The root of the largest eigenvalue of A^T A, where A is the layer without its bias.  It takes
+    only forward and backward: Lanczos iteration, from a random v by a fixed seed.
+
+    Returns:
+        The largest gain |A v| / |v| seen: a lower estimate, to ACCURACY.
+
+    Raises:
+        RuntimeError: STEPS were too few.
     """
     layer = linear(layer)
     v, before, beta = np.random.default_rng(0).normal(size=(1, *shape)), 0.0, 0.0
@@ -128,10 +131,8 @@ def operator_norm(layer, shape):
 def pool_bound(layer, shape):
     """sqrt(the most windows that a pixel is in), for pooling on images of `shape` (C, H, W).
 
-    Section 4.3 calls max pooling contractive; so it is where windows do not overlap.  A window's
-    maximum, or its length (L2Pool, stride 1), changes by no more than |r| within it, and a pixel
-    counts in each of its windows.  Attained by a pixel that is the largest of all of them: 2 for
-    AlexNet's 3 x 3 with stride 2.
+    Section 4.3 calls max pooling contractive.  That holds only where windows do not overlap
+    (slip 7 in the README): AlexNet's, 3 x 3 with stride 2, have 2.
     """
     stride = getattr(layer, "stride", 1)
     return math.sqrt(math.prod(min(-(-layer.size // stride), places(length, layer.size, stride))
@@ -141,12 +142,8 @@ def pool_bound(layer, shape):
 def lrn_bound(layer, proven=True):
     """For ChannelNorm: k^-beta (1 + 2 sqrt(n) (beta / (1 + beta))^(1 + beta)), which is proven.
 
-    proven=False: k^-beta, which no search has exceeded and which is attained at x = 0.  It is
-    proven (the paper's eps^-gamma, printed for gamma from 0.5 to 1, but true from 0 on) for
-    one window over all channels only, and here the windows slide.
-    The proof: the Jacobian is diag(d^-beta) - M, of which the first is k^-beta at most.  With
-    S = d_i - k, row i of M is no longer than 2 beta S (k + S)^(-beta - 1), largest at S = k / beta;
-    and each channel is in n windows at most, which is the sqrt(n).  alpha plays no part.
+    proven=False: k^-beta, the paper's eps^-gamma.  No search has exceeded it, but it is proven only
+    for one window over all channels, and here the windows slide.
     """
     n, beta = layer.n, layer.beta
     second = 2 * math.sqrt(n) * (beta / (1 + beta)) ** (1 + beta)

@@ -213,4 +213,4 @@ def unfilled(name, arrays):
 
 def wrong(path, found):
     """The exception to raise: the file, what is wrong with it, and the mend."""
-    return ValueError(f"{path}: {found}; the README says which weights can be read")
+    return ValueError(f"{path}: {found}; experiments/README.md says which weights can be read")

@@ -34,11 +34,6 @@ def test_with_a_wrong_sign_it_raises_the_sentence_that_the_readme_shows(capsys):
     assert str(error.value).splitlines()[0] == sentence
 
 
-def test_every_file_that_is_linked_exists():
-    for path in re.findall(r"\]\(([\w./-]+)\)", README):
-        assert (Path(__file__).parent.parent / "nets" / path).exists(), path
-
-
 # ---- PyTorch ---------------------------------------------------------------------------------
 
 

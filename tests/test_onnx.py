@@ -208,7 +208,7 @@ def refused(path, said):
         weights(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ") and "\n" not in message
-    assert message.endswith("; the README says which weights can be read")
+    assert message.endswith("; experiments/README.md says which weights can be read")
 
 
 @pytest.mark.parametrize(("family", "missing"), [

@@ -1,4 +1,4 @@
-"""How near D comes to exact answers, and the slips of the print (README, "Where we differ")."""
+"""How near D comes to exact answers, and the slips of the print (README, "The paper's slips")."""
 import numpy as np
 import pytest
 from scipy.optimize import minimize
