@@ -100,7 +100,7 @@ def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     rates = train.rates("cosine", rate, epochs, len(x), batch)
     path = checkpoint.kept_at("photographs", NET, net, (train, sys.modules[__name__]), x, t, *test,
                               np.array(rates), np.array(optimiser), np.array(batch))
-    optimiser = make(net.params, decay)
+    optimiser = make(net.params, [decay * is_weight for is_weight in net.decays])
     state = [*net.params, *optimiser.state]
     curve = comm.bcast(checkpoint.resumed(path, state))
     ranks.same_start(state, comm)

@@ -17,7 +17,7 @@ import numpy as np
 
 from nets.backend import to_device
 from nets.conv import ChannelNorm, Conv, MaxPool
-from nets.layers import Dense, Dropout, Flatten, ReLU
+from nets.layers import Dense, Dropout, Flatten, Layer, ReLU
 from nets.net import Net
 from nets.windows import places
 
@@ -26,13 +26,11 @@ MEAN = (122.67891, 116.66877, 104.00699)    # R, G, B of ILSVRC 2012's training 
 BIASES = (0, 1, 0, 1, 1, 1, 1, 0)           # of the eight layers at the start of training
 
 
-class Preprocess:
+class Preprocess(Layer):
     """y_c = (scale x_c - mean_c) / std_c, channels c in `order`; mean and std are in that order.
 
     Cache: nothing.
     """
-
-    params = []
 
     def __init__(self, scale, order, mean, std=(1.0, 1.0, 1.0)):
         self.scale, self.order, self.mean, self.std = scale, order, mean, std
@@ -45,10 +43,6 @@ class Preprocess:
     def backward(self, dy, cache):          # (N, 3, H, W)
         """dx = scale dy / std, the channels in RGB's order again"""
         return (dy * self.scale / self._like(self.std, dy))[:, ::self.order]
-
-    def gradients(self, dy, cache):
-        """none: no parameters"""
-        return []
 
     def _like(self, numbers, x):
         return to_device(np.array(numbers)).astype(x.dtype)[:, None, None]
@@ -92,7 +86,8 @@ def _two_columns(rng, preprocess, norm, dropout, width, size, classes):
         Dense(e * side * side, f, rng), ReLU(), dropout,                    # (N, 4096)
         Dense(f, f, rng), ReLU(), dropout,                                  # (N, 4096)
         Dense(f, classes, rng)])
-    for W, b, bias in zip(net.params[::2], net.params[1::2], BIASES, strict=True):
+    weighted = [layer.params for layer in net.layers if layer.params]
+    for (W, b), bias in zip(weighted, BIASES, strict=True):
         terms = W.size / len(b)             # of each sum: Conv and Dense draw variance 1 / terms
         W *= 0.01 * np.sqrt(terms / width)  # standard deviation 0.01 at full width
         b += bias
@@ -125,7 +120,7 @@ def restarted(net):
     The published one, a standard deviation of 0.01 and biases of 1, is for 1.2 million
     photographs and 90 epochs.
     """
-    for W, b in zip(net.params[::2], net.params[1::2], strict=True):
+    for W, b in [layer.params for layer in net.layers if layer.params]:
         W *= np.sqrt(b.size / W.size) / float(W.std())      # variance 1 / terms of each sum
         b *= 0.1
     return net

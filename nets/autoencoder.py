@@ -30,6 +30,8 @@ def reconstruction(encoder, decoder):
     of the pixels (N, D).  Returns cost(x, t) -> value in nats an image, gradients in the order
     of the encoder's parameters, then the decoder's; t is not looked at.
     """
+    whole = Net(encoder.layers + decoder.layers)
+
     def cost(x, t, rng=None):
         h, below = encoder.forward(x)
         z, above = decoder.forward(h)
@@ -38,7 +40,7 @@ def reconstruction(encoder, decoder):
         kl, dh = sparsity(h, RHO)
         dh = decoder.backward(dz, above) + BETA * dh    # the code is where two losses meet
         grads = encoder.gradients(dh, below) + decoder.gradients(dz, above)
-        value, decays = train.decay(encoder.params + decoder.params, (DECAY, DECAY))
+        value, decays = train.decay(whole, (DECAY, DECAY))
         return (float(loss.mean(dtype="float64")) + BETA * float(kl) + value,
                 [g + d for g, d in zip(grads, decays, strict=True)])
     return cost

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from nets.backend import to_device, xp
+from nets.layers import Layer
 from nets.windows import (
     backward_by_patches,
     by_group,
@@ -26,7 +27,7 @@ BAND = 2 ** 17 if xp is np else 2 ** 26
 MANY = 48 if xp is np else math.inf
 
 
-class Conv:
+class Conv(Layer):
     """y[d, i, j] = b[d] + sum over c, u, v of W[d, c, u, v] x[c, i s + u - p, j s + v - p].
 
     s: stride.  p: padding, zeros around the image.  groups: with two, the first half of the
@@ -35,6 +36,8 @@ class Conv:
     The definition is a loop over the taps (u, v) of the window, one matrix product a tap.  Where
     channels are few (MANY), the functions `..._by_patches` compute the same in one product.
     """
+
+    decays = [True, False]
 
     def __init__(self, C, D, k, rng, stride=1, padding=0, groups=1):
         """W (D, C / groups, k, k), normal with variance 1 / (terms of the sum); b = 0."""
@@ -116,14 +119,12 @@ def product(W, x):
     return (W @ by_group(x, g)).reshape(g * d, *x.shape[1:])
 
 
-class MaxPool:
+class MaxPool(Layer):
     """y[c, i, j] = max over u, v of x[c, i s + u, j s + v], u and v below `size`, s: stride.
 
     Windows overlap where size > stride.  Pixels left over at the right and below are not seen.
     Cache: which tap is the largest, the first of equals, and the shape of x.
     """
-
-    params = []
 
     def __init__(self, size, stride):
         if not 1 <= size <= 16 or stride < 1:           # a tap's number fits into 8 bits
@@ -153,20 +154,14 @@ class MaxPool:
             dx[:, :, rows, columns] += dy * (which == t)
         return dx                           # (N, C, H, W)
 
-    def gradients(self, dy, cache):
-        """none: no parameters"""
-        return []
 
-
-class ChannelNorm:
+class ChannelNorm(Layer):
     """y_i = x_i / d_i^beta, d_i = k + alpha * sum over j of x_j^2, |i - j| <= (n - 1) / 2.
 
     Krizhevsky et al. (2012), section 3.3, "local response normalization": each channel i of a
     pixel against its n nearest, n odd, fewer at the ends.  What Caffe, torch and the code of 2012
     call alpha is n times this one, which is the paper's.  Cache: x and d.
     """
-
-    params = []
 
     def __init__(self, n, k, alpha, beta):
         if n < 1 or n % 2 == 0:
@@ -189,10 +184,6 @@ class ChannelNorm:
         through *= 2 * self.alpha * self.beta
         dx -= through
         return dx                           # (N, C, H, W)
-
-    def gradients(self, dy, cache):
-        """none: no parameters"""
-        return []
 
     def _sum(self, z):
         """Over the n channels around each one: (N, C, H, W)."""

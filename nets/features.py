@@ -6,21 +6,19 @@ Le et al. (2012), "Building high-level features using large scale unsupervised l
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
-from nets.layers import Flatten
+from nets.layers import Flatten, Layer
 from nets.net import Net, chunk
 from nets.quocnet import BATCH, stages
 
 GRID = 4                                    # all stages' features: means over 4 x 4 parts
 
 
-class GridMean:
+class GridMean(Layer):
     """y = the means of each map over n x n parts, which overlap if its side is not n times a whole.
 
     Part i goes from floor(i H / n) up to ceil((i + 1) H / n), PyTorch's adaptive average pooling.
     Cache: the shape.
     """
-
-    params = []
 
     def __init__(self, n):
         self.n = n
@@ -35,24 +33,18 @@ class GridMean:
         A, B = (self._means(length, dy.dtype) for length in shape[2:])
         return A.T @ dy.reshape(*shape[:2], self.n, self.n) @ B     # (N, C, H, W)
 
-    def gradients(self, dy, shape):
-        """none: no parameters"""
-        return []
-
     def _means(self, length, dtype):        # (n, length)
         i, at = np.arange(self.n)[:, None], np.arange(length)
         inside = (at >= i * length // self.n) & (at < -(-(i + 1) * length // self.n))
         return to_device((inside / inside.sum(1, keepdims=True)).astype(dtype))
 
 
-class AllStages:
+class AllStages(Layer):
     """y = the outputs of all stages, each averaged over n x n parts, side by side.
 
     A frozen layer: it has no parameters, so that training what follows leaves the net as it is,
     and computes in the precision of the net that it was given.  Cache: of every stage.
     """
-
-    params = []
 
     def __init__(self, net, n=GRID):
         self.first = net.layers[0]

@@ -4,9 +4,9 @@
     dx       = layer.backward(dy, cache)   # d loss / d x: what the paper's search needs
     grads    = layer.gradients(dy, cache)  # d loss / d parameter: what training needs
 
-`dz` always means d loss / d z and has z's shape.  A layer is anything with these three and
-`params`, the list of its parameters; it keeps nothing else, so that nothing can go stale between
-a forward and a backward.  The cache is the least that the two need, and each class says what.
+`dz` always means d loss / d z and has z's shape.  A layer keeps its parameters and nothing else, so
+that nothing can go stale between a forward and a backward.  The cache is the least that the two
+need, and each class says what.
 """
 import numpy as np
 
@@ -18,8 +18,25 @@ from nets.backend import to_device, xp
 LARGE = 2 ** 20
 
 
-class Dense:
+class Layer:
+    """What a layer has: here, of one without parameters.
+
+    A layer of one's own need not inherit it.  It needs `params`, forward, backward and gradients;
+    and to be trained with weight decay, `decays`.
+    """
+
+    params = []             # arrays, which training changes in place
+    decays = []             # for each of them, whether weight decay shrinks it: weights, not biases
+
+    def gradients(self, dy, cache):
+        """none: no parameters"""
+        return []
+
+
+class Dense(Layer):
     """y = x W + b.  Cache: x."""
+
+    decays = [True, False]
 
     def __init__(self, D, H, rng):
         """W (D, H), normal with variance 1 / D, so that y varies as much as x; b = 0."""
@@ -41,10 +58,8 @@ class Dense:
         return [x.T @ dy, dy.sum(0)]        # (D, H), (H,)
 
 
-class Sigmoid:
+class Sigmoid(Layer):
     """y = 1 / (1 + exp(-x)).  Cache: y, because dy/dx = y (1 - y)."""
-
-    params = []
 
     def forward(self, x, rng=None):
         """y = 1 / (1 + exp(-x)), as (1 + tanh(x / 2)) / 2, which cannot overflow"""
@@ -55,15 +70,9 @@ class Sigmoid:
         """dx = dy y (1 - y)"""
         return dy * y * (1 - y)
 
-    def gradients(self, dy, y):
-        """none: no parameters"""
-        return []
 
-
-class ReLU:
+class ReLU(Layer):
     """y = max(x, 0).  Cache: y, because dy/dx = 1 where y > 0, else 0."""
-
-    params = []
 
     def forward(self, x, rng=None):
         """y = max(x, 0)"""
@@ -74,20 +83,14 @@ class ReLU:
         """dx = dy where y > 0, else 0"""
         return dy * (y > 0)
 
-    def gradients(self, dy, y):
-        """none: no parameters"""
-        return []
 
-
-class Dropout:
+class Dropout(Layer):
     """In training y = m x, m = 0 for a share p of the units and c for the others; else y = E[m] x.
 
     Hinton et al. (2012).  inverted: c = 1 / (1 - p), so that E[m] = 1, as Caffe and torchvision
     have it.  Else c = 1 and E[m] = 1 - p, as Krizhevsky et al. (2012) have it: one net's weights
     under the other convention give wrong logits.  Cache: m, an array in training, else E[m].
     """
-
-    params = []
 
     def __init__(self, p, inverted=True):
         self.p, self.inverted = p, inverted
@@ -104,15 +107,9 @@ class Dropout:
         """dx = m dy"""
         return dy * m
 
-    def gradients(self, dy, m):
-        """none: no parameters"""
-        return []
 
-
-class Flatten:
+class Flatten(Layer):
     """(N, C, H, W) -> (N, C H W).  Cache: the shape."""
-
-    params = []
 
     def forward(self, x, rng=None):
         """y = x, each image as one row"""
@@ -121,7 +118,3 @@ class Flatten:
     def backward(self, dy, shape):
         """dx = dy, each row as an image again"""
         return dy.reshape(shape)
-
-    def gradients(self, dy, shape):
-        """none: no parameters"""
-        return []

@@ -6,6 +6,7 @@ section 3.  Images are (N, C, H, W); every window moves by one pixel and stays w
 import math
 
 from nets.backend import to_device, xp
+from nets.layers import Layer
 from nets.windows import PATCHES, col2im, im2col, places
 
 # ---- Filters ---------------------------------------------------------------------------------
@@ -96,8 +97,10 @@ def _columns(y, rows):
     return y.reshape(y.shape[0] * y.shape[1], *y.shape[2:])
 
 
-class Local:
+class Local(Layer):
     """y = W x, filters of their own at every place: see `encode`.  Cache: x, as Conv has it."""
+
+    decays = [True]
 
     def __init__(self, W):
         """W: (h, w, M, C, k, k) on the device, as `filters` makes it; not copied."""
@@ -116,8 +119,10 @@ class Local:
         return [outer(self.params[0], dy, x)]           # (h, w, M, C, k, k)
 
 
-class Unlocal:
+class Unlocal(Layer):
     """x = W^T y: the way back, with filters of its own, from codes to images.  Cache: y."""
+
+    decays = [True]
 
     def __init__(self, W):
         """W: (h, w, M, C, k, k) on the device; not copied."""
@@ -156,10 +161,8 @@ def _padded(x, p):
     return xp.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p), (p, p)])
 
 
-class L2Pool:
+class L2Pool(Layer):
     """y = sqrt(epsilon + sum of x^2 over size x size neighbours of one map).  Cache: x, y."""
-
-    params = []
 
     def __init__(self, size, epsilon):
         self.size, self.epsilon = size, epsilon
@@ -174,12 +177,8 @@ class L2Pool:
         x, y = cache
         return x * spread(dy / y, [1.0] * self.size)    # (N, C, H, W)
 
-    def gradients(self, dy, cache):
-        """none: no parameters"""
-        return []
 
-
-class ContrastNorm:
+class ContrastNorm(Layer):
     """z = x - mean of x,  y = z / max(c, sqrt(mean of z^2)): around each place, over all maps.
 
     The means are weighted by a Gaussian.  At the border that of x takes what lies within the
@@ -187,8 +186,6 @@ class ContrastNorm:
     number of Le et al.'s weights wants it (they do not say).
     Cache: z, and d, what it is divided by.
     """
-
-    params = []
 
     def __init__(self, size, c=0.01):
         """size: of the window, odd.  Its Gaussian's deviation is size / 4, Torch's (not stated)."""
@@ -211,10 +208,6 @@ class ContrastNorm:
         dz = _padded(dy / d[:, None], r)
         dz -= z * spread(inner / d ** 3 * (d > self.c), g)[:, None] / z.shape[1]
         return dz - self._mean(dz.mean(1) / self._inside(z))[:, None]     # (N, C, H, W)
-
-    def gradients(self, dy, cache):
-        """none: no parameters"""
-        return []
 
     def _gaussian(self):
         """g (size,), which sums to 1: the window is g g^T."""

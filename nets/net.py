@@ -62,6 +62,15 @@ class Net:
         """Every parameter, in the order of the layers."""
         return [p for layer in self.layers for p in layer.params]
 
+    @property
+    def decays(self):
+        """For each parameter, whether weight decay shrinks it: weights, and not biases."""
+        for layer in self.layers:
+            if len(getattr(layer, "decays", ())) != len(layer.params):
+                raise ValueError(f"{type(layer).__name__} has no `decays` for each of its "
+                                 f"{len(layer.params)} parameters, see nets/README.md")
+        return [decays for layer in self.layers for decays in layer.decays]
+
     def astype(self, dtype):
         """The same net with its parameters in `dtype` (copies of them)."""
         layers = [copy.copy(layer) for layer in self.layers]

@@ -42,6 +42,7 @@ def penalised(cost, net, mu, input_shape, rng, steps=1):
     iteration are made each time.
     """
     layers = linear_layers(net, input_shape)
+    weights = [i for i, is_weight in enumerate(net.decays) if is_weight]    # one a layer
     vs = [unit(to_device(rng.normal(size=(1, *shape))).astype(layer.params[0].dtype))[0]
           for layer, shape in layers]
 
@@ -51,6 +52,6 @@ def penalised(cost, net, mu, input_shape, rng, steps=1):
             for _ in range(steps):
                 length, slope, vs[k] = norm(layer, vs[k])
             value += mu * float(xp.log(length))
-            grads[2 * k] = grads[2 * k] + (mu / length) * slope     # each has a weight and a bias
+            grads[weights[k]] = grads[weights[k]] + (mu / length) * slope
         return value, grads
     return whole

@@ -176,7 +176,8 @@ class Descent(train.Adam):
 
     def __init__(self, net, back):
         self.back = back
-        super().__init__(net.params + [W for decoder in back for W in decoder.params], DECAY)
+        params = net.params + [W for decoder in back for W in decoder.params]
+        super().__init__(params, [DECAY] * len(params))
 
     def step(self, grads, rate):
         """One step along the gradients, one a parameter, with eps = rate; in place."""

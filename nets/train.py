@@ -20,19 +20,29 @@ DECAYS = {                                  # lambda's meaning is not stated bey
 }
 
 
-def decay(params, lams, reading="half"):
+def decay(net, lams, reading="half"):
     """sum over layers of factor * sum(w^2), and its gradient in every parameter.
 
-    Section 2.  Weights are decayed, biases are not (the paper does not say).
-    params: W_1, b_1, W_2, b_2, ...  lams: lambda_1, lambda_2, ..., one a layer.  A layer's k is
-    the number of its biases: units of a dense layer, filters of a convolution.
-    reading: a key of DECAYS.  Returns a number, [dW_1, db_1, ...].
+    Section 2.  Weights decay, biases do not (the paper does not say): see Layer.decays.
+
+    Args:
+        net: a Net.
+        lams: lambda_1, lambda_2, ..., one for each layer that has parameters.
+        reading: a key of DECAYS.  A layer's k is the number of its biases: units of a dense
+            layer, filters of a convolution.
+
+    Returns:
+        A number, and its gradient in each of net.params: 0 in those that do not decay.
     """
-    value, grads = 0.0, []
-    for W, b, lam in zip(params[::2], params[1::2], lams, strict=True):
-        factor = DECAYS[reading](lam, b.size)
-        value += factor * float((W * W).sum())
-        grads += [2 * factor * W, xp.zeros_like(b)]
+    value, grads, decays = 0.0, [], iter(net.decays)
+    weighted = [layer.params for layer in net.layers if layer.params]
+    for params, lam in zip(weighted, lams, strict=True):
+        decayed = [next(decays) for _ in params]
+        k = sum(p.size for p, is_weight in zip(params, decayed, strict=True) if not is_weight)
+        for p, is_weight in zip(params, decayed, strict=True):
+            factor = DECAYS[reading](lam, k) if is_weight else 0
+            value += factor * float((p * p).sum())
+            grads.append(2 * factor * p)
     return value, grads
 
 
@@ -55,7 +65,7 @@ def classification(net, lams, reading="half"):
 
     def cost(x, t, rng=None):
         value, grads = entropy(x, t, rng)
-        more, decays = decay(net.params, lams, reading)
+        more, decays = decay(net, lams, reading)
         return value + more, [g + d for g, d in zip(grads, decays, strict=True)]
     return cost
 
@@ -119,15 +129,16 @@ def adam_step(w, g, m, v, size):
 
 
 class Adam:
-    """m <- m + 0.1 (g - m),  v <- v + 0.001 (g^2 - v),  w <- w - eps (m / sqrt(v) + decay w).
+    """m <- m + 0.1 (g - m),  v <- v + 0.001 (g^2 - v),  w <- w - eps (m / sqrt(v) + lam w).
 
     Kingma and Ba (2015), m and v divided by what they lack because they start from 0, as the end
-    of their section 2 has it.  With decay, AdamW: Loshchilov and Hutter (2019).
+    of their section 2 has it.  With lam above 0, AdamW: Loshchilov and Hutter (2019).
     State: the number of steps, every m, every v.
     """
 
-    def __init__(self, params, decay=0.0):
-        self.params, self.decay = params, decay
+    def __init__(self, params, lams=None):
+        """lams: lam of each parameter; None: all 0."""
+        self.params, self.lams = params, lams or [0.0] * len(params)
         self.steps = xp.zeros(())
         self.mean = [xp.zeros_like(p) for p in params]
         self.square = [xp.zeros_like(p) for p in params]
@@ -138,28 +149,30 @@ class Adam:
         self.steps += 1
         step = int(self.steps)
         size = rate * ((1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step))
-        for w, g, m, v in zip(self.params, grads, self.mean, self.square, strict=True):
-            if self.decay and w.ndim > 1:   # biases have one axis
-                w -= rate * self.decay * w
+        for w, lam, g, m, v in zip(self.params, self.lams, grads, self.mean, self.square,
+                                   strict=True):
+            if lam:
+                w -= rate * lam * w
             adam_step(w, g, m, v, size)
 
 
 class Momentum:
-    """v <- 0.9 v - decay eps w - eps g,  w <- w + v.  State: every v.
+    """v <- 0.9 v - lam eps w - eps g,  w <- w + v.  State: every v.
 
-    Krizhevsky et al. (2012), section 5, where decay is 0.0005; as in their code, biases have none.
+    Krizhevsky et al. (2012), section 5, where lam is 0.0005; in their code it is 0 for biases.
     """
 
-    def __init__(self, params, decay=0.0):
-        self.params, self.decay = params, decay
+    def __init__(self, params, lams=None):
+        """lams: lam of each parameter; None: all 0."""
+        self.params, self.lams = params, lams or [0.0] * len(params)
         self.state = [xp.zeros_like(p) for p in params]
 
     def step(self, grads, rate):
         """One step along the gradients, one a parameter, with eps = rate; in place."""
-        for w, g, v in zip(self.params, grads, self.state, strict=True):
+        for w, lam, g, v in zip(self.params, self.lams, grads, self.state, strict=True):
             v *= 0.9
-            if self.decay and w.ndim > 1:
-                v -= self.decay * rate * w
+            if lam:
+                v -= lam * rate * w
             v -= rate * g
             w += v
 

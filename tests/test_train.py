@@ -10,6 +10,8 @@ from scipy.special import log_softmax
 from nets.backend import to_device, to_host
 from nets.fc import fc
 from nets.gradcheck import BOUND, numeric, relative_error
+from nets.layers import Layer
+from nets.net import Net
 from nets.train import (
     DECAYS,
     SCHEDULES,
@@ -43,6 +45,14 @@ def net_of(*sizes, seed=0):
     return fc(sizes, np.random.default_rng(seed))
 
 
+class Holder(Layer):
+    """A layer that only holds its parameters: weights, and a bias if there is one."""
+
+    def __init__(self, *params):
+        self.params = [to_device(p) for p in params]
+        self.decays = [True, False][:len(params)]
+
+
 def copies(arrays):
     return [to_host(a).copy() for a in arrays]
 
@@ -58,22 +68,37 @@ def test_the_readings_of_the_decay_are_these_three():
 ])
 def test_decay_is_lambda_times_the_sum_of_squared_weights_in_its_reading(reading, expected):
     W_1, W_2 = np.array([[1.0, 2], [3, 4]]), np.array([[1.0], [2], [3]])    # squares: 30, 14
-    params = [to_device(p) for p in (W_1, np.full(2, 9.0), W_2, np.full(1, 9.0))]
-    value, grads = decay(params, (0.1, 0.4), reading)
+    net = Net([Holder(W_1, np.full(2, 9.0)), Holder(W_2, np.full(1, 9.0))])
+    value, grads = decay(net, (0.1, 0.4), reading)
     assert value == pytest.approx(expected)
-    for p, dp in zip(params, grads, strict=True):
-        slopes = numeric(lambda: decay(params, (0.1, 0.4), reading)[0], p)
+    for p, dp in zip(net.params, grads, strict=True):
+        slopes = numeric(lambda: decay(net, (0.1, 0.4), reading)[0], p)
         assert abs(to_host(dp) - slopes).max() < 1e-8       # in b too: no decay, slope 0
+
+
+def test_layers_without_biases_decay_each_with_its_own_lambda():
+    W_1, W_2 = np.array([[1.0, 2]]), np.array([[3.0, 4]])
+    value, grads = decay(Net([Holder(W_1), Holder(W_2)]), (0.2, 2.0))
+    assert value == pytest.approx(0.1 * 5 + 1 * 25)
+    assert (to_host(grads[0]) == 0.2 * W_1).all() and (to_host(grads[1]) == 2 * W_2).all()
+
+
+def test_a_layer_that_does_not_say_what_decays_is_named():
+    class Silent:
+        params = [to_device(np.ones(2))]
+
+    with pytest.raises(ValueError, match="Silent has no `decays` for each of its 1 parameters"):
+        decay(Net([Silent()]), (0.1,))
 
 
 def test_decay_wants_one_lambda_a_layer():
     with pytest.raises(ValueError, match="zip"):
-        decay(net_of(4, 3, 2).params, (0.1,))
+        decay(net_of(4, 3, 2), (0.1,))
 
 
 def test_an_unknown_reading_of_the_decay_is_an_error():
     with pytest.raises((KeyError, ValueError), match="third"):
-        decay(net_of(4, 2).params, (0.1,), "third")
+        decay(net_of(4, 2), (0.1,), "third")
 
 
 @pytest.mark.parametrize("reading", READINGS)
@@ -255,7 +280,7 @@ def stepped(optimiser):
 @pytest.mark.parametrize("lam", [0.0, 0.3])
 def test_momentum_steps_as_krizhevsky_2012_prints_it_but_biases_do_not_decay(weights, lam):
     params, start = weights
-    found = stepped(Momentum(params, lam))
+    found = stepped(Momentum(params, [lam, 0]))
     for i, w in enumerate(start):
         v, own = 0, lam if i == 0 else 0
         for grads, eps in zip(GRADS, RATES, strict=True):
@@ -268,7 +293,7 @@ def test_momentum_steps_as_krizhevsky_2012_prints_it_but_biases_do_not_decay(wei
 def test_adam_steps_as_loshchilov_and_hutter_print_it_but_biases_do_not_decay(weights, lam):
     """Algorithm 2 of "Decoupled weight decay regularization": the rate scales the decay too."""
     params, start = weights
-    found = stepped(Adam(params, lam))
+    found = stepped(Adam(params, [lam, 0]))
     for i, w in enumerate(start):
         m, v, own = 0, 0, lam if i == 0 else 0
         for step, (grads, eps) in enumerate(zip(GRADS, RATES, strict=True), 1):
@@ -282,10 +307,10 @@ def test_adam_steps_as_loshchilov_and_hutter_print_it_but_biases_do_not_decay(we
 @pytest.mark.parametrize("optimiser", [Adam, Momentum])
 def test_the_state_is_all_that_an_optimiser_keeps(weights, optimiser):
     params, start = weights
-    whole = stepped(optimiser(params, 0.3))
-    first = optimiser([to_device(w.copy()) for w in start], 0.3)
+    whole = stepped(optimiser(params, [0.3, 0]))
+    first = optimiser([to_device(w.copy()) for w in start], [0.3, 0])
     first.step([to_device(g) for g in GRADS[0]], RATES[0])
-    second = optimiser(first.params, 0.3)
+    second = optimiser(first.params, [0.3, 0])
     for a, b in zip(second.state, first.state, strict=True):
         a[...] = b
     second.step([to_device(g) for g in GRADS[1]], RATES[1])
