@@ -67,7 +67,7 @@ def compared(net, x, target, searches, repeats=REPEATS):
         ok = np.isfinite(size)
         row |= {"times (a)": row["ms"] / found[A][0]["ms"], "distortion": common.mean(size),
                 "found %": 100 * float(ok.mean())}
-        if ok.any():
+        if best[ok].sum() > 0:
             row["above best %"] = 100 * float(size[ok].mean() / best[ok].mean() - 1)
     tick()
     return {how: row for how, (row, _) in found.items()}
