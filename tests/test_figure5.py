@@ -130,7 +130,8 @@ def test_the_benchmark_searches_photographs_once_by_three_searches(world, monkey
     assert asked == [[], ["solver"], ["solver"]] and len(found) == 3
     rows = found
     assert all(row["evaluations"] == 1 for row in rows.values())
-    said = benchmark.imagenet({"AlexNet": {"net": 1.0, "solver": 1.0, "GFLOP": 1.0}, "GFLOP/s": 1.0,
+    said = benchmark.imagenet({"device": "CPU", "GFLOP/s": 1.0,
+                               "AlexNet": {"net": 1.0, "solver": 1.0, "GFLOP": 1.0},
                                "search": {name: rows}}, [name])
     assert f"as {name} does here, 1, a search" in said
 
