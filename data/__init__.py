@@ -4,7 +4,7 @@ those to learn from without labels by frames()."""
 import os
 import sys
 
-from data import cifar10, folder, imagenette, mnist, stl10, strokes
+from data import cifar10, files, folder, imagenette, mnist, stl10, strokes
 
 SETS = {"cifar10": cifar10, "imagenette": imagenette, "stl10": stl10}   # of photographs
 
@@ -15,14 +15,14 @@ def load(name="auto", quiet=False):
     name: "mnist", "strokes", or "auto": MNIST if it is here or can be downloaded, else strokes.
     x: (N, 1, 28, 28) float32 in [0, 1].  t: (N,) int64, 0 to 9.  quiet: no progress bar.
     Raises ValueError on another name or a damaged file, which strokes never stand in for, and
-    mnist.Unavailable, an OSError, if MNIST was asked for by name and cannot be had.
+    files.Unavailable, an OSError, if MNIST was asked for by name and cannot be had.
     """
     if name not in ("auto", "mnist", "strokes"):
         raise ValueError(f"no set of digits is called {name!r}; choose auto, mnist or strokes")
     if name != "strokes":
         try:
             return "mnist", *mnist.load(quiet)
-        except mnist.Unavailable as error:
+        except files.Unavailable as error:
             if name == "mnist":
                 raise
             print(f"Strokes stand in.  {error}", file=sys.stderr, flush=True)
@@ -34,7 +34,7 @@ def photographs(name, size, short=None, strict=False, quiet=False):
 
     name: a key of SETS, "cifar10" say, or a folder, which folder.parts divides; ./cifar10 is one.
     size, short, strict, quiet: as folder.load has them.
-    Raises ValueError if it is none of these or not whole, and mnist.Unavailable, an OSError, if a
+    Raises ValueError if it is none of these or not whole, and files.Unavailable, an OSError, if a
     set asked for by name cannot be had.
     """
     options = size, short, strict, quiet

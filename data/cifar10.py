@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data import archive, folder
-from data.mnist import damaged
+from data import files, folder
+from data.files import damaged
 
-ARCHIVE = archive.Archive(
+ARCHIVE = files.Archive(
     "CIFAR-10", "cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 170_052_171,
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd")
 UNPACKED = "cifar-10-batches-bin"            # the archive's own folder
@@ -27,15 +27,15 @@ def load(size, short=None, strict=False, quiet=False):
 
     t: index into CLASSES.  At a size of 32 the pixels are the file's; they are kept in memory as
     they are, 32 x 32 bytes, and scaled up only when asked for.
-    Raises mnist.Damaged, a ValueError, if a file is not CIFAR-10's, mnist.Unavailable, an
+    Raises files.Damaged, a ValueError, if a file is not CIFAR-10's, files.Unavailable, an
     OSError, if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder
     or short < size.
     """
-    if place := archive.find_unpacked(ARCHIVE, UNPACKED, FILES):
-        files = {name: read(place / name) for name in FILES}
+    if place := files.find_unpacked(ARCHIVE, UNPACKED, FILES):
+        batches = {name: read(place / name) for name in FILES}
     else:
-        files = unpacked(archive.find(ARCHIVE) or archive.download(ARCHIVE, quiet))
-    *train, test = (files[name] for name in FILES)
+        batches = unpacked(files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
+    *train, test = (batches[name] for name in FILES)
     return [folder.Photographs(Path("cifar10"), *pair(rows), list(CLASSES), size, short, strict,
                                quiet) for rows in (np.concatenate(train), test)]
 
@@ -54,7 +54,7 @@ def read(path):
 
 
 def records(raw, path):
-    """The bytes of one file as (IMAGES, RECORD) uint8.  Raises mnist.Damaged if they are others."""
+    """The bytes of one file as (IMAGES, RECORD) uint8.  Raises files.Damaged if they are others."""
     if len(raw) != IMAGES * RECORD:
         more = "more than " if len(raw) > IMAGES * RECORD else ""
         raise damaged(path, f"{more}{min(len(raw), IMAGES * RECORD):,} bytes",

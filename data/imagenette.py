@@ -10,10 +10,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from data import archive, folder
-from data.mnist import damaged
+from data import files, folder
+from data.files import damaged
 
-ARCHIVE = archive.Archive(
+ARCHIVE = files.Archive(
     "Imagenette", "imagenette",
     "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz", 341_663_724,
     "569b4497c98db6dd29f335d1f109cf315fe127053cedf69010d047f0188e158c")
@@ -27,11 +27,11 @@ def load(size, short=None, strict=False, quiet=False):
     """(train, val): 9,469 and 3,925 folder.Photographs, cut as folder.load says.
 
     t: index into CLASSES; imagenet.labels has ImageNet's rows.
-    Raises mnist.Damaged, a ValueError, if the archive or the unpacked folder is not whole,
-    mnist.Unavailable, an OSError, if neither is here nor the archive to be had, ValueError if
+    Raises files.Damaged, a ValueError, if the archive or the unpacked folder is not whole,
+    files.Unavailable, an OSError, if neither is here nor the archive to be had, ValueError if
     INTRIGUING_DATA names no folder.
     """
-    root = find_unpacked() or unpack(archive.find(ARCHIVE) or archive.download(ARCHIVE, quiet))
+    root = find_unpacked() or unpack(files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
     for part, count in IMAGES.items():
         found = {path.name: len(folder.images_in(path)) for path in root.glob(f"{part}/[!.]*/")}
         if sum(found.values()) != count or set(found) != set(CLASSES):
@@ -43,16 +43,16 @@ def load(size, short=None, strict=False, quiet=False):
 
 def find_unpacked():
     """The first folder of that name, or None."""
-    places = (place / UNPACKED for place in archive.folders(ARCHIVE))
+    places = (place / UNPACKED for place in files.folders(ARCHIVE.folder))
     return next((place for place in places if place.is_dir()), None)
 
 
 def unpack(path):
     """The folder in data/raw unpacked from a verified archive; named only once it is whole.
 
-    Raises mnist.Damaged if a member is neither file nor folder or would leave the folder.
+    Raises files.Damaged if a member is neither file nor folder or would leave the folder.
     """
-    target = archive.raw(ARCHIVE) / UNPACKED
+    target = files.raw(ARCHIVE) / UNPACKED
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
         try:
             with tarfile.open(path) as tar:

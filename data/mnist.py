@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
-import pooch
+
+from data import files
 
 # Name: shape and SHA-256 of the unpacked file, so that any gzip of the right bytes will do.
 FILES = {
@@ -31,18 +32,6 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-# Seconds to connect and to answer.  A mirror has up to sixteen addresses, tried in turn, so
-# one second for each keeps a machine behind a silent firewall from waiting for minutes.
-TIMEOUT = (1, 10)
-RAW = Path(__file__).parent / "raw" / "mnist"
-
-
-class Unavailable(OSError):
-    """MNIST is neither on disk nor to be downloaded."""
-
-
-class Damaged(ValueError):
-    """A file that is not, byte for byte, what it is named."""
 
 
 def load(quiet=False):
@@ -50,8 +39,8 @@ def load(quiet=False):
 
     x: (N, 1, 28, 28) float32, pixels / 255, in [0, 1].  t: (N,) int64, 0 to 9.
     quiet: no progress bar while downloading.
-    Raises Damaged, a ValueError, if a file is not MNIST's, Unavailable, an OSError, if one is
-    missing and no mirror has it, ValueError if INTRIGUING_DATA names no folder.
+    Raises files.Damaged, a ValueError, if a file is not MNIST's, files.Unavailable, an OSError,
+    if one is missing and no mirror has it, ValueError if INTRIGUING_DATA names no folder.
     """
     # What is here is read first: a damaged file is told of, network or no network.
     arrays = {name: read(path) for name in FILES if (path := find(name))}
@@ -71,22 +60,10 @@ def here():
     return all(find(name) for name in FILES)
 
 
-def folders():
-    """Where the files are looked for, in this order.
-
-    Raises ValueError if INTRIGUING_DATA names no folder: a typing error must not go unseen.
-    """
-    place = os.environ.get("INTRIGUING_DATA")
-    if not place:
-        return [RAW]
-    if not Path(place).is_dir():
-        raise ValueError(f"INTRIGUING_DATA names {place}, which is no folder; correct or unset it")
-    return [Path(place) / "mnist", RAW]
-
-
 def find(name):
     """The first file of that name, plain or gzipped, or None."""
-    paths = (folder / (name + suffix) for folder in folders() for suffix in ("", ".gz"))
+    paths = (folder / (name + suffix) for folder in files.folders("mnist")
+             for suffix in ("", ".gz"))
     return next((path for path in paths if path.exists()), None)
 
 
@@ -94,7 +71,7 @@ def read(path):
     """The bytes of one IDX file as an array of its shape in FILES, uint8.
 
     An IDX file is 0, 0, 8 (unsigned bytes), the number of axes; the length of each axis in
-    four bytes, the high one first; the bytes.  Raises Damaged if it is anything else.
+    four bytes, the high one first; the bytes.  Raises files.Damaged if it is anything else.
     """
     shape, sha256 = FILES[path.name.removesuffix(".gz")]
     magic = bytes([0, 0, 8, len(shape)])
@@ -104,56 +81,45 @@ def read(path):
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             raw = file.read(size + 1)  # one byte too many shows as well as all of them would
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise damaged(path, f"a broken gzip file ({error})", "a whole one") from error
+        raise files.damaged(path, f"a broken gzip file ({error})", "a whole one") from error
     if len(raw) != size:
         found = f"more than {size:,}" if len(raw) > size else f"{len(raw):,}"
-        raise damaged(path, f"{found} bytes unpacked", f"{size:,}")
+        raise files.damaged(path, f"{found} bytes unpacked", f"{size:,}")
     if raw[:4] != magic:
-        raise damaged(path, f"magic number {raw[:4].hex()}", magic.hex())
+        raise files.damaged(path, f"magic number {raw[:4].hex()}", magic.hex())
     if (found := hashlib.sha256(raw).hexdigest()) != sha256:
-        raise damaged(path, f"SHA-256 {found}", sha256)
+        raise files.damaged(path, f"SHA-256 {found}", sha256)
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-
-
-def damaged(path, found, expected):
-    """The exception for read to raise: the file, what is wrong with it, and the mend."""
-    return Damaged(f"{path}: {found}, expected {expected}; delete it and run again to "
-                   "download it anew")
 
 
 def download(names, quiet):
     """The arrays of these files by name, {name: array}, kept in data/raw/mnist for next time.
 
-    A mirror that fails once, in whatever way, is not asked again.  Raises Unavailable.
+    A mirror that fails once, in whatever way, is not asked again.  Raises files.Unavailable.
     """
     arrays, failures = {}, []
-    try:
-        RAW.mkdir(parents=True, exist_ok=True)
-    except OSError as error:                # which is no mirror's fault
-        raise Unavailable(f"MNIST: not here, and not downloaded because {RAW} cannot be made "
-                          f"({error.strerror}); let INTRIGUING_DATA name a folder that holds the "
-                          "four files in mnist/") from error
+    raw = files.make_raw("mnist", "MNIST: not here, and not downloaded because",
+                         "let INTRIGUING_DATA name a folder that holds the four files in mnist/")
     for mirror in MIRRORS:
         try:
             for name in names:
                 if name not in arrays:
-                    arrays[name] = fetch(mirror, name, quiet)
+                    arrays[name] = fetch(mirror, name, raw, quiet)
             return arrays
-        except (OSError, Damaged) as error:  # requests' exceptions are OSErrors
+        except (OSError, files.Damaged) as error:
             failures.append(f"{urlsplit(mirror).netloc} ({type(error).__name__})")
-    looked = " or ".join(map(str, folders()))
-    raise Unavailable(
+    looked = " or ".join(map(str, files.folders("mnist")))
+    raise files.Unavailable(
         f"MNIST: no {', '.join(name for name in names if name not in arrays)} in {looked}, nor "
-        f"from {', '.join(failures)}; put the four files into {RAW}, or let INTRIGUING_DATA "
+        f"from {', '.join(failures)}; put the four files into {raw}, or let INTRIGUING_DATA "
         "name a folder that holds them in mnist/")
 
 
-def fetch(mirror, name, quiet):
-    """The array of one file from one mirror; it gets its name only once it is verified."""
-    with tempfile.TemporaryDirectory(dir=RAW, prefix="download-") as folder:
+def fetch(mirror, name, raw, quiet):
+    """The array of one file from one mirror; it gets its name in `raw` only once it is verified."""
+    with tempfile.TemporaryDirectory(dir=raw, prefix="download-") as folder:
         path = Path(folder) / (name + ".gz")
-        get = pooch.HTTPDownloader(progressbar=not quiet, timeout=TIMEOUT)
-        get(mirror + path.name, str(path), None)
+        files.fetch(mirror + path.name, path, quiet)
         array = read(path)
-        os.replace(path, RAW / path.name)
+        os.replace(path, raw / path.name)
     return array

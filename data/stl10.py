@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data import archive, folder
-from data.mnist import Unavailable, damaged
+from data import files, folder
+from data.files import Unavailable, damaged
 
-ARCHIVE = archive.Archive(
+ARCHIVE = files.Archive(
     "STL-10", "stl10", "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz", 2_640_397_119,
     "f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866")
 UNPACKED = "stl10_binary"                    # the archive's own folder
@@ -39,7 +39,7 @@ def load(size, short=None, strict=False, quiet=False):
     """(train, test): 5,000 and 8,000 folder.Photographs, cut as folder.load says.
 
     t: index into CLASSES.  Each file is verified each time.
-    Raises mnist.Damaged, a ValueError, if a file is not STL-10's, mnist.Unavailable, an OSError,
+    Raises files.Damaged, a ValueError, if a file is not STL-10's, files.Unavailable, an OSError,
     if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder or
     short < size.
     """
@@ -64,17 +64,17 @@ def unlabelled(size, short=None, strict=False, quiet=False):
 
 def found(names, quiet):
     """The folder that holds these files, unpacked and downloaded first if there is none."""
-    return (archive.find_unpacked(ARCHIVE, UNPACKED, names)
-            or unpack(archive.find(ARCHIVE) or archive.download(ARCHIVE, quiet), quiet))
+    return (files.find_unpacked(ARCHIVE, UNPACKED, names)
+            or unpack(files.find(ARCHIVE) or files.download(ARCHIVE, quiet), quiet))
 
 
 def unpack(path, quiet):
     """The folder in data/raw with the FILES of a verified archive, named once all are whole.
 
-    Nothing else of the archive is written.  Raises mnist.Unavailable, an OSError, if they cannot
-    be written, mnist.Damaged if they are not STL-10's.
+    Nothing else of the archive is written.  Raises files.Unavailable, an OSError, if they cannot
+    be written, files.Damaged if they are not STL-10's.
     """
-    target = archive.raw(ARCHIVE) / UNPACKED
+    target = files.raw(ARCHIVE) / UNPACKED
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
             with tarfile.open(path) as tar:
@@ -105,7 +105,7 @@ def write(source, path, quiet):
 
 
 def verify(path):
-    """Raise mnist.Damaged unless the file is, byte for byte, STL-10's."""
+    """Raise files.Damaged unless the file is, byte for byte, STL-10's."""
     _, md5 = FILES[path.name]
     mapped(path)                             # its size
     with open(path, "rb") as file:
@@ -115,7 +115,7 @@ def verify(path):
 
 
 def mapped(path):
-    """A file as an array of its shape, uint8, not read yet.  Raises mnist.Damaged by its size."""
+    """A file as an array of its shape, uint8, not read yet.  Raises files.Damaged by its size."""
     shape, _ = FILES[path.name]
     if (size := path.stat().st_size) != math.prod(shape):
         raise damaged(path, f"{size:,} bytes", f"{math.prod(shape):,}")

@@ -9,7 +9,9 @@ net (of the 10,000 test images at most those in Table 4), prints Tables 1 to 4 a
 """
 import inspect
 
-from experiments import common, figure1_2, figure7, made, table1, table2, table3_4
+from experiments import figure1_2, figure7, table1, table2, table3_4
+from experiments.shared import cache, cli, page, samples
+from experiments.shared.models import BEYOND
 
 SCRIPTS = (table1, table2, figure7, table3_4, figure1_2)
 ELSE = (  # command, minutes on two cores, what it needs
@@ -42,19 +44,19 @@ ELSE = (  # command, minutes on two cores, what it needs
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
-    flags, _ = common.start(locals())
-    data, (_, t), (_, t_test) = common.load(data, quiet)    # asked for once: it may be downloaded
-    common.sample(t, count, seed)           # a bad count is refused before hours of training
-    nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *table1.BEYOND])
-    made.trained(list(nets), data, seed, train, workers, quiet)     # all at once: no core waits
+    flags, _ = cli.start(locals())
+    data, (_, t), (_, t_test) = samples.load(data, quiet)   # asked for once: it may be downloaded
+    samples.sample(t, count, seed)          # a bad count is refused before hours of training
+    nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *BEYOND])
+    cache.trained(list(nets), data, seed, train, workers, quiet)    # all at once: no core waits
     for script in SCRIPTS:
         wanted = inspect.signature(script.main).parameters
         given = {name: flags[name] for name in wanted} | {"data": data}
         if script is table3_4:              # it attacks the test images, which are fewer
             given["count"] = min(count, len(t_test))
         script.main(**given)
-    print("What else can be run:\n\n" + common.table(["command", "minutes", "needs"], ELSE))
+    print("What else can be run:\n\n" + page.table(["command", "minutes", "needs"], ELSE))
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -19,14 +19,15 @@ from typing import NamedTuple
 import numpy as np
 
 import data as datasets
-from experiments import adversarial_pictures, charts, common, made, pictures
-from experiments.processes import tick
+from experiments.shared import adversarial_pictures, cache, charts, cli, page, pictures, samples
+from experiments.shared.pools import ASCENT, STEPS, Pool, adversarial, ascended, noise, with_pools
+from experiments.shared.processes import tick
 from intriguing import distortion, transfer
-from nets import store, train
+from nets import store
 from nets.backend import to_device
-from nets.layers import Dropout, Flatten, Sigmoid
+from nets.layers.basic import Dropout, Flatten, Sigmoid
 from nets.net import Net
-from nets.pools import ASCENT, STEPS, Pool, adversarial, ascended, noise, with_pools
+from nets.training import costs, loop, optimisers
 
 NAME = "FC100-100-10"
 PAPER = {"weight decay": "1.6", "dropout": "1.3", "all layers": "below 1.2"}        # test error %
@@ -69,29 +70,29 @@ COLUMNS = ("train error %", "test error %", "av. min. distortion", "not found", 
 
 def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, solver="auto",
          workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
+    flags, started = cli.start(locals())
     for name in ("seeds", "epochs"):
         if flags[name] < 1:
             raise ValueError(f"--{name} {flags[name]}: expected 1 or more")
-    data, *sets = common.load(data, quiet)
+    data, *sets = samples.load(data, quiet)
     training, test = split(*sets, validation)
-    rows, targets = common.sample(training[1], count, seed)
+    rows, targets = samples.sample(training[1], count, seed)
     x, t = training[0][rows], training[1][rows]
     arms = [(name, s) for name in ARMS for s in range(seed, seed + seeds)]
     nets, curves = trained(arms, data, epochs, validation, workers, quiet)
-    images = made.distorted(nets, x, t, targets, data, solver, workers, quiet)
+    images = cache.distorted(nets, x, t, targets, data, solver, workers, quiet)
     found = {(name, s): measured(nets[name, s], images[name, s], images["weight decay", s], x, t,
                                  training, test) for name, s in arms}
     stem = "adversarial_training" + ("-validation" if validation else "")
-    folder = common.folder(out, data)
+    folder = page.folder(out, data)
     made_for = adversarial_pictures.examples(nets["all layers", seed], BY_D, *training)
     pictures.save(made_for, folder / f"{stem}.png")
     kind = "Validation" if validation else "Test"
     charts.save(adversarial_pictures.draw_curves(curves, kind), folder / f"{stem}-curves.png")
     numbers = {f"{name}, seed {s}": row | {"curve": [round(float(e), 3) for e in curves[name, s]]}
                for (name, s), row in found.items()}
-    by_arm = common.group_by_seed(numbers)
-    common.save(stem, main, flags, data, started, f"""\
+    by_arm = page.group_by_seed(numbers)
+    page.save(stem, main, flags, data, started, f"""\
 # {NAME} trained on pools of adversarial examples
 
 {format_table(by_arm)}
@@ -101,7 +102,7 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
 {claims(by_arm)}
 
 Of 10,000 images, an error of 1.2 % is known to 0.1 points; smaller differences are noise.""",
-                numbers)
+              numbers)
     return numbers
 
 
@@ -122,12 +123,12 @@ def trained(arms, data, epochs, validation, workers, quiet):
     Trained, or from the cache, where each arm's curve lies beside its net.
     """
     jobs = {arm: (*arm, data, epochs, validation) for arm in arms}
-    nets = {(name, s): made.build(NAME, s) for name, s in arms}
+    nets = {(name, s): cache.build(NAME, s) for name, s in arms}
     paths = {arm: path(*job) for arm, job in jobs.items()}
     for one in paths.values():
         if not beside(one).exists():        # deleted, as it was damaged: the two are made together
             one.unlink(missing_ok=True)
-    nets = made.kept_nets(nets, paths, train_arm, jobs, workers, quiet, small=nets)
+    nets = cache.kept_nets(nets, paths, train_arm, jobs, workers, quiet, small=nets)
     return nets, {arm: curve(beside(paths[arm]), epochs) for arm in arms}
 
 
@@ -142,7 +143,7 @@ def curve(path, epochs):
 def path(name, seed, data, epochs, validation):
     """Where an arm's net is kept; the name says all that it depends on."""
     words = [NAME, f"seed {seed}", f"adam {epochs} x {RATE} by {BATCH}", how(ARMS[name])]
-    return made.CACHE / data / (", ".join(words + ["a sixth held out"] * validation) + ".npz")
+    return cache.CACHE / data / (", ".join(words + ["a sixth held out"] * validation) + ".npz")
 
 
 def how(arm):
@@ -168,19 +169,19 @@ def train_arm(name, seed, data, epochs, validation):
     _, *sets = datasets.load(data, quiet=True)
     training, test = split(*sets, validation)
     x, t = map(to_device, training)
-    arm, net, rng = ARMS[name], made.build(NAME, seed), np.random.default_rng([seed, 1])
-    cost = train.classification(with_dropout(net, *arm.dropout), arm.lams)
+    arm, net, rng = ARMS[name], cache.build(NAME, seed), np.random.default_rng([seed, 1])
+    cost = costs.classification(with_dropout(net, *arm.dropout), arm.lams)
     # As large as the training set: of 5,000 examples an epoch, as many new ones, small pools that
     # were all renewed did worse than a large one renewed in part.
     pools = [Pool(k, stddev, len(x), SHARE, EXAMPLES[arm.examples])
              for k, stddev in arm.pools.items()]
     cost = with_pools(net, cost, pools)
-    adam, curve = train.Adam(net.params), []
-    for of_epoch in train.rates("linear", RATE, epochs, len(x), BATCH):
+    adam, curve = optimisers.Adam(net.params), []
+    for of_epoch in loop.rates("linear", RATE, epochs, len(x), BATCH):
         for pool in pools:
             pool.renew(net, x, t, rng)
-        train.one_epoch(adam, cost, x, t, of_epoch, rng, BATCH)
-        curve.append(100 * train.error(net, *test))
+        loop.one_epoch(adam, cost, x, t, of_epoch, rng, BATCH)
+        curve.append(100 * loop.error(net, *test))
         tick(100 / epochs)
     store.save_arrays(beside(path(name, seed, data, epochs, validation)), curve=np.array(curve))
     return net
@@ -206,17 +207,17 @@ def measured(net, images, undefended, x, t, training, test):
     net with weight decay alone.
     """
     size = distortion(x, images)[net.predict(x.astype(float)) == t]
-    return {"train error %": 100 * train.error(net, *training),
-            "test error %": 100 * train.error(net, *test),
-            "av. min. distortion": common.mean(size), "not found": int(np.isnan(size).sum()),
+    return {"train error %": 100 * loop.error(net, *training),
+            "test error %": 100 * loop.error(net, *test),
+            "av. min. distortion": page.mean(size), "not found": int(np.isnan(size).sum()),
             "transfer %": 100 * float(transfer([net], [undefended], t)[0, 0])}
 
 
 def format_table(by_arm):
     """A row for each way to train, in Markdown.  by_arm: {name: [what each seed's net gives]}."""
-    rows = [[name, PAPER.get(name, "-"), *(common.spread([row[column] for row in of])
+    rows = [[name, PAPER.get(name, "-"), *(page.spread([row[column] for row in of])
                                            for column in COLUMNS)] for name, of in by_arm.items()]
-    return common.table(["", "paper's test error %", *COLUMNS], rows)
+    return page.table(["", "paper's test error %", *COLUMNS], rows)
 
 
 def claims(by_arm):
@@ -231,7 +232,7 @@ def claims(by_arm):
         return mean("test error %", name)
 
     def said(*names):
-        return ", ".join(f"{name} {common.spread([row['test error %'] for row in by_arm[name]])} %"
+        return ", ".join(f"{name} {page.spread([row['test error %'] for row in by_arm[name]])} %"
                          for name in names)
     paper = ("all layers", "dropout", "weight decay")
     single = sorted(("pixels", "h1", "h2"), key=error)
@@ -249,10 +250,10 @@ def claims(by_arm):
 - Are examples of higher layers more useful, alone?  {yes(single == ["h2", "h1", "pixels"])}: \
 {said(*single)}; without any, {said("weight decay")}.
 - Does it resist more?  The largest average distortion, \
-{common.cell(mean("av. min. distortion", far))}, is that of {far}; with weight decay alone it is \
-{common.cell(mean("av. min. distortion", "weight decay"))}.  On the images made for the nets with \
+{page.cell(mean("av. min. distortion", far))}, is that of {far}; with weight decay alone it is \
+{page.cell(mean("av. min. distortion", "weight decay"))}.  On the images made for the nets with \
 weight decay alone, those of all layers have \
-{common.cell(mean("transfer %", "all layers"))} % wrong."""
+{page.cell(mean("transfer %", "all layers"))} % wrong."""
 
 
 def yes(true):
@@ -282,4 +283,4 @@ out.  Transfer: the error on those made for the net with weight decay alone."""
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

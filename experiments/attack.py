@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from data import strokes
-from experiments import common, made, pictures
+from experiments.shared import cache, cli, page, pictures, samples
 from intriguing import D, distortion
 from nets.backend import to_device
 from nets.losses import softmax_cross_entropy
@@ -29,12 +29,12 @@ SCALE = 9                                   # of the pictures
 
 def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, train="adam",
          solver="auto", workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
+    flags, started = cli.start(locals())
     if str(target) not in ("nearest", *"0123456789"):
         raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
     x, how = read(image)
-    data = common.load(data, quiet)[0]
-    f = made.trained([net], data, seed, train, workers, quiet)[net]
+    data = samples.load(data, quiet)[0]
+    f = cache.trained([net], data, seed, train, workers, quiet)[net]
     found, details = D(f, x, None if target == "nearest" else int(target), solver=solver,
                        details=True)
     if np.isnan(found).any():
@@ -42,16 +42,16 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
         raise RuntimeError(f"found no image near {image} that {net} {other}; nothing is written.  "
                            "Another --target or --net may do")
     target = int(details.label[0])
-    folder = common.folder(out, data)
+    folder = page.folder(out, data)
     png = folder / "attack-adversarial.png"
     pictures.save(Image.fromarray(pictures.eight_bits(found[0, 0])), png)
     rounded = grey_of(Image.open(png))[None, None]
     numbers = {name: measured(f, x, a)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
     factor = magnification(found - x)
-    pictures.save(drawn(x, found, factor, numbers, f"{net}, trained on {common.describe(data)},"),
+    pictures.save(drawn(x, found, factor, numbers, f"{net}, trained on {page.describe(data)},"),
                   folder / "attack.png")
-    common.save("attack", main, flags, data, started, f"""\
+    page.save("attack", main, flags, data, started, f"""\
 # D(x, {target}) for {image}
 
 ![x, r times {factor}, x + r = D(x, {target})](attack.png)
@@ -159,7 +159,7 @@ def words(net, target, numbers):
     rows += [[text, *(f"{n[key]:.4f}" for n in numbers.values())]
              for text, key in (("distortion (root mean square)", "distortion"),
                                ("largest change of a pixel", "largest |r|"))]
-    text = common.table([net, "x", f"D(x, {target})", "the same, 8-bit PNG"], rows)
+    text = page.table([net, "x", f"D(x, {target})", "the same, 8-bit PNG"], rows)
     text += "\n\nPixels in [0, 1]; "
     if numbers["x"]["label"] == target:
         return text + (f"the net labels x {target} already, so D(x, {target}) is x itself, at "
@@ -195,4 +195,4 @@ def drawn(x, found, factor, numbers, who):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

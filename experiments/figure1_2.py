@@ -14,7 +14,7 @@ Controls: the same nets untrained, raw pixels as phi, and ten images drawn at ra
 """
 import numpy as np
 
-from experiments import charts, coherence, common, made, measures, pictures
+from experiments.shared import cache, charts, cli, coherence, measures, page, pictures, samples
 from intriguing import phi
 
 MEASURED = {"LeNet": 3, "FC100-100-10": 2}  # phi_3, phi_2: the last hidden layer of each
@@ -27,8 +27,8 @@ AXES = {                                    # of the histograms: edges of the bi
 
 
 def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
-    data, _, (x, t) = common.load(data, quiet)
+    flags, started = cli.start(locals())
+    data, _, (x, t) = samples.load(data, quiet)
     groups, errors = {}, {}
     for name, a, error in layers(x, t, data, seed, train, workers, quiet):
         errors[name] = error
@@ -37,19 +37,19 @@ def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
     groups[coherence.AT_RANDOM] = measures.at_random(len(x), DIRECTIONS, IMAGES, seed)
     found = {key: measures.measured(x[g.images], t[g.images]) for key, g in groups.items()}
     study = coherence.study(groups, found, [*MEASURED], seed)
-    folder = common.folder(out, data)
+    folder = page.folder(out, data)
     draw(groups, x, t, data, folder)
     draw_histograms(found, data, folder)
-    how = f"{len(x):,} test images.  {made.trained_how(MEASURED, train)}"
+    how = f"{len(x):,} test images.  {cache.trained_how(MEASURED, train)}"
     numbers = {**coherence.record(study), "test error %": errors}
-    common.save("figure1_2", main, flags, data, started, report(study, errors, how), numbers)
+    page.save("figure1_2", main, flags, data, started, report(study, errors, how), numbers)
     return numbers
 
 
 def layers(x, t, data, seed, method, workers, quiet):
     """Yields name, phi (N, H) and the net's error % on (x, t) for every layer measured."""
-    for name, net in made.trained([*MEASURED], data, seed, method, workers, quiet).items():
-        before = made.build(name, seed).astype("float64")
+    for name, net in cache.trained([*MEASURED], data, seed, method, workers, quiet).items():
+        before = cache.build(name, seed).astype("float64")
         for label, either in ((name, net), (coherence.untrained(name), before)):
             a = phi(either, x, MEASURED[name])
             wrong = either.above(MEASURED[name]).predict(a) != t
@@ -83,7 +83,7 @@ def report(study, errors, how):
 
 def draw(groups, x, t, data, folder):
     """Figures 1 and 2, as files in a folder."""
-    data = common.describe(data)
+    data = page.describe(data)
     for number, kind, what, how, along in (
             (1, "natural", "units", "drawn by seed among those that vary, not chosen by eye",
              "activation"),
@@ -101,10 +101,10 @@ def draw_histograms(found, data, folder):
     """The distributions of the measures found, as a file in a folder."""
     title = (f"What the {IMAGES} test images farthest along a direction have in common.  A row: "
              "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
-             f"their mean.  Images: {common.describe(data)}.")
+             f"their mean.  Images: {page.describe(data)}.")
     rows = {coherence.called(key): of for key, of in found.items()}
     charts.save(charts.draw_histograms(rows, AXES, title), folder / "figure1_2-histograms.png")
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -17,9 +17,9 @@ Controls: the same net untrained, the blocks' colours as phi, and photographs dr
 import numpy as np
 
 import data as datasets
-from experiments import charts, coherence, common, measures, pictures
+from experiments.shared import charts, cli, coherence, measures, page, pictures
+from experiments.shared.weights import read_weights
 from intriguing import phi
-from nets.onnx_weights import weights as read_weights
 
 DIRECTIONS, IMAGES, PANELS = 200, 5, 4      # of a kind; top photographs of each; directions shown
 BLOCKS = 16                                 # along a side
@@ -34,7 +34,7 @@ AXES = {                                    # of the histograms: edges of the bi
 
 def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs", strict=False,
          quiet=False):
-    flags, started = common.start(locals())
+    flags, started = cli.start(locals())
     model = read_weights(weights, quiet)
     nets = {"AlexNet": model.net,
             coherence.untrained("AlexNet"): model.anew(np.random.default_rng(seed))}
@@ -46,13 +46,13 @@ def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs"
     t = photographs.t[rows]
     found = {key: measured(blocks[g.images], t[g.images], t) for key, g in groups.items()}
     study = coherence.study(groups, found, ["AlexNet"], seed)
-    folder = common.folder(out, data)
-    what = f"{model.said}, {common.describe(data)}"
+    folder = page.folder(out, data)
+    what = f"{model.said}, {page.describe(data)}"
     draw(groups, layer, photographs, rows, what, folder)
     draw_histograms(found, what, folder)
     numbers = {**coherence.record(study), "photographs": len(rows)}
-    common.save("figure3_4", main, flags, data, started,
-                report(study, layer, len(rows), what), numbers)
+    page.save("figure3_4", main, flags, data, started,
+              report(study, layer, len(rows), what), numbers)
     return numbers
 
 
@@ -145,4 +145,4 @@ def draw_histograms(found, what, folder):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -16,11 +16,9 @@ import io
 import numpy as np
 from PIL import Image
 
-import data as datasets
-from data.imagenet import labels
-from experiments import common, made, pictures
+from experiments.shared import cache, cli, page, pictures
+from experiments.shared.weights import loaded, recognised
 from intriguing import distortion
-from nets.onnx_weights import weights as read_weights
 
 PAPER = {"examples": 64, "av. distortion": 0.006508}
 TARGETS = ("ostrich", "bird")               # the paper's, or for a net that knows no ostrich
@@ -29,44 +27,33 @@ MAGNIFIED = 10                              # as in the paper: 128 + 10 (x' - x)
 SHOWN = 6                                   # rows of the picture, and pixels of its tiles' sides
 SIDE = 180
 LISTED = 16                                 # rows of the table
-BATCH = 32                                  # photographs decoded at a time
 
 
 def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, solver="auto",
          workers=0, out="runs", strict=False, quiet=False):
-    flags, started = common.start(locals())
+    flags, started = cli.start(locals())
     model, photographs, t, names = loaded(weights, data, strict, quiet)
     wanted = number(target, names)
     labelled = bool((t >= 0).all())
     x, t, rows, tried = recognised(model.net, photographs, t, wanted, count, seed)
-    images = made.distorted({model.name: model.net}, x, t, np.full(len(x), wanted), "photographs",
-                            solver, workers, quiet)[model.name]
+    images = cache.distorted({model.name: model.net}, x, t, np.full(len(x), wanted), "photographs",
+                             solver, workers, quiet)[model.name]
     size = distortion(x, images)
     after = model.net.predict(np.nan_to_num(images))
     eight = model.net.predict(by_png(images[~np.isnan(size)]))
-    numbers = {"target": names[wanted], "av. distortion": common.mean(size), "searched": len(x),
+    numbers = {"target": names[wanted], "av. distortion": page.mean(size), "searched": len(x),
                "not found": int(np.isnan(size).sum()),
                "8-bit PNG has the target %": share(eight == wanted),
                "8-bit PNG is labelled wrong %": share(eight != t[~np.isnan(size)]),
                "images": [{"file": photographs.called(row), "before": names[before],
                            "after": None if np.isnan(s) else names[a], "distortion": float(s)}
                           for row, before, a, s in zip(rows, t, after, size, strict=True)]}
-    path = common.folder(out, data) / "figure5.png"
+    path = page.folder(out, data) / "figure5.png"
     path.unlink(missing_ok=True)            # of another run: it would stand for this one's
     shown = drawn(x, images, t, after, names, path)
-    common.save("figure5", main, flags, data, started,
-                report(numbers, model, tried, labelled, shown), numbers)
+    page.save("figure5", main, flags, data, started,
+              report(numbers, model, tried, labelled, shown), numbers)
     return numbers
-
-
-def loaded(weights, data, strict, quiet):
-    """The net and what it is shown, for these flags: Weights, Photographs, their t and names.
-
-    The photographs are the set's test part; t and names as data.imagenet.labels gives them.
-    """
-    model = read_weights(weights, quiet)
-    _, _, photographs = datasets.photographs(data, model.size, model.short, strict, quiet)
-    return model, photographs, *labels(photographs, model.classes)
 
 
 def number(target, names):
@@ -77,28 +64,6 @@ def number(target, names):
         raise ValueError(f"--target {target or ' or '.join(TARGETS)}: the net knows no such "
                          f"label; choose one of {some}")
     return names.index(known[0])
-
-
-def recognised(net, photographs, t, wanted, count, seed):
-    """`count` photographs in an order drawn by seed that the net labels right, not `wanted`.
-
-    t: (N,) labels in the net's numbering, -1 for none: then the net's own label counts as right.
-    Returns x (count, 3, H, W), their labels (count,) and rows (count,), and how many were tried.
-    """
-    if not 1 <= count <= len(t):
-        raise ValueError(f"--count {count}: there are {len(t):,} photographs; choose 1 to {len(t)}")
-    order = np.random.default_rng([seed, 49]).permutation(len(t))
-    found, tried = [], 0
-    for x, rows in photographs.batches(order, BATCH):
-        label = net.predict(x)
-        for image, row, f in zip(x, rows, label, strict=True):
-            tried += 1
-            if f != wanted and t[row] in (f, -1):
-                found.append((image, f, row))
-            if len(found) == count:
-                return (*map(np.array, zip(*found, strict=True)), tried)
-    raise ValueError(f"--count {count}: of {len(t):,} photographs the net labels {len(found):,} "
-                     "right, and not as the target; choose fewer")
 
 
 def by_png(images):
@@ -112,7 +77,7 @@ def by_png(images):
 
 def share(true):
     """% of true (N,), None of nothing."""
-    return common.mean(100.0 * true)
+    return page.mean(100.0 * true)
 
 
 def report(numbers, model, tried, labelled, shown):
@@ -133,19 +98,19 @@ Of {tried:,} photographs tried, in an order drawn by seed, these are the first t
 
 def format_summary(numbers):
     """The averages in Markdown, ours (the paper's).  numbers: as in JSON."""
-    rows = [["av. distortion", common.cell(numbers["av. distortion"], PAPER["av. distortion"])],
-            ["photographs", common.cell(numbers["searched"], PAPER["examples"])],
+    rows = [["av. distortion", page.cell(numbers["av. distortion"], PAPER["av. distortion"])],
+            ["photographs", page.cell(numbers["searched"], PAPER["examples"])],
             ["not found", numbers["not found"]],
-            *([what, common.cell(numbers[what])] for what in
+            *([what, page.cell(numbers[what])] for what in
               ("8-bit PNG has the target %", "8-bit PNG is labelled wrong %"))]
-    return common.table(["", "ours (the paper's)"], rows)
+    return page.table(["", "ours (the paper's)"], rows)
 
 
 def format_photographs(images):
     """The first LISTED photographs in Markdown.  images: [{file, before, after, distortion}]."""
-    rows = [[n["file"], n["before"], n["after"] or "not found", common.cell(n["distortion"])]
+    rows = [[n["file"], n["before"], n["after"] or "not found", page.cell(n["distortion"])]
             for n in images[:LISTED]]
-    return common.table(["photograph", "before", "after", "distortion"], rows)
+    return page.table(["photograph", "before", "after", "distortion"], rows)
 
 
 def drawn(x, images, t, after, names, path):
@@ -166,4 +131,4 @@ def drawn(x, images, t, after, names, path):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments import cars, common, pictures, train_quocnet
+from experiments.shared import car_classifier, cli, page, pictures, quocnet_training
 from intriguing import D, distortion
-from nets import features, quocnet
 from nets.backend import to_host
+from nets.models import features, quocnet
 
 MAGNIFIED = 10                              # |x' - x|; the paper does not say how much
 SIDE = 96                                   # pixels of a tile's side, at least
@@ -26,19 +26,20 @@ COLUMNS = 8
 
 def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, solver="auto", out="runs",
          strict=False, quiet=False):
-    flags, started = common.start(locals())
-    model = train_quocnet.load(weights)
+    flags, started = cli.start(locals())
+    model = quocnet_training.load(weights)
     pixels = quocnet.SIZES[model.size].pixels
-    name, training, (x, t), car = cars.labelled(data, pixels, strict, quiet)
-    print(f"Data: {common.describe(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
+    name, training, (x, t), car = car_classifier.labelled(data, pixels, strict, quiet)
+    print(f"Data: {page.describe(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
           flush=True)
-    stem = train_quocnet.stem_of("figure6", model.size)
-    found = {kind: attacked(cars.classifier(of(model.net), *training), x, t, count, seed, solver)
-             for kind, of in cars.FEATURES.items()}
+    stem = quocnet_training.stem_of("figure6", model.size)
+    found = {kind: attacked(car_classifier.classifier(of(model.net), *training), x, t, count, seed,
+                            solver)
+             for kind, of in car_classifier.FEATURES.items()}
     for kind, (_, pair) in found.items():
         drawn(*pair, Path(out, picture_of(stem, kind)))
     numbers = {kind: row for kind, (row, _) in found.items()}
-    common.save(stem, main, flags, name, started, report(numbers, model, car, stem), numbers)
+    page.save(stem, main, flags, name, started, report(numbers, model, car, stem), numbers)
     return numbers
 
 
@@ -62,10 +63,11 @@ def attacked(f, x, t, count, seed, solver):
     images = to_host(features.in_0_to_1(x[rows]))
     found = D(f, images, 0, solver=solver)
     size = distortion(images, found)
-    return {"AUC": cars.area(score, t), "balanced accuracy %": cars.balanced(score, t),
+    return {"AUC": car_classifier.area(score, t),
+            "balanced accuracy %": car_classifier.balanced(score, t),
             "recognised %": 100 * float((score[t == 1] > 0).mean()),
             "searched": count, "not found": int(np.isnan(size).sum()),
-            "av. distortion": common.mean(size), "distortions": size.tolist()}, (images, found)
+            "av. distortion": page.mean(size), "distortions": size.tolist()}, (images, found)
 
 
 def drawn(x, found, path):
@@ -105,11 +107,11 @@ pixels in [0, 1]; the paper gives none for this figure.  The difference is its a
 
 def format_table(numbers):
     """A row for each kind of features, in Markdown.  numbers: {kind: {column: number}}."""
-    columns = (*cars.COLUMNS, "recognised %", "searched", "not found", "av. distortion")
-    return common.table(["features", *columns],
-                        [[kind, *(common.cell(row[column]) for column in columns)]
-                         for kind, row in numbers.items()])
+    columns = (*car_classifier.COLUMNS, "recognised %", "searched", "not found", "av. distortion")
+    return page.table(["features", *columns],
+                      [[kind, *(page.cell(row[column]) for column in columns)]
+                       for kind, row in numbers.items()])
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

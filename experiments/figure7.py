@@ -11,8 +11,9 @@ Accuracies and distortions are measured on all `count` images.
 """
 import numpy as np
 
-from experiments import common, made, pictures
-from experiments.table2 import CLIPPED, MODELS, noisy
+from experiments.shared import cache, cli, page, pictures
+from experiments.shared.models import MODELS
+from experiments.shared.noise import CLIPPED, noisy
 from intriguing import distortion, transfer
 
 PAPER = {"a": {"stddev": 0.06, "accuracy %": 0}, "b": {"stddev": 0.063, "accuracy %": 0},
@@ -23,8 +24,8 @@ PAIRS = 12                                  # a panel: 4 rows x 6 columns of ima
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
-    job = made.prepare(MODELS, data, count, seed, targets, train, solver, workers, quiet)
+    flags, started = cli.start(locals())
+    job = cache.prepare(MODELS, data, count, seed, targets, train, solver, workers, quiet)
     noise = {how: noisy(job.x, 1.0, clip, seed) for how, clip in CLIPPED.items()}
     accuracy = accuracies(job, noise)
     how, nearest = min(((how, name) for how in noise for name in job.nets),
@@ -36,9 +37,9 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
         numbers[panel], picture = pairs(job, name, images, searched=panel != "c")
         parts.append((picture, words(panel, numbers[panel], how)))
     title = ("Figure 7: pairs of an image and the same image distorted.  "
-             f"{common.describe(job.data)}.  Ours (the paper's).")
-    pictures.save(pictures.panels(parts, title), common.folder(out, job.data) / "figure7.png")
-    common.save("figure7", main, flags, job.data, started, f"""\
+             f"{page.describe(job.data)}.  Ours (the paper's).")
+    pictures.save(pictures.panels(parts, title), page.folder(out, job.data) / "figure7.png")
+    page.save("figure7", main, flags, job.data, started, f"""\
 # Figure 7: ours (the paper's)
 
 ![pairs of an image and the same image distorted](figure7.png)
@@ -49,21 +50,21 @@ Accuracy % of each net on noise of stddev 1; panel c shows the one nearest to th
 
 {format_accuracies(accuracy)}
 
-{made.caption(job)}""", numbers)
+{cache.caption(job)}""", numbers)
     return numbers
 
 
 def format_panels(numbers):
     """What each panel shows, in Markdown, ours (the paper's).  numbers: as in JSON."""
-    rows = [[p, numbers[p]["net"], *(common.cell(numbers[p][k], PAPER[p][k])
+    rows = [[p, numbers[p]["net"], *(page.cell(numbers[p][k], PAPER[p][k])
                                      for k in ("stddev", "accuracy %"))] for p in PAPER]
-    return common.table(["panel", "net", "stddev", "accuracy %"], rows)
+    return page.table(["panel", "net", "stddev", "accuracy %"], rows)
 
 
 def format_accuracies(accuracy):
     """The accuracies on noise in Markdown.  accuracy: {how: {net: accuracy %}}."""
-    rows = [[how, *map(common.cell, row.values())] for how, row in accuracy.items()]
-    return common.table(["noise", *next(iter(accuracy.values()))], rows)
+    rows = [[how, *map(page.cell, row.values())] for how, row in accuracy.items()]
+    return page.table(["noise", *next(iter(accuracy.values()))], rows)
 
 
 def accuracies(job, noise):
@@ -92,9 +93,9 @@ def words(panel, found, how):
     """The caption of one panel.  how: whether the noise of panel c was clipped."""
     what = f"noise of stddev 1, {how}" if panel == "c" else f"D(x, l) for {found['net']}"
     whose = f" of {found['net']}" if panel == "c" else ""
-    return (f"({panel}) {what}: stddev {common.cell(found['stddev'], PAPER[panel]['stddev'])}, "
-            f"accuracy{whose} {common.cell(found['accuracy %'], PAPER[panel]['accuracy %'])} %")
+    return (f"({panel}) {what}: stddev {page.cell(found['stddev'], PAPER[panel]['stddev'])}, "
+            f"accuracy{whose} {page.cell(found['accuracy %'], PAPER[panel]['accuracy %'])} %")
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

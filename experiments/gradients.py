@@ -14,7 +14,7 @@ import textwrap
 
 import numpy as np
 
-from experiments import common, made, pictures
+from experiments.shared import cache, cli, page, pictures, samples
 from intriguing import D, distortion, objective
 from nets.backend import to_device, to_host
 from nets.gradcheck import STEP, slope
@@ -31,9 +31,9 @@ SCALE = 4                                   # of the pictures
 
 def main(net="FC100-100-10", data="auto", seed=0, train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
-    data, _, (images, labels) = common.load(data, quiet)
-    f = made.trained([net], data, seed, train, workers, quiet)[net]
+    flags, started = cli.start(locals())
+    data, _, (images, labels) = samples.load(data, quiet)
+    f = cache.trained([net], data, seed, train, workers, quiet)[net]
     x, label, which = first_right(f, images, labels)
     target = (label + 1) % 10
     found = D(f, np.repeat(x, 10, 0), np.arange(10), solver=solver)
@@ -58,11 +58,11 @@ Relative errors are relative to the largest entry of the gradient, in float64, s
 
 ![-d loss / d x, r and D(x, l) for each label l](gradients.png)"""
     checked(errors, text)
-    folder = common.folder(out, data)
-    who = f"{net} trained on {common.describe(data)}"
+    folder = page.folder(out, data)
+    who = f"{net} trained on {page.describe(data)}"
     pictures.save(drawn(f, x, label, found, who), folder / "gradients.png")
-    common.save("gradients", main, flags, data, started, text,
-                {"image": which, "label": label, "l": target, "relative errors": errors})
+    page.save("gradients", main, flags, data, started, text,
+              {"image": which, "label": label, "l": target, "relative errors": errors})
     return errors
 
 
@@ -200,7 +200,7 @@ def format_errors(errors):
     arrays = list(dict.fromkeys(name for of in errors.values() for name in of))
     rows = [[where, *(f"{of[name]:.0e}" if name in of else "-" for name in arrays)]
             for where, of in errors.items()]
-    return common.table(["layer", *(f"d loss / d {name}" for name in arrays)], rows)
+    return page.table(["layer", *(f"d loss / d {name}" for name in arrays)], rows)
 
 
 # ---- The picture -----------------------------------------------------------------------------
@@ -232,4 +232,4 @@ def drawn(net, x, label, found, who):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -14,33 +14,34 @@ deviation over the seeds.  What is trained and found is kept: an interrupted run
 import numpy as np
 
 import data as datasets
-from experiments import common, made
-from experiments.processes import tick
+from experiments.shared import cache, cli, page, samples
+from experiments.shared.processes import tick
 from intriguing import distortion, transfer
-from nets import fc, lenet, train
 from nets.backend import to_device
+from nets.models import fc, lenet
 from nets.norms import lipschitz_bound
-from nets.penalty import penalised
+from nets.training import costs, loop
+from nets.training.penalty import penalised
 
 MU = {"FC100-100-10": (0, 0.003, 0.01, 0.03, 0.1, 0.3), "LeNet": (0, 0.01, 0.1)}
-EPOCHS = {"FC100-100-10": made.EPOCHS, "LeNet": lenet.EPOCHS}
-RATES = {"FC100-100-10": made.RATE, "LeNet": lenet.RATE}      # of Adam, as in Table 1's quick run
+EPOCHS = {"FC100-100-10": cache.EPOCHS, "LeNet": lenet.EPOCHS}
+RATES = {"FC100-100-10": cache.RATE, "LeNet": lenet.RATE}     # of Adam, as in Table 1's quick run
 COLUMNS = ("train error %", "test error %", "L", "av. min. distortion", "not found", "transfer %")
 
 
 def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="auto", workers=0,
          out="runs", quiet=False):
-    flags, started = common.start(locals())
+    flags, started = cli.start(locals())
     if net not in MU:
         raise ValueError(f"--net {net}: choose {' or '.join(MU)}")
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}: expected 1 or more")
-    data, training, test = common.load(data, quiet)
-    rows, targets = common.sample(training[1], count, seed)
+    data, training, test = samples.load(data, quiet)
+    rows, targets = samples.sample(training[1], count, seed)
     arms = [(mu, s) for mu in MU[net] for s in range(seed, seed + seeds)]
     nets = trained(net, arms, data, workers, quiet)
     x, t = training[0][rows], training[1][rows]
-    images = made.distorted(nets, x, t, targets, data, solver, workers, quiet)
+    images = cache.distorted(nets, x, t, targets, data, solver, workers, quiet)
     found = {arm: measured(nets[arm], images[arm], x, t, training, test) for arm in arms}
     for mu in MU[net]:
         for arm, value in transferred([(mu, s) for _, s in arms[:seeds]], nets, images, t).items():
@@ -48,7 +49,7 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="aut
     stem = "lipschitz_training" + ("" if net == "FC100-100-10" else f"-{net}")
     numbers = {f"mu {mu:g}, seed {s}": row for (mu, s), row in found.items()}
     by_mu = group_by_mu(numbers)
-    common.save(stem, main, flags, data, started, f"""\
+    page.save(stem, main, flags, data, started, f"""\
 # {net} trained with mu log L added to its cost
 
 {format_table(by_mu)}
@@ -65,55 +66,55 @@ from rate {RATES[net]}.
 
 def trained(name, arms, data, workers, quiet):
     """{(mu, seed): net}, trained or from the cache, in float64."""
-    nets = {arm: made.build(name, arm[1]) for arm in arms}
-    paths = {(mu, s): made.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
+    nets = {arm: cache.build(name, arm[1]) for arm in arms}
+    paths = {(mu, s): cache.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
                                            f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
     jobs = {arm: (name, data, *arm) for arm in arms}
-    return made.kept_nets(nets, paths, train_arm, jobs, workers, quiet,
-                          small=() if name == "LeNet" else nets)
+    return cache.kept_nets(nets, paths, train_arm, jobs, workers, quiet,
+                           small=() if name == "LeNet" else nets)
 
 
 def train_arm(name, data, mu, seed):
     """In a worker: the named net, trained with the penalty mu log L, from this seed."""
     _, (x, t), _ = datasets.load(data, quiet=True)
-    net = made.build(name, seed)
+    net = cache.build(name, seed)
     lams = fc.NETS[name][1] if name in fc.NETS else [0.0] * lenet.LAYERS
-    cost = train.classification(net, lams)
+    cost = costs.classification(net, lams)
     if mu:
         cost = penalised(cost, net, mu, x.shape[1:], np.random.default_rng([seed, 52]))
     epochs = EPOCHS[name]
-    train.fit_adam(net.params, cost, to_device(x), to_device(t), epochs, RATES[name],
-                   np.random.default_rng([seed, 1]), tick=lambda _: tick(100 / epochs))
+    loop.fit_adam(net.params, cost, to_device(x), to_device(t), epochs, RATES[name],
+                  np.random.default_rng([seed, 1]), tick=lambda _: tick(100 / epochs))
     return net
 
 
 def measured(net, images, x, t, training, test):
     """What one net gives, {column: number}; images (N, ...) made for it from x, labels t (N,)."""
     size = distortion(x, images)[net.predict(x.astype(float)) == t]
-    return {"train error %": 100 * train.error(net, *training),
-            "test error %": 100 * train.error(net, *test),
+    return {"train error %": 100 * loop.error(net, *training),
+            "test error %": 100 * loop.error(net, *test),
             "L": lipschitz_bound(net, x.shape[1:])[1],
-            "av. min. distortion": common.mean(size), "not found": int(np.isnan(size).sum())}
+            "av. min. distortion": page.mean(size), "not found": int(np.isnan(size).sum())}
 
 
 def transferred(arms, nets, images, t):
     """{arm: its error % on the images made for the others, on average; None without others}."""
     errors = 100 * transfer([nets[arm] for arm in arms], [images[arm] for arm in arms], t)
     own = np.eye(len(arms), dtype=bool)
-    return {arm: common.mean(errors[~own[:, k], k]) for k, arm in enumerate(arms)}
+    return {arm: page.mean(errors[~own[:, k], k]) for k, arm in enumerate(arms)}
 
 
 def group_by_mu(numbers):
     """{mu: [row of each seed]} of a record's numbers {"mu 0.1, seed 0": row}."""
     return {float(name.removeprefix("mu ")): rows
-            for name, rows in common.group_by_seed(numbers).items()}
+            for name, rows in page.group_by_seed(numbers).items()}
 
 
 def format_table(by_mu):
     """A row for each mu, in Markdown.  by_mu: {mu: [row of each seed]}."""
-    rows = [[f"{mu:g}", *(common.spread([row[column] for row in of]) for column in COLUMNS)]
+    rows = [[f"{mu:g}", *(page.spread([row[column] for row in of]) for column in COLUMNS)]
             for mu, of in by_mu.items()]
-    return common.table(["mu", *COLUMNS], rows)
+    return page.table(["mu", *COLUMNS], rows)
 
 
 def claims(by_mu):
@@ -125,15 +126,15 @@ def claims(by_mu):
     far = max(mus, key=lambda mu: np.nan_to_num(mean("av. min. distortion", mu)))
     falls = all(mean("L", b) < mean("L", a) for a, b in zip(mus, mus[1:], strict=False))
     return f"""\
-- Does L fall as mu grows?  {"Yes" if falls else "No"}: from {common.cell(mean("L", mus[0]))} to \
-{common.cell(mean("L", mus[-1]))}.
-- Does it generalise better?  The least test error, {common.cell(mean("test error %", best))} %, \
-is that of mu = {best:g}; without the penalty it is {common.cell(mean("test error %", 0))} %.
+- Does L fall as mu grows?  {"Yes" if falls else "No"}: from {page.cell(mean("L", mus[0]))} to \
+{page.cell(mean("L", mus[-1]))}.
+- Does it generalise better?  The least test error, {page.cell(mean("test error %", best))} %, \
+is that of mu = {best:g}; without the penalty it is {page.cell(mean("test error %", 0))} %.
 - Does it resist more?  The largest average distortion, \
-{common.cell(mean("av. min. distortion", far))}, is that of mu = {far:g}, at \
-{common.cell(mean("test error %", far))} % test error; without the penalty it is \
-{common.cell(mean("av. min. distortion", 0))}."""
+{page.cell(mean("av. min. distortion", far))}, is that of mu = {far:g}, at \
+{page.cell(mean("test error %", far))} % test error; without the penalty it is \
+{page.cell(mean("av. min. distortion", 0))}."""
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -15,9 +15,9 @@ for the next label.
 """
 import numpy as np
 
-from experiments import common, made
-from experiments.figure5 import loaded, recognised
-from experiments.processes import over_processes, tick
+from experiments.shared import cache, cli, page, samples
+from experiments.shared.processes import over_processes, tick
+from experiments.shared.weights import loaded, recognised
 from intriguing import D, distortion
 from nets.backend import to_device, to_host
 from nets.losses import column, square
@@ -38,13 +38,13 @@ Not run here: AlexNet, which needs weights and photographs: `python -m experimen
 
 def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="cifar10",
          solver="auto", workers=0, out="runs", strict=False, quiet=False):
-    flags, started = common.start(locals())
+    flags, started = cli.start(locals())
     shown = loaded(weights, photographs, strict, quiet) if weights else None
-    data, (x, t), _ = common.load(data, quiet)
-    rows, _ = common.sample(t, count, seed)
+    data, (x, t), _ = samples.load(data, quiet)
+    rows, _ = samples.sample(t, count, seed)
     jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
                    (t[right] + 1) % 10, seed, solver)
-            for name, net in made.trained(NETS, data, seed, train, workers, quiet).items()}
+            for name, net in cache.trained(NETS, data, seed, train, workers, quiet).items()}
     if shown:
         model, held, label, names = shown
         x, t, *_ = recognised(model.net, held, label, -1, count, seed)
@@ -55,10 +55,10 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
     for i, row in over_processes(measured, list(jobs.values()), workers, 3 * len(jobs),
                                  "measuring", quiet):
         numbers[list(jobs)[i]] = row
-    where = common.describe(data)
+    where = page.describe(data)
     if shown:
-        where += f"; of AlexNet, {common.describe(photographs)}"
-    common.save("stability", main, flags, data, started, f"""\
+        where += f"; of AlexNet, {page.describe(photographs)}"
+    page.save("stability", main, flags, data, started, f"""\
 # Section 4.3: the bound, and what can be found
 
 {format_table(numbers)}
@@ -75,8 +75,8 @@ any image: above 1 it would disprove one of them.
 
 def format_table(numbers):
     """A row for each net, in Markdown.  numbers: {net: {column: number}}."""
-    return common.table(["net", *COLUMNS], [[name, *(common.cell(row[c]) for c in COLUMNS)]
-                                            for name, row in numbers.items()])
+    return page.table(["net", *COLUMNS], [[name, *(page.cell(row[c]) for c in COLUMNS)]
+                                          for name, row in numbers.items()])
 
 
 def measured(net, x, target, seed, solver):
@@ -152,4 +152,4 @@ def largest_gains(net, x, start):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -10,9 +10,10 @@ Beyond the print: FC100-100-10 from another start, and LeNet, a conv net.
 Below it, the errors of the linear nets under the three readings of the weight decay, and the
 filters of the autoencoder.
 """
-from experiments import common, made, pictures
+from experiments.shared import cache, cli, page, pictures
+from experiments.shared.models import BEYOND
 from nets.backend import to_host
-from nets.train import error
+from nets.training.loop import error
 
 PAPER = {  # lambda, train error %, test error %, av. min. distortion
     "FC10(1e-4)": ("1e-4", 6.7, 7.4, 0.062),
@@ -22,7 +23,6 @@ PAPER = {  # lambda, train error %, test error %, av. min. distortion
     "FC200-200-10": ("1e-5, 1e-5, 1e-6", 0, 1.54, 0.065),
     "AE400-10": ("1e-6", 0.57, 1.9, 0.086),
 }
-BEYOND = ["FC100-100-10 again", "LeNet"]    # the same net from another start; a conv net
 LINEAR = [name for name in PAPER if name.startswith("FC10(")]
 READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
             "per unit": "lambda sum w^2 / k"}
@@ -30,22 +30,23 @@ READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
-    job = made.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, solver, workers, quiet)
+    flags, started = cli.start(locals())
+    job = cache.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, solver, workers,
+                        quiet)
     numbers = {}
     for name, net in job.nets.items():
         train_error, test_error = errors(net, job)
         numbers[name] = {"train error %": train_error, "test error %": test_error,
-                         **made.searches(job, name)}
+                         **cache.searches(job, name)}
     readings = decays(job, seed, train, workers, quiet)
-    pictures.save(filters(job.nets["AE400-10"], common.describe(job.data)),
-                  common.folder(out, job.data) / "table1-filters.png")
-    common.save("table1", main, flags, job.data, started, f"""\
+    pictures.save(filters(job.nets["AE400-10"], page.describe(job.data)),
+                  page.folder(out, job.data) / "table1-filters.png")
+    page.save("table1", main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
 
 {format_models(numbers)}
 
-{made.caption(job)}
+{cache.caption(job)}
 
 ## The linear nets under three readings of the weight decay: train error %, test error %
 
@@ -59,7 +60,7 @@ k is a layer's number of units.
 ![400 tiles: the weights of each unit of the code](table1-filters.png)
 
 Each tile shows a unit's weights, grey where they are 0, each scaled to its largest.""",
-                {"models": numbers, "decay": readings})
+              {"models": numbers, "decay": readings})
     return numbers
 
 
@@ -67,7 +68,7 @@ def decays(job, seed, method, workers, quiet):
     """{reading: {name: (train error %, test error %)}} of the linear nets."""
     found = {}
     for reading in READINGS:
-        nets = made.trained(LINEAR, job.data, seed, method, workers, quiet, reading)
+        nets = cache.trained(LINEAR, job.data, seed, method, workers, quiet, reading)
         found[reading] = {name: errors(net, job) for name, net in nets.items()}
     return found
 
@@ -82,18 +83,18 @@ def format_models(models):
     """Table 1 in Markdown, ours (the paper's).  models: {name: {column: number}}."""
     rows = []
     for name, row in models.items():
-        lam, *_ = PAPER.get(made.parse(name).base, ("0",))
+        lam, *_ = PAPER.get(cache.parse(name).base, ("0",))
         *ours, searched, lost = row.values()
         paper = PAPER.get(name, [None] * 4)[1:]
-        rows.append([name, lam, *map(common.cell, ours, paper), searched, lost])
-    return common.table(["model", "lambda", *next(iter(models.values()))], rows)
+        rows.append([name, lam, *map(page.cell, ours, paper), searched, lost])
+    return page.table(["model", "lambda", *next(iter(models.values()))], rows)
 
 
 def readings_table(readings):
     """The three readings side by side, and the paper's."""
     rows = [[name, *("{:.3g}, {:.3g}".format(*readings[r][name]) for r in READINGS),
              "{:g}, {:g}".format(*PAPER[name][1:3])] for name in LINEAR]
-    return common.table(["model", *READINGS.values(), "paper"], rows)
+    return page.table(["model", *READINGS.values(), "paper"], rows)
 
 
 def filters(net, data):
@@ -105,4 +106,4 @@ def filters(net, data):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -13,10 +13,11 @@ that it still gets wrong after they are rounded to 8 bits a pixel.
 """
 import numpy as np
 
-from experiments import common, made, pictures, table1
+from experiments.shared import cache, cli, page, pictures, samples
+from experiments.shared.models import BEYOND, MODELS
+from experiments.shared.noise import noises
 from intriguing import distortion, transfer
 
-MODELS = list(table1.PAPER)
 PAPER = {  # error % of each of MODELS, and the average distortion
     "FC10(1e-4)": (100, 11.7, 22.7, 2, 3.9, 2.7, 0.062),
     "FC10(1e-2)": (87.1, 100, 35.2, 35.9, 27.3, 9.8, 0.1),
@@ -27,30 +28,29 @@ PAPER = {  # error % of each of MODELS, and the average distortion
     "Gaussian noise, stddev 0.1": (5.0, 10.1, 18.3, 0, 0, 0.8, 0.1),
     "Gaussian noise, stddev 0.3": (15.6, 11.3, 22.7, 5, 4.3, 3.1, 0.3),
 }
-CLIPPED = {"not clipped": False, "clipped": True}       # to [0, 1]; ends the names of such rows
 
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
-    job = made.prepare([*MODELS, *table1.BEYOND], data, count, seed, targets, train, solver,
-                       workers, quiet)
+    flags, started = cli.start(locals())
+    job = cache.prepare([*MODELS, *BEYOND], data, count, seed, targets, train, solver,
+                        workers, quiet)
     numbers = {}
     for name, images in fed(job, seed):
         [error] = 100 * transfer(list(job.nets.values()), [images], job.t)
-        size, eight = common.in_parts(distortion, job.x, images), None
+        size, eight = samples.in_parts(distortion, job.x, images), None
         if name in job.nets:
             found = job.searched[name] & ~np.isnan(size)
             size, eight = size[found], in_8_bits(job.nets[name], images[found], job.t[found])
         numbers[name] = {"error %": dict(zip(job.nets, error.tolist(), strict=True)),
-                         "av. distortion": common.mean(size), "still wrong in 8 bits %": eight}
-    common.save("table2", main, flags, job.data, started, f"""\
+                         "av. distortion": page.mean(size), "still wrong in 8 bits %": eight}
+    page.save("table2", main, flags, job.data, started, f"""\
 # Table 2: error % of each column's model on the images of each row, ours (the paper's)
 
 {format_table(numbers)}
 
-{made.caption(job)}  Noise that is clipped to [0, 1] measures less than its stddev; the paper does \
-not say whether it clipped.""", numbers)
+{cache.caption(job)}  Noise that is clipped to [0, 1] measures less than its stddev; the paper \
+does not say whether it clipped.""", numbers)
     return numbers
 
 
@@ -61,11 +61,11 @@ def format_table(numbers):
         *paper, paper_size = PAPER.get(name.rsplit(", ", 1)[0],     # for either clipping
                                        [None] * (len(MODELS) + 1))
         paper = dict(zip(MODELS, paper, strict=True))
-        rows.append([name, *(common.cell(e, paper.get(net)) for net, e in row["error %"].items()),
-                     common.cell(row["av. distortion"], paper_size),
-                     common.cell(row["still wrong in 8 bits %"])])
+        rows.append([name, *(page.cell(e, paper.get(net)) for net, e in row["error %"].items()),
+                     page.cell(row["av. distortion"], paper_size),
+                     page.cell(row["still wrong in 8 bits %"])])
     nets = next(iter(numbers.values()))["error %"]
-    return common.table(["made for / fed to", *nets, "av. distortion", "wrong in 8 bits %"], rows)
+    return page.table(["made for / fed to", *nets, "av. distortion", "wrong in 8 bits %"], rows)
 
 
 def fed(job, seed):
@@ -76,28 +76,12 @@ def fed(job, seed):
     yield "undistorted", job.x
 
 
-def noises(x, stddev, seed):
-    """Yield each row's name and x (N, ...) with Gaussian noise, not clipped and clipped."""
-    for how, clip in CLIPPED.items():
-        yield f"Gaussian noise, stddev {stddev}, {how}", noisy(x, stddev, clip, seed)
-
-
-def noisy(x, stddev, clip, seed):
-    """x (N, ...) with Gaussian noise of that standard deviation, clipped to [0, 1] or not."""
-    rng = np.random.default_rng([seed, 42])
-
-    def of_part(part):
-        noise = rng.normal(0, stddev, part.shape)
-        return (np.clip(part + noise, 0, 1) if clip else part + noise).astype(np.float32)
-    return common.in_parts(of_part, x)
-
-
 def in_8_bits(net, images, t):
     """How many % of the images (N, ...), float32, the net gets wrong when rounded to 8 bits."""
     def wrong(images, t):
         return net.predict(pictures.eight_bits(images.astype(float)) / 255) != t
-    return common.mean(100.0 * common.in_parts(wrong, images, t))
+    return page.mean(100.0 * samples.in_parts(wrong, images, t))
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -16,12 +16,12 @@ Beyond the print: the images undistorted, against which each column is to be rea
 """
 import numpy as np
 
-from experiments import common, made
-from experiments.table2 import CLIPPED, noises
+from experiments.shared import cache, cli, page
+from experiments.shared.noise import CLIPPED, noises
 from intriguing import amplified, distortion, transfer
-from nets.train import error
+from nets.training.loop import error
 
-NETS = {  # made's names: the paper's.  Whether the third has another start is not stated
+NETS = {  # cache's names: the paper's.  Whether the third has another start is not stated
     "FC100-100-10 on P1": "FC100-100-10",
     "FC123-456-10 on P1": "FC123-456-10",
     "FC100-100-10 again on P2": "FC100-100-10'",
@@ -52,15 +52,15 @@ CLAIMS = (  # what is asked; the row that is to have the higher rate; the row to
 
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
-    job = made.prepare(list(NETS), data, count, seed, targets, train, solver, workers, quiet,
-                       "test")
+    flags, started = cli.start(locals())
+    job = cache.prepare(list(NETS), data, count, seed, targets, train, solver, workers, quiet,
+                        "test")
     job = job._replace(**{field: {NETS[name]: of for name, of in getattr(job, field).items()}
                           for field in ("nets", "images", "searched")})
     numbers = {"table 3": errors(job, seed), "table 4": transfers(job, seed)}
     nearer = ", ".join(f"{name} {(distortion(job.x, images) > 0.1).sum()}"
                        for name, images in job.images.items())
-    common.save("table3_4", main, flags, job.data, started, f"""\
+    page.save("table3_4", main, flags, job.data, started, f"""\
 # Table 3: ours (the paper's)
 
 {table_3(numbers["table 3"])}
@@ -75,7 +75,7 @@ nor the weight decay, which is Table 1's.
 
 {compared({row: of["error %"] for row, of in numbers["table 4"].items()})}
 
-{made.caption(job)}  Images that are farther than 0.1 as found, which amplifying therefore brings \
+{cache.caption(job)}  Images that are farther than 0.1 as found, which amplifying therefore brings \
 nearer, so that some get their right label back and the diagonal falls below 100: {nearer}.  \
 Clipped: to [0, 1], after which a distortion measures less; the paper does not say whether it \
 clipped.""", numbers)
@@ -85,14 +85,14 @@ clipped.""", numbers)
 def errors(job, seed):
     """{net: {column: number}} of Table 3; errors in the precision that the nets were trained in."""
     x, t = job.train
-    one, two = (made.part_of(len(x), part, seed) for part in ("P1", "P2"))
+    one, two = (cache.part_of(len(x), part, seed) for part in ("P1", "P2"))
     sets = {"P1": (x[one], t[one]), "P2": (x[two], t[two]), "test": job.test}
     numbers = {}
     for full_name, name in NETS.items():
         net = job.nets[name].astype("float32")
-        numbers[name] = {"trained on": made.parse(full_name).part,
+        numbers[name] = {"trained on": cache.parse(full_name).part,
                          **{f"error on {of} %": 100 * error(net, *sets[of]) for of in sets},
-                         **made.searches(job, name)}
+                         **cache.searches(job, name)}
     return numbers
 
 
@@ -115,7 +115,7 @@ def transfers(job, seed):
     rates = 100 * transfer(list(job.nets.values()), list(images.values()), job.t)
     for row, rate in zip(images, rates, strict=True):
         moved = job.searched.get(row.split(", ")[0], slice(None))       # noise moves all
-        size = common.mean(distortion(job.x, images[row])[moved])
+        size = page.mean(distortion(job.x, images[row])[moved])
         numbers[row] = {"error %": dict(zip(job.nets, rate.tolist(), strict=True)),
                         "av. distortion": size}
     return numbers
@@ -126,8 +126,8 @@ def table_3(numbers):
     rows = []
     for name, columns in numbers.items():
         half, *ours, searched, lost = columns.values()
-        rows.append([name, half, *map(common.cell, ours, PAPER_3[name]), searched, lost])
-    return common.table(["model", *columns], rows)
+        rows.append([name, half, *map(page.cell, ours, PAPER_3[name]), searched, lost])
+    return page.table(["model", *columns], rows)
 
 
 def table_4(numbers):
@@ -136,8 +136,8 @@ def table_4(numbers):
     for row, of in numbers.items():
         paper = PAPER_4.get(row.rsplit(", ", 1)[0], [None] * 4)         # for either clipping
         ours = [*of["error %"].values(), of["av. distortion"]]
-        rows.append([row, *map(common.cell, ours, paper)])
-    return common.table(["made for / fed to", *PAPER_3, "av. distortion"], rows)
+        rows.append([row, *map(page.cell, ours, paper)])
+    return page.table(["made for / fed to", *PAPER_3, "av. distortion"], rows)
 
 
 def compared(rate):
@@ -153,4 +153,4 @@ def compared(rate):
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

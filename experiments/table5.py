@@ -16,14 +16,13 @@ import math
 
 import numpy as np
 
-from experiments import common
-from experiments.processes import over_processes, tick
-from nets import alexnet, norms
-from nets.alexnet import Preprocess
-from nets.conv import ChannelNorm, MaxPool
-from nets.layers import Dense, Dropout
-from nets.onnx_weights import IMAGE, Weights
-from nets.onnx_weights import weights as read_weights
+from experiments.shared import cli, page
+from experiments.shared.processes import over_processes, tick
+from experiments.shared.weights import IMAGE, Weights, read_weights
+from nets import norms
+from nets.layers.basic import Dense, Dropout, Preprocess
+from nets.layers.conv import ChannelNorm, MaxPool
+from nets.models import alexnet
 
 PAPER = {"conv1": 2.75, "conv2": 10, "conv3": 7, "conv4": 7.5, "conv5": 11,
          "FC1": 3.12, "FC2": 4, "FC3": 4}
@@ -34,7 +33,7 @@ COLUMNS = ("as printed", "corrected", "true operator")
 
 
 def main(weights="", seed=0, workers=0, out="runs", quiet=False):
-    flags, started = common.start(locals())
+    flags, started = cli.start(locals())
     model = read_weights(weights, quiet) if weights else untrained(seed)
     pairs = norms.shapes(model.net, (3, model.size, model.size))
     jobs = [(layer, shape) for layer, shape in pairs if layer.params]
@@ -42,7 +41,7 @@ def main(weights="", seed=0, workers=0, out="runs", quiet=False):
     layers = {name: found[i] for i, name in enumerate(PAPER)}
     numbers = {"net": model.said, "random": not weights, "layers": layers,
                "products": products(layers, pairs)}
-    common.save("table5", main, flags, "none", started, report(numbers, model), numbers)
+    page.save("table5", main, flags, "none", started, report(numbers, model), numbers)
     return numbers
 
 
@@ -127,17 +126,17 @@ factor that it prints, its 2.75 is low by the stride, 4, and so is its product."
 def format_layers(layers, published):
     """Table 5 in Markdown.  layers: {name: what `measured` gives}.  published: show PUBLISHED."""
     rows = [[name, row["size"], row["stride"] or "-", row["groups"] or "-",
-             *(common.cell(row[c], digits=4) for c in COLUMNS), PAPER[name],
+             *(page.cell(row[c], digits=4) for c in COLUMNS), PAPER[name],
              *([PUBLISHED[name]] * published)] for name, row in layers.items()]
-    return common.table(["layer", "size", "stride", "groups", *COLUMNS, "paper's",
-                         *(["published"] * published)], rows)
+    return page.table(["layer", "size", "stride", "groups", *COLUMNS, "paper's",
+                       *(["published"] * published)], rows)
 
 
 def format_products(found):
     """The products in Markdown.  found: what `products` gives."""
     rows = [[name, *(f"{value:.3g}" for value in row.values())] for name, row in found.items()]
-    return common.table(["", "factor", *COLUMNS, "paper's layers"], rows)
+    return page.table(["", "factor", *COLUMNS, "paper's layers"], rows)
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

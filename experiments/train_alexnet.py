@@ -22,16 +22,18 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import data as datasets
-from experiments import checkpoint, common
-from nets import alexnet, onnx_weights, ranks, train
+from experiments.shared import checkpoint, cli, page
+from experiments.shared.weights import save_npz
 from nets.backend import to_device, to_host, xp
+from nets.models import alexnet
+from nets.training import costs, loop, optimisers, ranks
 
 NET = "krizhevsky2012"
 SIZES = (67, 227)                           # pixels: the smallest that the net takes, its own
 SHARD = 64 if xp is np else 128             # photographs of a batch in one thread
 OPTIMISERS = {                              # rate, to fall along a cosine to 0; decay
-    "adamw": (train.Adam, 1e-3, 0.5),       # with a decay of 0.05, 69.9 % in place of 73.7
-    "sgd": (train.Momentum, 0.01, 5e-4),    # as in 2012, where the rate fell by hand
+    "adamw": (optimisers.Adam, 1e-3, 0.5),  # with a decay of 0.05, 69.9 % in place of 73.7
+    "sgd": (optimisers.Momentum, 0.01, 5e-4),  # as in 2012, where the rate fell by hand
 }
 CURVE = ("loss", "test accuracy %", "seconds")     # after each epoch, from the start on
 CHUNK = 500                                 # photographs tested at a time: bounds the memory
@@ -39,7 +41,7 @@ CHUNK = 500                                 # photographs tested at a time: boun
 
 def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epochs=60, seed=0,
          weights="runs/alexnet.npz", out="runs", strict=False, quiet=False):
-    (flags, started), comm = common.start(locals()), ranks.world()
+    (flags, started), comm = cli.start(locals()), ranks.world()
     checked(size, width, optimiser, batch, epochs, weights)
     if comm.rank:                           # the first one speaks for all
         quiet, sys.stdout = True, io.StringIO()
@@ -57,14 +59,14 @@ def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epo
     curve = trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm)
     if comm.rank:
         return None
-    onnx_weights.save_npz(weights, NET, net, size, short, classes)
+    save_npz(weights, NET, net, size, short, classes)
     ten = accuracy(net, *test, size, ten_views(short - size))
     numbers = {"test accuracy %": curve[-1][1], "test accuracy %, ten views": ten,
                "training seconds": curve[-1][2], "ranks": comm.size,
                "parameters": sum(p.size for p in net.params),
                "training photographs": len(x), "test photographs": len(test[0]),
                "curve": [dict(zip(CURVE, row, strict=True)) for row in curve]}
-    common.save("train_alexnet", main, flags, data, started, report(numbers, flags, curve), numbers)
+    page.save("train_alexnet", main, flags, data, started, report(numbers, flags, curve), numbers)
     return numbers
 
 
@@ -81,7 +83,7 @@ def checked(size, width, optimiser, batch, epochs, weights):
             raise ValueError(f"--{flag} {value}: expected 1 or more")
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
-    common.writable(Path(weights).parent, "choose another file by --weights")
+    cli.writable(Path(weights).parent, "choose another file by --weights")
 
 
 def start(seed, width, size, classes):
@@ -97,8 +99,9 @@ def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     x (N, 3, S, S) uint8, t (N,); test: a pair like them.  comm: of all ranks that train it.
     """
     make, rate, decay = OPTIMISERS[optimiser]
-    rates = train.rates("cosine", rate, epochs, len(x), batch)
-    path = checkpoint.kept_at("photographs", NET, net, (train, sys.modules[__name__]), x, t, *test,
+    rates = loop.rates("cosine", rate, epochs, len(x), batch)
+    path = checkpoint.kept_at("photographs", NET, net,
+                              (costs, loop, optimisers, sys.modules[__name__]), x, t, *test,
                               np.array(rates), np.array(optimiser), np.array(batch))
     optimiser = make(net.params, [decay * is_weight for is_weight in net.decays])
     state = [*net.params, *optimiser.state]
@@ -114,7 +117,7 @@ def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
                                 comm)
         for epoch in range(len(curve), epochs):
             begun, rng = time.time(), np.random.default_rng([seed, 51, epoch])
-            loss = np.mean(train.one_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
+            loss = np.mean(loop.one_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
             right = accuracy(net, *test, size, centre)
             seconds = time.time() - begun + (curve[-1][2] if curve else 0)
             curve.append([float(loss), right, seconds])
@@ -131,7 +134,7 @@ def augmented(net, size, tick):
 
     tick: called with the number of photographs.  Raises RuntimeError if the loss is no number.
     """
-    cost = train.cross_entropy(net)
+    cost = costs.cross_entropy(net)
 
     def of_crops(x, t, rng):
         top, left = rng.integers(0, x.shape[3] - size + 1, (2, len(x)))
@@ -194,10 +197,10 @@ def report(numbers, flags, curve):
 pixels, {numbers["test photographs"]:,} test photographs; {flags["optimiser"]}, seed \
 {flags["seed"]}; weights: {flags["weights"]}.
 
-{common.table(["epoch", *CURVE], rows)}
+{page.table(["epoch", *CURVE], rows)}
 
 Loss: mean cross-entropy of the training batches, with dropout, crops and mirrors, in nats."""
 
 
 if __name__ == "__main__":
-    common.run(main)
+    cli.run(main)

@@ -15,12 +15,11 @@ import math
 
 import numpy as np
 
-from nets.alexnet import Preprocess
 from nets.backend import to_device, xp
-from nets.conv import ChannelNorm, Conv, MaxPool
-from nets.layers import Dense, Dropout, Flatten, ReLU, Sigmoid
-from nets.local import L2Pool
-from nets.windows import places
+from nets.layers.basic import Dense, Dropout, Flatten, Preprocess, ReLU, Sigmoid
+from nets.layers.conv import ChannelNorm, Conv, MaxPool
+from nets.layers.local import L2Pool
+from nets.layers.windows import places
 
 POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # of `operator_norm`, relative

@@ -1,6 +1,9 @@
 """What holds for every test: no network, and MNIST only where it is already on disk."""
 
 import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from threadpoolctl import threadpool_limits
@@ -50,3 +53,34 @@ def no_network(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", local_connect)
     monkeypatch.setattr(socket, "getaddrinfo", local_getaddrinfo)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server on this machine: (its address, {path: bytes} to fill, paths asked for).
+
+    Of what lies under /cut/ it promises more bytes than it sends; to /late/ it answers late.
+    """
+    files, asked = {}, []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            if self.path.startswith("/late/"):
+                time.sleep(1)
+            body = files.get(self.path)
+            self.send_response(404 if body is None else 200)
+            body = body or b""
+            self.send_header("Content-Length", len(body) + 99 * self.path.startswith("/cut/"))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        web.handle_error = lambda *_: None  # when it answers late, nobody listens any more
+        threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}", files, asked
+        web.shutdown()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from data import strokes
-from experiments import made
-from nets import fc
+from experiments.shared import cache
+from nets.models import fc
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "data/README.md", "nets/README.md", "experiments/README.md",
@@ -30,9 +30,9 @@ def test_the_example_prints_what_the_readme_says():
 def test_the_script_of_ones_own_runs(monkeypatch, tmp_path, capsys):
     small = "strokes", strokes.draw(300, 1), strokes.draw(10, 2)
     monkeypatch.setattr("data.load", lambda name, quiet=False: small)
-    monkeypatch.setattr(made, "CACHE", tmp_path)
-    monkeypatch.setattr(made, "trained", lambda names, *args: {
-        name: made.build(name, 0).astype("float64") for name in names})     # training takes minutes
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
+    monkeypatch.setattr(cache, "trained", lambda names, *args: {
+        name: cache.build(name, 0).astype("float64") for name in names})    # training takes minutes
     code, = re.findall(r"```python\n(.*?)```", EXPERIMENTS, re.S)
     script = {"__name__": "mine"}
     exec(compile(code, "experiments/README.md", "exec"), script)
@@ -44,7 +44,7 @@ def test_the_script_of_ones_own_runs(monkeypatch, tmp_path, capsys):
 def test_the_net_of_ones_own_in_table_1_can_be_built(monkeypatch):
     name, sizes = re.search(r'`"(FC\S+)": (\(.*\)),`', EXPERIMENTS).groups()
     monkeypatch.setitem(fc.NETS, name, eval(sizes))
-    net, lambdas = made.build(name, 0), fc.NETS[name][1]
+    net, lambdas = cache.build(name, 0), fc.NETS[name][1]
     assert len(net.params) == 2 * len(lambdas)
 
 

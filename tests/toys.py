@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from intriguing import objective, square
+from intriguing import objective
 from nets.backend import to_device, to_host, xp
-from nets.fc import fc
-from nets.train import classification, fit_adam
+from nets.losses import softmax_cross_entropy, square
+from nets.models.fc import fc
+from nets.training.costs import classification
+from nets.training.loop import fit_adam
 
 on_numpy = pytest.mark.skipif(xp is not np, reason="is not about where arrays are")
 
@@ -108,3 +110,17 @@ def nearest(net, x, target):
         r = solve(middle)
         low, high, best = (low, middle, best) if r is None else (middle, high, r)
     return x + best
+
+
+def descend(net, x, target, steps=100, rate=0.01):
+    """Which images plain descent of the loss in the box brings to their label: (N,).  Adam."""
+    reached, r, m, v = np.zeros(len(x), bool), *np.zeros((3, *x.shape))
+    for i in range(1, steps + 2):
+        logits, caches = net.forward(to_device(x + r))
+        reached |= to_host(logits.argmax(1)) == target
+        dlogits = softmax_cross_entropy(logits, to_device(target))[1]
+        g = to_host(net.backward(dlogits, caches))
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        step = m / (1 - 0.9 ** i) / (np.sqrt(v / (1 - 0.999 ** i)) + 1e-8)
+        r = (x + r - rate * step).clip(0, 1) - x
+    return reached

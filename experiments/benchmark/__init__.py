@@ -1,0 +1,1 @@
+"""How fast the search, training and the nets are: python -m experiments.benchmark"""

@@ -1,0 +1,218 @@
+"""All results on one page, beside the paper's, and the headline numbers in the README.
+
+    python -m experiments.report
+    python -m experiments.report --out experiments/results --readme README.md
+
+Reads the json files of the folder `out`, which the other scripts write there, and nothing else.
+Writes README.md in that folder, whole: every table and figure, what it says of the paper's claim,
+and the command that made it.  Writes the headline numbers into `readme`, between two comments;
+all else there stays as it is.  Nothing is computed anew, and nothing is written by hand: a test
+(tests/experiments/test_report.py) fails if either text is not what this script writes.
+"""
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from experiments.report import digits, headlines, photographs, speed
+from experiments.shared import cli, page
+from nets.store import write
+
+MADE_BY_CODE_OF = "4e423de"                 # the last commit whose code the records come from
+
+
+class Record(NamedTuple):
+    """What a script saved beside its page, see page.save."""
+    command: str
+    flags: dict
+    data: str
+    numbers: dict
+
+
+class Section(NamedTuple):
+    """A part of the page: which records it shows, and who writes it."""
+    title: str
+    stems: tuple
+    write: object                           # {stem: Record} -> Markdown
+
+
+RECORDS = {  # what makes each, apart from --out: said where one is missing
+    "attack": "attack --image experiments/results/digit.png --target 7 --train lbfgs",
+    "table1": "table1 --count 60000 --train lbfgs",
+    "table2": "table2 --count 60000 --train lbfgs",
+    "table3_4": "table3_4 --count 10000 --train lbfgs",
+    "figure1_2": "figure1_2 --train lbfgs",
+    "figure7": "figure7 --count 60000 --train lbfgs",
+    "adversarial_training": "adversarial_training --count 1024 --epochs 100 --seeds 3",
+    "train_alexnet": "train_alexnet",
+    "figure3_4": "figure3_4",
+    "figure5": "figure5 --count 64 --target bird",
+    "train_quocnet": "train_quocnet --below nothing",
+    "train_quocnet-M": "train_quocnet --size M --below nothing --epochs 3 "
+                       "--weights runs/quocnet-M.npz",
+    "figure6": "figure6",
+    "figure6-M": "figure6 --weights runs/quocnet-M.npz",
+    "cars": "cars --seeds 3",
+    "table5": "table5",
+    "stability": "stability --count 128 --train lbfgs --weights runs/alexnet.npz",
+    "lipschitz_training": "lipschitz_training --count 1024 --seeds 3",
+    "lipschitz_training-LeNet": "lipschitz_training --net LeNet --count 256",
+    "gradients": "gradients --train lbfgs",
+    "benchmark": "benchmark --train lbfgs --weights runs/alexnet.npz",
+    "benchmark-alexnet": "benchmark --which alexnet --weights runs/alexnet.npz",
+    "benchmark-quocnet": "benchmark --which quocnet",
+}
+PARTS = {  # of the page: sections in the paper's order, then what is beyond it
+    "Units and directions (section 3)": [
+        Section("Figures 1 and 2: units and random directions", ("figure1_2",),
+                digits.write_figures_1_2),
+        Section("Figures 3 and 4: the same with photographs", ("figure3_4",),
+                photographs.write_figures_3_4),
+    ],
+    "Images that nets get wrong (section 4)": [
+        Section("One image", ("attack",), digits.write_attack),
+        Section("Table 1: how little is enough", ("table1",), digits.write_table_1),
+        Section("Table 2: other nets get them wrong too", ("table2",),
+                digits.write_table_2),
+        Section("Tables 3 and 4: other training images", ("table3_4",),
+                digits.write_tables_3_4),
+        Section("Figure 5: photographs", ("figure5",), photographs.write_figure_5),
+        Section("Figure 6: a net trained without labels", ("figure6", "figure6-M"),
+                photographs.write_figure_6),
+        Section("Figure 7: not like noise", ("figure7",), digits.write_figure_7),
+        Section("Adversarial training", ("adversarial_training",),
+                digits.write_adversarial_training),
+    ],
+    "Bounds (section 4.3)": [
+        Section("Table 5: the norms of AlexNet's layers", ("table5",),
+                photographs.write_table_5),
+        Section("How loose the bound is", ("stability",), photographs.write_stability),
+        Section("The penalty that the paper suggests",
+                ("lipschitz_training", "lipschitz_training-LeNet"), digits.write_penalty),
+    ],
+    "What stands behind these": [
+        Section("Gradients by hand and by numbers", ("gradients",),
+                digits.write_gradients),
+        Section("The stand-in for AlexNet", ("train_alexnet",),
+                photographs.write_training),
+        Section("QuocNet's training", ("train_quocnet", "train_quocnet-M"),
+                photographs.write_quocnet_training),
+        Section("What QuocNet's features are worth", ("cars",), photographs.write_cars),
+    ],
+    "Speed": [
+        Section("The search", ("benchmark",), speed.write_search),
+        Section("Training and convolutions", ("benchmark",), speed.write_training),
+        Section("AlexNet, layer by layer", ("benchmark-alexnet",), speed.write_alexnet),
+        Section("QuocNet, up to a billion weights", ("benchmark-quocnet",),
+                speed.write_quocnet),
+    ],
+}
+BVLC = "BVLC's weights (243 MB) and Imagenette (342 MB), both downloaded; requirements-onnx.txt"
+NOT_RUN = (  # what; command; what it needs; whether the records lack it
+    ("Figures 3 and 4 on the paper's net",
+     "python -m experiments.figure3_4 --weights bvlc --data imagenette", BVLC,
+     lambda records: records["figure3_4"].flags["weights"].endswith(".npz")),
+    ("Figure 5 on the paper's net",
+     "python -m experiments.figure5 --weights bvlc --data imagenette --count 64", BVLC,
+     lambda records: records["figure5"].flags["weights"].endswith(".npz")),
+    ("Table 5 of a trained net", "python -m experiments.table5 --weights bvlc",
+     "BVLC's weights (243 MB), downloaded; requirements-onnx.txt",
+     lambda records: records["table5"].numbers["random"]),
+    ("Figure 6 on a net as large as the paper's",
+     "python -m experiments.train_quocnet --size full --data FOLDER",
+     "ten million frames of video, and the memory and the days given above, under speed",
+     lambda records: True),
+)
+
+
+def main(out="experiments/results", readme="README.md"):
+    records = {stem: read(Path(out), stem) for stem in RECORDS}
+    before = Path(readme).read_text()
+    texts = {Path(out) / "README.md": write_page(records),
+             Path(readme): headlines.insert(before, records, readme)}
+    for path, text in texts.items():
+        write(path, lambda file, text=text: file.write(text.encode()))
+        print(f"Written: {path}")
+    for path in sorted(Path(out).glob("*.json")):
+        if path.stem not in RECORDS:
+            print(f"Not shown: {path}")
+
+
+def read(folder, stem):
+    """The Record that a script saved in a folder.
+
+    Raises:
+        ValueError: there is none, or it is broken; in one line, with the command that makes it.
+    """
+    path = folder / f"{stem}.json"
+    mend = f"make it by `python -m experiments.{RECORDS[stem]} --out {folder}`"
+    try:
+        record = json.loads(path.read_text())
+        return Record(*(record[field] for field in Record._fields))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file; {mend}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a record of experiments ({error!r}); {mend}") from None
+
+
+# ---- The page --------------------------------------------------------------------------------
+
+
+def write_page(records):
+    """The results page, as Markdown.  records: {stem: Record}, all of RECORDS."""
+    contents, body = [], []
+    for part, sections in PARTS.items():
+        contents.append(f"- {link(part)}")
+        body.append(f"## {part}")
+        for section in sections:
+            contents.append(f"  - {link(section.title)}")
+            made = "  \n".join(describe_making(stem, records[stem]) for stem in section.stems)
+            body += [f"### {section.title}", write_section(section, records), made]
+    contents.append(f"- {link('Not run here')}")
+    return "\n\n".join([f"""\
+# Results, beside the paper's
+
+*Intriguing properties of neural networks* (Szegedy et al., 2014): every table and figure, ours \
+beside the paper's.  A cell holds our number and, in brackets, the paper's; a cell without \
+brackets has no counterpart in print.  Numbers with ± are mean and standard deviation over seeds.  \
+Distortions are root mean squares over pixels, which go from 0 to 1.  Each section ends with the \
+page that defines its numbers and the command that made them.
+
+`python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
+The json files were made by the code up to commit {MADE_BY_CODE_OF}, before the search was written \
+anew.""", "\n".join(contents), *body, "## Not run here", list_not_run(records)]) + "\n"
+
+
+def write_section(section, records):
+    """A section's Markdown; ValueError if a record does not hold what it shows."""
+    try:
+        return section.write(records)
+    except Exception as error:              # whatever wrong numbers make of the code
+        names = " or ".join(f"{stem}.json" for stem in section.stems)
+        raise ValueError(f"{section.title}: {names} does not hold what is shown here ({error!r}); "
+                         f"make it anew by `python -m experiments.{RECORDS[section.stems[0]]}` and "
+                         "the same --out") from error
+
+
+def link(title):
+    """A link to a heading of the page, as GitHub names it."""
+    return f"[{title}](#{re.sub('[^a-z0-9 -]', '', title.lower()).replace(' ', '-')})"
+
+
+def describe_making(stem, record):
+    """The last line of a section: the script's own page, the data, the command."""
+    data = "" if record.data == "none" else f"  Data: {page.describe(record.data)}."
+    return f"More: [{stem}.md]({stem}.md).{data}  Made by `{record.command}`."
+
+
+def list_not_run(records):
+    """What of the paper the records lack, as Markdown."""
+    rows = [[what, f"`{command}`", needs] for what, command, needs, lacks in NOT_RUN
+            if lacks(records)]
+    if not rows:
+        return "Everything was run."
+    return page.table(["what", "command", "needs"], rows)
+
+
+if __name__ == "__main__":
+    cli.run(main)

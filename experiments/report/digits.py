@@ -1,0 +1,244 @@
+"""What the results page shows of MNIST: Tables 1 to 4, Figures 1, 2 and 7, and what is beyond.
+
+Each function takes the records, {stem: report.Record}, and returns the Markdown of one section.
+"""
+import numpy as np
+
+from experiments import (
+    adversarial_training,
+    attack,
+    figure1_2,
+    figure7,
+    gradients,
+    lipschitz_training,
+    table1,
+    table2,
+    table3_4,
+)
+from experiments.shared import cache, coherence, page
+from experiments.shared.models import MODELS
+
+UNDISTORTED = "undistorted"                 # Table 2's last row
+FC100, FC200, AGAIN, LENET = "FC100-100-10", "FC200-200-10", "FC100-100-10 again", "LeNet"
+
+
+def write_attack(records):
+    n = records["attack"].numbers
+    images = {name: n[name] for name in ("x", "D(x, l)", "8-bit")}
+    return f"""\
+One image with the search's answer.  Left: a digit, x, which the net {n["net"]} labels \
+{n["x"]["label"]}.  Middle: the least change r that was found, magnified {n["magnified"]} times.  \
+Right: x + r, which the net labels {n["D(x, l)"]["label"]}.  The two digits look alike: this is \
+the paper's finding.
+
+![a digit, the change magnified, and the digit that the net labels otherwise](attack.png)
+
+{attack.words(n["net"], n["target"], images)}"""
+
+
+def write_table_1(records):
+    flags = records["table1"].flags
+    models, readings = (records["table1"].numbers[part] for part in ("models", "decay"))
+    searched, failed = (sum(row[column] for row in models.values())
+                        for column in ("searched", "not found"))
+    share = [100 * models[name]["av. min. distortion"] / paper[3]
+             for name, paper in table1.PAPER.items()]
+    apart = max(abs(models[name]["test error %"] - paper[2])
+                for name, paper in table1.PAPER.items())
+    return f"""\
+The paper's six nets and two more.  For each image that a net labels right, the search looks for \
+the nearest image with a wrong label ({flags["count"]:,} training images, \
+{cache.TARGETS[flags["targets"]]}).  The distortion is the root mean square of the pixels' \
+changes, where black is 0 and white is 1.  *{AGAIN}* starts from other weights, LeNet is a \
+convolutional net; the paper has neither.
+
+{table1.format_models(models)}
+
+- Does the search take every accuracy to 0?  {adversarial_training.yes(failed == 0)}: of \
+{searched:,} searches {failed:,} failed.
+- The average distortions are {format_range(share)} % of the printed ones.
+- The test errors differ from the printed ones by {page.cell(apart)} points at most.
+
+The paper leaves open how it counts the weight decay.  The errors of the linear nets under three \
+readings, training set and test set, in %; k is a layer's number of units.  The nets above have \
+{table1.READINGS["half"]}.  On average the nearest to the paper is {nearest_reading(readings)}.
+
+{table1.readings_table(readings)}
+
+What the 400 units of AE400-10 look for: each tile shows the weights of one unit of its code.
+
+![400 tiles: the weights of each unit of the code](table1-filters.png)"""
+
+
+def nearest_reading(readings):
+    """The reading of the weight decay whose errors are nearest to the paper's, on average."""
+    def away(reading):
+        return np.mean([abs(np.subtract(readings[reading][name], table1.PAPER[name][1:3]))
+                        for name in table1.LINEAR])
+    return table1.READINGS[min(readings, key=away)]
+
+
+def write_table_2(records):
+    numbers = records["table2"].numbers
+    rate = {row: of["error %"] for row, of in numbers.items()}
+    nets = [name for name in numbers if name in rate[UNDISTORTED]]
+    pairs = [(a, b) for a in nets for b in nets if a != b]
+    above = sum(rate[a][b] > rate[UNDISTORTED][b] for a, b in pairs)
+    sigmoid = [FC100, FC200, "AE400-10", AGAIN]
+    noise = {name: rate["Gaussian noise, stddev 0.1, not clipped"][name] for name in nets}
+    kept = [numbers[name]["still wrong in 8 bits %"] for name in nets]
+    return f"""\
+Do images that are made for one net fool another one?  A row: the images made for its net.  A \
+column: how many % of them its net gets wrong.  The last row is without any distortion: transfer \
+is what lies above it.  The noise rows show how much a random distortion does.  The last column: \
+how many % are still wrong for the row's net after rounding to 8 bits a pixel.
+
+![images are made for one net and shown to all nets](table2.svg)
+
+{table2.format_table(numbers)}
+
+- Off the diagonal the error is above that of the undistorted images in {above} of {len(pairs)} \
+cases.
+- Images made for {FC100} are wrong for the same net from another start at \
+{page.cell(rate[FC100][AGAIN])} %, for {FC200} at {page.cell(rate[FC100][FC200])} %.  The \
+paper claims transfer across initial weights and shows no number.
+- From fully connected nets to a convolutional one: LeNet has \
+{format_range(rate[a][LENET] for a in sigmoid)} % wrong of the images made for the sigmoid nets, \
+and {page.cell(noise[LENET])} % of those with noise of stddev 0.1, not clipped.
+- And back: the sigmoid nets have {format_range(rate[LENET][b] for b in sigmoid)} % wrong of the \
+images made for LeNet, and {format_range(noise[b] for b in sigmoid)} % of those with that noise.
+- Was the paper's noise clipped to [0, 1]?  The paper does not say.  On average its noise rows \
+differ from ours by {away_from_noise(rate, "not clipped"):.1f} points without clipping, and by \
+{away_from_noise(rate, "clipped"):.1f} with it.
+- Rounded to 8 bits, {format_range(kept)} % of the images are still wrong."""
+
+
+def format_range(values):
+    """The least and the largest, as text: "0.1 to 2"."""
+    values = list(values)
+    return f"{page.cell(min(values))} to {page.cell(max(values))}"
+
+
+def away_from_noise(rate, how):
+    """Points between Table 2's noise rows and the paper's, on average.  how: clipped or not."""
+    return np.mean([abs(rate[f"{row}, {how}"][net] - paper)
+                    for row, of in table2.PAPER.items() if row.startswith("Gaussian noise")
+                    for net, paper in zip(MODELS, of, strict=False)])
+
+
+def write_tables_3_4(records):
+    numbers = records["table3_4"].numbers
+    rates = {row: of["error %"] for row, of in numbers["table 4"].items()}
+    return f"""\
+Do the images fool a net that was trained on other images?  P1 and P2 are disjoint halves of the \
+training set.  Table 3: the nets and their errors.
+
+{table3_4.table_3(numbers["table 3"])}
+
+Table 4: the test images are distorted for the row's net; a column says how many % its net gets \
+wrong.  *Amplified*: the same changes, scaled to a root mean square of 0.1, clipped to [0, 1] \
+or not.  Where an image was farther than 0.1, the formula brings it nearer, so that it may get its \
+right label back: the diagonal can then fall below 100.
+
+{table3_4.table_4(numbers["table 4"])}
+
+{table3_4.compared(rates)}"""
+
+
+def write_figure_7(records):
+    numbers = records["figure7"].numbers
+    cells = {panel: page.cell(numbers[panel]["accuracy %"]) for panel in figure7.PAPER}
+    return f"""\
+Pairs of an image and the same image distorted: by the search, (a) and (b), so that a person can \
+read the digits, and by Gaussian noise of stddev 1, (c), so that a person hardly can.  The nets \
+see it the other way round: of the images in (a) and (b) they label {cells["a"]} and \
+{cells["b"]} % right, of those in (c) {cells["c"]} %.
+
+![pairs of an image and the same image distorted](figure7.png)
+
+{figure7.format_panels(numbers)}
+
+The paper does not say whether its noise was clipped to [0, 1], nor whose accuracy it gives.  \
+Panel (c) shows the case nearest to the paper's number.  Accuracy % of each net \
+on noise of stddev 1:
+
+{figure7.format_accuracies(numbers["accuracy % on noise of stddev 1"])}"""
+
+
+def write_figures_1_2(records):
+    study = coherence.read(records["figure1_2"].numbers, [*figure1_2.MEASURED], figure1_2.IMAGES)
+    return f"""\
+Figure 1: the test images with the largest activation of single units.  Figure 2: those farthest \
+along random directions of the same layer.  The paper claims that one sees no distinction, so \
+that a unit means no more than any direction does.  It shows neither numbers nor controls; here \
+are both.
+
+![four units, and the ten test images with the largest activation of each](figure1.png)
+
+![four random directions, and the ten test images farthest along each](figure2.png)
+
+Kinds of directions: *natural*, single units; *random*, Gaussian; *non-negative*, the same with \
+every entry made positive.  Measures of a direction's images: *purity*, the share of the most \
+frequent digit; *entropy* of the digits' shares; *correlation*, pixel by pixel.  Controls: the \
+untrained nets, raw pixels, and images at random.
+
+{coherence.findings(study)}
+
+![histograms of purity, entropy and correlation for every kind of direction](\
+figure1_2-histograms.png)
+
+{demote(coherence.tables(study))}"""
+
+
+def demote(text):
+    """Markdown whose headings stand below those of a section."""
+    return text.replace("## ", "#### ")
+
+
+def write_adversarial_training(records):
+    by_arm = page.group_by_seed(records["adversarial_training"].numbers)
+    return f"""\
+{adversarial_training.NAME}, trained on adversarial examples that are made anew all the time, for \
+the pixels, for the outputs of the two hidden layers (h1, h2), or for all of these.  Beside it: \
+weight decay alone, dropout, noise of like size, and examples made by a step up the gradient \
+instead of the search; the paper has examples by the search alone.  *Transfer*: the error on the \
+images made for the net with weight decay alone.  The settings were chosen on validation images \
+([what was tried](adversarial_training-tuning.md)).
+
+{adversarial_training.format_table(by_arm)}
+
+![test error after each epoch](adversarial_training-curves.png)
+
+![examples of the pixels and of both layers of units](adversarial_training.png)
+
+{adversarial_training.claims(by_arm)}"""
+
+
+def write_penalty(records):
+    tables = []
+    for stem in ("lipschitz_training", "lipschitz_training-LeNet"):
+        by_mu = lipschitz_training.group_by_mu(records[stem].numbers)
+        tables += [f"{records[stem].flags['net']}:", lipschitz_training.format_table(by_mu),
+                   lipschitz_training.claims(by_mu)]
+    return """\
+The paper suggests to penalise the bound of each layer while training, and does not try it.  Here \
+mu log L is added to the cost, L the product of the layers' norms; mu = 0 is the net without it.  \
+*Transfer*: the error on the images made for a net of another seed and the same mu.
+
+""" + "\n\n".join(tables)
+
+
+def write_gradients(records):
+    n = records["gradients"].numbers
+    worst = max(error for of in n["relative errors"].values() for error in of.values())
+    return f"""\
+The gradients are written by hand, so each is compared with a numeric derivative, for one image \
+of a {n["label"]} and the wanted label {n["l"]}.  A number is the difference, as a share of the \
+largest entry of that gradient; the worst is {worst:.0e}.
+
+{gradients.format_errors(n["relative errors"])}
+
+Below: for each label l, what to make brighter so that the loss towards l falls; the least change \
+r that was found; and the image x + r.
+
+![the gradient of the loss, r and x + r for each label l](gradients.png)"""

@@ -1,0 +1,51 @@
+"""The headline numbers, one table, and where they stand in the README."""
+from experiments import adversarial_training, figure5, table1, table2, table3_4
+from experiments.benchmark.search import searches_an_hour
+from experiments.shared import page
+
+BEGIN = "<!-- headline numbers: written by python -m experiments.report -->"
+END = "<!-- end of headline numbers -->"
+
+
+def write_headlines(records):
+    """The table of the README, as Markdown.  records: {stem: Record}."""
+    of = {stem: record.numbers for stem, record in records.items()}
+    models, transfer = of["table1"]["models"], of["table2"]["FC100-100-10"]["error %"]
+    halves = of["table3_4"]["table 4"]["FC100-100-10"]["error %"]
+    arms = page.group_by_seed(of["adversarial_training"])
+    error = page.spread([row["test error %"] for row in arms["all layers"]])
+    search = next(iter(of["benchmark"]["search"]["FC100-100-10"].values()))     # D as it is
+    rows = [[f"{name}: test error %, average distortion",
+             *(", ".join(page.cell(value) for value in values) for values in (
+                 (models[name]["test error %"], models[name]["av. min. distortion"]),
+                 table1.PAPER[name][2:]))]
+            for name in ("FC10(1e-4)", "FC100-100-10", "FC200-200-10", "AE400-10")]
+    rows += [
+        ["images made for FC100-100-10, % wrong for FC200-200-10",
+         page.cell(transfer["FC200-200-10"]), table2.PAPER["FC100-100-10"][4]],
+        ["the same, % wrong for FC100-100-10 trained on other images",
+         page.cell(halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
+        ["Figure 5: average distortion of photographs" +
+         (" (a smaller AlexNet)" if records["figure5"].flags["weights"].endswith(".npz") else ""),
+         page.cell(of["figure5"]["av. distortion"]), figure5.PAPER["av. distortion"]],
+        ["adversarial training of FC100-100-10: test error %", error,
+         adversarial_training.PAPER["all layers"]],
+        ["searches an hour on one core, FC100-100-10",
+         searches_an_hour(search), "-"],
+        ["evaluations (value and gradient) a search, FC100-100-10",
+         page.cell(search["evaluations"]), "-"],
+    ]
+    return page.table(["what", "ours", "the paper's"], rows)
+
+
+def insert(text, records, name):
+    """The text of a README with the headlines between BEGIN and END.  name: its file's.
+
+    Raises:
+        ValueError: the two comments do not stand there once, in this order.
+    """
+    if [text.count(mark) for mark in (BEGIN, END)] != [1, 1] or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"{name}: expected the line `{BEGIN}` once, and after it the line `{END}` "
+                         "once; put them where the numbers are to stand")
+    before, after = text[:text.index(BEGIN)], text[text.index(END):]
+    return f"{before}{BEGIN}\n\n{write_headlines(records)}\n\n{after}"

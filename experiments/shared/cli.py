@@ -1,0 +1,118 @@
+"""What every script shares on the command line: flags, and one line for each error."""
+import argparse
+import inspect
+import signal
+import sys
+import tempfile
+import time
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+from intriguing import ENGINES
+
+FLAGS = {                                   # they mean the same in every script
+    "data": "what images: digits, auto (MNIST, or strokes where it cannot be had), mnist, strokes; "
+            "or photographs, cifar10, imagenette, stl10, or a folder of them, a folder a class",
+    "count": "how many images are attacked",
+    "seed": "of everything random: nets' starts, samples, halves, targets, noise, directions",
+    "image": "the picture of a digit, in any format that Pillow reads",
+    "target": "the wanted label: a digit, or nearest, any other one; or the name of a class, "
+              "ostrich or else bird if none is",
+    "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
+           "or on P2 (trained on that half); of lipschitz_training, FC100-100-10 or LeNet",
+    "seeds": "how many seeds, from --seed on",
+    "size": "pixels of a photograph's side, 67 to 227; QuocNet's: S, M, L or full",
+    "lam": "lambda: the weight of the codes' sparsity",
+    "below": "what of a stage's objective moves the stages below: input and target, input, nothing",
+    "frames": "how many images give a frame each; 0: all",
+    "width": "of AlexNet's layers, as a share",
+    "optimiser": "adamw, or sgd (with momentum, as in 2012)",
+    "batch": "photographs a step; over ranks, so many in all",
+    "epochs": "how often each training image is used",
+    "validation": "hold out the last sixth of the training images, and measure on these instead",
+    "solver": "of the search: scipy (SciPy's L-BFGS-B), by-hand (nets/search/by_hand.py), or auto: "
+              "by-hand on a GPU, scipy elsewhere",
+    "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
+    "weights": "AlexNet's: bvlc (downloaded), or a file: .npz, which train_alexnet writes, or "
+               ".onnx; QuocNet's: the .npz that train_quocnet writes",
+    "photographs": "as --data, for --weights",
+    "layer": "whose units: of those with weights, counted from 1",
+    "which": "search (of the nets for MNIST), alexnet or quocnet",
+    "strict": "end at the first broken photograph, instead of leaving it out",
+    "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
+    "workers": "processes; 0: as many as cores, or 1 on a GPU",
+    "out": "folder for the results",
+    "readme": "the file that gets the headline numbers, between two comments",
+    "quiet": "no progress bars",
+}
+CHOICES = {                                 # of the flags that allow some words only
+    "solver": ("auto", *ENGINES),
+    "targets": ("random", "nearest"),
+    "train": ("adam", "lbfgs"),
+    "which": ("search", "alexnet", "quocnet"),
+}
+
+
+def run(main):
+    """Run a script: main's keyword defaults are its flags, the module's docstring its --help."""
+    path = Path(sys.argv[0])
+    if path.stem == "__main__":             # of the package that is run
+        path = path.parent
+    script = path.stem if path.stem == "experiments" else f"experiments.{path.stem}"
+    try:
+        main(**parse(script, main, sys.modules[main.__module__].__doc__))
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)    # a second Ctrl-C would only add tracebacks
+        sys.exit(f"\n{script}: interrupted; what was computed is kept, the same command goes on")
+    except BrokenExecutor as error:
+        sys.exit(f"{script}: a worker process died ({error}); out of memory?  Try --workers 1; "
+                 "what was computed is kept")
+    except (ValueError, OSError, RuntimeError) as error:
+        if sys.flags.dev_mode:              # python -X dev -m experiments...: the traceback
+            raise
+        sys.exit(f"{script}: {error}")
+
+
+def parse(script, main, doc):
+    """The flags of the command line as main's keyword arguments."""
+    parser = argparse.ArgumentParser(f"python -m {script}", description=doc, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, parameter in inspect.signature(main).parameters.items():
+        default = parameter.default
+        flag, text = "--" + name.replace("_", "-"), FLAGS.get(name)
+        if default is False:
+            parser.add_argument(flag, action="store_true", help=text)
+        elif default is inspect.Parameter.empty:
+            parser.add_argument(flag, required=True, type=parameter.annotation, help=text)
+        else:
+            parser.add_argument(flag, type=type(default), default=default,
+                                help=f"{text or ''} [{default}]".strip())
+    flags = vars(parser.parse_args())
+    for name in {"seed", "workers"} & set(flags):
+        if flags[name] < 0:
+            raise ValueError(f"--{name} {flags[name]}: expected 0 or more")
+    return flags
+
+
+def start(flags):
+    """A copy of main's flags, and the time now: checked before any work, see CHOICES.
+
+    Raises:
+        ValueError: for a word that a flag does not allow.
+        OSError: where results cannot be written to the folder flags["out"].
+    """
+    for name in CHOICES.keys() & flags.keys():
+        if flags[name] not in CHOICES[name]:
+            raise ValueError(f"--{name} {flags[name]}: choose one of {', '.join(CHOICES[name])}")
+    writable(flags["out"], "choose another folder by --out")
+    return dict(flags), time.time()
+
+
+def writable(folder, mend):
+    """Make the folder; OSError, before hours of work, if nothing can be written to it."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"{folder}: cannot be written to ({error.strerror}); {mend}") from error

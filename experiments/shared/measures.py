@@ -1,0 +1,137 @@
+"""The images that directions pick, what they have in common, and whether two kinds differ in it.
+
+Section 3 of the paper judges such sets of images by eye; these are numbers in its place.
+"""
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr
+from scipy.stats import permutation_test
+
+from intriguing import natural_direction, random_direction, top_images
+
+RANDOM = {"random": "gaussian", "non-negative": "non-negative"}     # intriguing.DISTRIBUTIONS
+RESAMPLES, BATCH = 9_999, 1_000             # of the permutation test; a batch takes a few MB
+TINY = 1e-12                                # less than this is 0 but for rounding
+
+
+# ---- Sets of images --------------------------------------------------------------------------
+
+
+class Group(NamedTuple):
+    """M sets of n images, one for each direction of a kind."""
+    names: list                             # of the directions, for captions
+    images: np.ndarray                      # (M, n) indices, best first
+    left_out: int                           # units that give all images the same
+    ties: int                               # sets whose last image is one of several that tie
+
+
+def picked(a, M, n, seed):
+    """{kind: Group} for activations a (N, H): the top n images of M directions of each kind.
+
+    natural: units drawn by seed among the live ones, those that are not constant on all images;
+    all of them where there are fewer than M.  The others: the keys of RANDOM.
+    """
+    H = a.shape[1]
+    live = np.flatnonzero(a.max(0) > a.min(0))
+    if len(live) == 0 or len(a) <= n:
+        raise ValueError(f"no unit of the layer varies over these {len(a)} images, or they are no "
+                         f"more than {n}: nothing to pick")
+    units = np.random.default_rng([seed, 44]).permutation(live)[:M]
+    groups = {"natural": group(a, {f"unit {i}": natural_direction(H, i) for i in units}, n, seed,
+                               H - len(live))}
+    for kind, distribution in RANDOM.items():
+        vs = {f"random_direction({H}, [{seed}, 47, {i}])":
+              random_direction(H, [seed, 47, i], distribution) for i in range(M)}
+        groups[kind] = group(a, vs, n, seed)
+    return groups
+
+
+def group(a, directions, n, seed, left_out=0):
+    """The Group of {name: direction (H,)} for activations a (N, H)."""
+    scores = a @ np.stack([*directions.values()], 1).astype(a.dtype)    # (N, M), in one product
+    images = [top_images(scores[:, [i]], np.ones(1), n, [seed, 48, i])
+              for i in range(len(directions))]
+    last, next_one = np.sort(scores, 0)[[-n, -n - 1]]
+    return Group([*directions], np.stack(images), left_out, int((last == next_one).sum()))
+
+
+def at_random(N, M, n, seed):
+    """The Group of M sets of n images out of N; within a set none comes twice."""
+    rng = np.random.default_rng([seed, 45])
+    images = [rng.choice(N, n, replace=False) for _ in range(M)]
+    return Group([f"set {i}" for i in range(M)], np.stack(images), 0, 0)
+
+
+# ---- What the images of a set have in common -------------------------------------------------
+
+
+def counts(labels):
+    """How often each label stands in each set: (M, n) integers from 0 on -> (M, K)."""
+    return (labels[:, :, None] == np.arange(labels.max() + 1)).sum(1)
+
+
+def purity(labels):
+    """The share of the most frequent label: (M, n) -> (M,), from 1/n to 1."""
+    return counts(labels).max(1) / labels.shape[1]
+
+
+def entropy(labels):
+    """- sum of p log2 p over the labels' shares p, in bits: (M, n) -> (M,), 0 if all are alike."""
+    return entr(counts(labels) / labels.shape[1]).sum(1) / np.log(2)
+
+
+def correlation(x):
+    """The mean of Pearson's correlation over all pairs of a set's images: (M, n, ...) -> (M,).
+
+    With z an image less its mean, scaled to length 1: |sum of z|^2 = n + 2 sum over pairs <z, z'>.
+    An image of one grey has no correlation and is left out; NaN where fewer than two remain.
+    """
+    z = x.reshape(*x.shape[:2], -1).astype(float)
+    z -= z.mean(2, keepdims=True)
+    length = np.linalg.norm(z, axis=2, keepdims=True)               # (M, n, 1)
+    varied = length > TINY
+    z = np.divide(z, length, out=np.zeros_like(z), where=varied)
+    n = varied.sum((1, 2))                                          # (M,)
+    twice = (z.sum(1) ** 2).sum(1) - n
+    return np.divide(twice, n * (n - 1), out=np.full(len(x), np.nan), where=n > 1)
+
+
+def measured(x, t):
+    """{measure: (M,)} of sets of images x (M, n, ...) with labels t (M, n)."""
+    return {"purity": purity(t), "entropy": entropy(t), "correlation": correlation(x)}
+
+
+# ---- Whether two kinds differ ----------------------------------------------------------------
+
+
+def cohens_d(a, b):
+    """(mean of a - mean of b) / s, with s^2 = ((m - 1) var a + (n - 1) var b) / (m + n - 2).
+
+    a: (m,), b: (n,), m and n at least 2.  NaN where s is 0.
+    """
+    m, n = len(a), len(b)
+    s = np.sqrt(((m - 1) * a.var(ddof=1) + (n - 1) * b.var(ddof=1)) / (m + n - 2))
+    return float((a.mean() - b.mean()) / s) if s > TINY else np.nan
+
+
+def superiority(a, b):
+    """How often one of a (m,) lies above one of b (n,), over all pairs; equal ones count half."""
+    return float((1 + np.sign(a[:, None] - b)).mean() / 2)
+
+
+def p_value(a, b, seed):
+    """Two-sided p of the difference of means of a (m,) and b (n,), by a permutation test."""
+    return float(permutation_test(
+        (a, b), lambda a, b, axis: a.mean(axis) - b.mean(axis), vectorized=True,
+        n_resamples=RESAMPLES, batch=BATCH, rng=np.random.default_rng([seed, 46])).pvalue)
+
+
+def compare(a, b, seed):
+    """{"d", "superiority", "p"} of a (m,) against b (n,), NaN left out; None: cannot be had."""
+    a, b = a[~np.isnan(a)], b[~np.isnan(b)]
+    if min(len(a), len(b)) < 2:
+        return dict.fromkeys(("d", "superiority", "p"))
+    d = cohens_d(a, b)
+    return {"d": None if np.isnan(d) else d, "superiority": superiority(a, b),
+            "p": p_value(a, b, seed)}

@@ -1,0 +1,21 @@
+"""The memory of this process and of this machine."""
+import math
+import re
+import resource
+import sys
+from pathlib import Path
+
+
+def peak():
+    """The most memory that this process has had, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024      # bytes there, KB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def free_memory():
+    """Bytes that are free; infinite where the system does not say: only Linux does."""
+    try:
+        text = Path("/proc/meminfo").read_text()
+    except OSError:
+        return math.inf
+    return 1024 * int(re.search(r"MemAvailable: +(\d+)", text)[1])

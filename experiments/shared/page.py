@@ -1,0 +1,99 @@
+"""Results: cells, tables, and a page and a record, saved together."""
+import importlib.metadata
+import inspect
+import json
+import platform
+import shlex
+import time
+from pathlib import Path
+
+import numpy as np
+
+from nets.store import write
+
+
+def command(stem, main, flags):
+    """The command line that gives main these flags; those left at their defaults are left out."""
+    words = [f"python -m experiments.{stem}"]
+    for name, parameter in inspect.signature(main).parameters.items():
+        if flags[name] != parameter.default:
+            words.append(f"--{name.replace('_', '-')}")
+            words += [] if flags[name] is True else [shlex.quote(str(flags[name]))]
+    return " ".join(words)
+
+
+def mean(a):
+    """The mean of what is not NaN in a (N,), or None if that is nothing."""
+    a = a[~np.isnan(a)]
+    return float(a.mean()) if len(a) else None
+
+
+def describe(name):
+    """The data set's name as a caption gives it."""
+    return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette", "stl10": "STL-10",
+            "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)",
+            "none": "none"}.get(name, f"the photographs in {name}")
+
+
+def cell(ours, paper=None, digits=3):
+    """`ours (paper's)`, to a number of significant digits; None or NaN is a dash."""
+    text = "-" if ours is None or np.isnan(ours) else \
+        f"{ours:.{digits}g}" if abs(ours) < 10 ** digits else f"{ours:.0f}"
+    return text if paper is None else f"{text} ({paper:g})"
+
+
+def spread(values):
+    """The mean, and with several values their standard deviation, as a cell."""
+    values = np.array([np.nan if v is None else v for v in values], float)
+    text = cell(mean(values))
+    return text if len(values) == 1 or np.isnan(values).any() else (
+        f"{text} ± {cell(values.std(ddof=1), digits=2)}")
+
+
+def group_by_seed(numbers):
+    """{what: [row of each seed]} of a record's numbers {"what, seed s": row}."""
+    groups = {}
+    for name, row in numbers.items():
+        groups.setdefault(name.rpartition(", seed ")[0], []).append(row)
+    return groups
+
+
+def table(head, rows):
+    """A Markdown table, its columns aligned so that it reads as plain text too."""
+    rows = [[str(c) for c in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+             for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
+
+
+def save(stem, main, flags, data, started, text, numbers):
+    """Write out/stem.md and out/stem.json, whole or not at all, and print the text.
+
+    stem: the script's name, and, after a hyphen, which of its results.  data: the data set's name;
+    what is made of strokes goes to a folder of its own, see `folder`.  numbers: what the text
+    shows, for JSON.
+    """
+    out = folder(flags["out"], data)
+    cmd = command(stem.partition("-")[0], main, flags)
+    record = {"command": cmd, "flags": flags, "data": data,
+              "seconds": round(time.time() - started, 1), "versions": versions(),
+              "numbers": numbers}
+    text = f"{text}\n\nData: {describe(data)}.  Made by `{cmd}`.\n"
+    write(out / f"{stem}.md", lambda file: file.write(text.encode()))
+    record = json.loads(json.dumps(record), parse_constant=lambda _: None)      # NaN: null
+    write(out / f"{stem}.json",
+          lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
+    print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
+
+
+def folder(out, data):
+    """Where results on this data set go: strokes never to where MNIST's results stand."""
+    return Path(out) / data if data == "strokes" else Path(out)
+
+
+def versions():
+    """Of what the numbers depend on."""
+    return {"python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in ("numpy", "scipy")}}

@@ -1,0 +1,37 @@
+"""The images that experiments load and attack."""
+import numpy as np
+
+import data as datasets
+from experiments.shared import page
+
+
+def load(name, quiet):
+    """data.load(name), announced: (name, (x, t), (x_test, t_test)).  Arrays as in data.load."""
+    name, train, test = datasets.load(name, quiet)
+    print(f"Data: {page.describe(name)}; {len(train[0]):,} training and {len(test[0]):,} test "
+          "images.", flush=True)
+    return name, train, test
+
+
+def in_parts(function, *arrays, size=4096):
+    """function(*arrays), for one that treats each row by itself: so many rows at a time.
+
+    Bounds the memory of what it makes on the way.  arrays: (N, ...) each.  Returns (N, ...).
+    """
+    return np.concatenate([function(*(a[i:i + size] for a in arrays))
+                           for i in range(0, max(len(arrays[0]), 1), size)])
+
+
+def sample(t, count, seed):
+    """Which images are attacked, and what label each is to get: the same for every net.
+
+    t: (N,) true labels.  Returns indices (count,) drawn without repetition, the first ones of
+    the same order for every count, and targets (count,) uniform over the nine wrong labels.
+    """
+    if not 1 <= count <= len(t):
+        raise ValueError(f"--count {count}: there are {len(t):,} images to attack; choose 1 to "
+                         f"{len(t)}")
+    rng = np.random.default_rng([seed, 41])
+    order = rng.permutation(len(t))
+    targets = (t + rng.integers(1, 10, len(t))) % 10
+    return order[:count], targets[order[:count]]

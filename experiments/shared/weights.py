@@ -1,0 +1,172 @@
+"""--weights: AlexNet with weights that others trained, from ONNX, or with our own, from .npz; and
+the photographs that a net is shown.
+"""
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+
+import data as datasets
+from data import files, imagenet
+from data.imagenet import labels
+from nets import store
+from nets.backend import to_device, to_host
+from nets.models import alexnet
+from nets.net import Net
+from nets.onnx_net import package, read_arrays, wrong
+
+BVLC = files.Archive(
+    "BVLC's AlexNet", "weights",
+    "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/validated/vision/"
+    "classification/alexnet/model/bvlcalexnet-12.onnx",
+    243_863_787, "6b0da9510f27f234ee96a85dc3809dd210150fdefad87f6850f9788513216945")
+IMAGE = {"krizhevsky2012": 227, "bvlc": 227, "torchvision": 224}    # pixels, of the full size
+AXES = [4, 1] * 5 + [2, 1] * 3              # of the params
+
+
+class Weights(NamedTuple):
+    name: str       # of the function in nets/models/alexnet.py
+    net: Net        # in float32
+    size: int       # pixels of an image's side
+    short: int      # of a photograph's short side, out of whose centre they are cut
+    classes: list   # the class folder of each label, as data.imagenet.labels wants them
+
+    @property
+    def width(self):
+        """Of each hidden layer, as a share of AlexNet's."""
+        return self.net.params[12].shape[0] / 4096
+
+    @property
+    def said(self):
+        """What net it is, in words."""
+        scaled = "" if self.width == 1 else f" at {self.width:g} of its width"
+        return f"AlexNet ({self.name}{scaled}, {self.size} pixels)"
+
+    def anew(self, rng):
+        """The same net before training, float32, from the start of alexnet.restarted."""
+        net = getattr(alexnet, self.name)(rng, self.width, self.size, len(self.classes))
+        return alexnet.restarted(net).astype("float32")
+
+
+def read_weights(choice, quiet=False):
+    """Weights from "bvlc", downloaded once (243 MB), or from a file that ends in .onnx or .npz.
+
+    quiet: no progress bar while downloading.
+    Raises ValueError on another choice and on a file that is not exactly such weights, RuntimeError
+    without the onnx package, files.Unavailable, an OSError, if BVLC's cannot be had.
+    """
+    if choice == "bvlc":
+        package()                           # it is missed before the download, not after
+        return load_onnx(files.find(BVLC) or files.download(BVLC, quiet))
+    for suffix, load in ((".onnx", load_onnx), (".npz", load_npz)):
+        if Path(choice).suffix == suffix:
+            if not Path(choice).exists():
+                raise ValueError(f"{choice}: there is no such file; python -m "
+                                 "experiments.train_alexnet makes one, --weights bvlc downloads")
+            return load(choice)
+    raise ValueError(f"no weights are called {choice!r}; choose bvlc, or a file that ends in .onnx "
+                     "or .npz")
+
+
+def save_npz(path, name, net, size, short, classes):
+    """Save a net with what Weights says of it."""
+    store.save_arrays(path, name=np.array(name), size=np.array(size), short=np.array(short),
+                      classes=np.array(classes, str),
+                      **{f"p{i}": to_host(p) for i, p in enumerate(net.params)})
+
+
+def load_npz(path):
+    """Weights as save_npz saved them, or ValueError."""
+    arrays = store.load_arrays(path)
+    name = str(arrays.pop("name", None))
+    labels = [f"p{i}" for i in range(len(AXES))]
+    if name not in IMAGE or set(arrays) != {"size", "short", "classes", *labels}:
+        raise wrong(path, f"a net called {name!r} with arrays {sorted(arrays)}; expected "
+                    f"{' or '.join(IMAGE)} with size, short, classes and p0 to {labels[-1]}")
+    found = fitted(path, name, {label: arrays[label] for label in labels})
+    size, short, classes = (arrays[label].tolist() for label in ("size", "short", "classes"))
+    sizes = range(found.size, found.size + 32)          # the same net takes them all
+    if type(size) is not int or type(short) is not int or size not in sizes or short < size:
+        raise wrong(path, f"images of {size} pixels out of {short}; this net takes {sizes[0]} to "
+                    f"{sizes[-1]}, out of as many at least")
+    K = found.net.params[-1].size
+    if arrays["classes"].dtype.kind != "U" or arrays["classes"].shape != (K,):
+        raise wrong(path, f"its classes are {arrays['classes'].dtype} "
+                    f"{arrays['classes'].shape}, expected the names of the net's {K}")
+    return found._replace(size=size, short=short, classes=classes)
+
+
+def load_onnx(path):
+    """Weights of an ONNX file that onnx_net.NAMES knows, or ValueError."""
+    return fitted(path, *read_arrays(path))
+
+
+def fitted(path, name, arrays):
+    """The Weights with these parameters, {what a message calls it: array}, or ValueError."""
+    if [a.ndim for a in arrays.values()] != AXES:
+        raise wrong(path, f"arrays of {[a.ndim for a in arrays.values()]} axes, expected {AXES}")
+    net, size = unfilled(name, list(arrays.values()))
+    params = []
+    for (label, a), p in zip(arrays.items(), net.params, strict=True):
+        if a.shape != p.shape:
+            raise wrong(path, f"{label} is {a.shape}, expected {p.shape}")
+        if a.dtype.kind != "f" or not np.isfinite(a := a.astype(np.float32, order="C")).all():
+            raise wrong(path, f"{label} holds what is not a finite number")
+        params.append(to_device(a))         # a copy, for a file's own array cannot be written to
+    for layer in net.layers:
+        layer.params, params = params[:len(layer.params)], params[len(layer.params):]
+    K = net.params[-1].size
+    classes = imagenet.WNIDS if len(imagenet.WNIDS) == K else [f"class {i}" for i in range(K)]
+    return Weights(name, net, size, round(size * 256 / IMAGE[name]), classes)   # full: out of 256
+
+
+def unfilled(name, arrays):
+    """A net of zeros as large as these arrays say, and its image's side.
+
+    Never larger than AlexNet, whatever they say, so that a false file cannot fill the memory; its
+    shapes then differ.
+    """
+    (D, H), e = arrays[10].shape, arrays[8].shape[0]
+    side = min(max(math.isqrt(D // max(e, 1)), 1), 6)       # of the last pooling's output
+    size = IMAGE[name] - 32 * (6 - side)    # the strides' product is 32
+    width = min(max(H, 2), 4096) / 4096
+    classes = max(arrays[14].size // max(H, 1), 1)
+    zeros = SimpleNamespace(normal=lambda mean, std, shape: np.zeros(shape, np.float32))
+    return getattr(alexnet, name)(zeros, width, size, classes), size
+
+
+BATCH = 32                                  # photographs decoded at a time
+
+
+def loaded(weights, data, strict, quiet):
+    """The net and what it is shown, for these flags: Weights, Photographs, their t and names.
+
+    The photographs are the set's test part; t and names as data.imagenet.labels gives them.
+    """
+    model = read_weights(weights, quiet)
+    _, _, photographs = datasets.photographs(data, model.size, model.short, strict, quiet)
+    return model, photographs, *labels(photographs, model.classes)
+
+
+def recognised(net, photographs, t, wanted, count, seed):
+    """`count` photographs in an order drawn by seed that the net labels right, not `wanted`.
+
+    t: (N,) labels in the net's numbering, -1 for none: then the net's own label counts as right.
+    Returns x (count, 3, H, W), their labels (count,) and rows (count,), and how many were tried.
+    """
+    if not 1 <= count <= len(t):
+        raise ValueError(f"--count {count}: there are {len(t):,} photographs; choose 1 to {len(t)}")
+    order = np.random.default_rng([seed, 49]).permutation(len(t))
+    found, tried = [], 0
+    for x, rows in photographs.batches(order, BATCH):
+        label = net.predict(x)
+        for image, row, f in zip(x, rows, label, strict=True):
+            tried += 1
+            if f != wanted and t[row] in (f, -1):
+                found.append((image, f, row))
+            if len(found) == count:
+                return (*map(np.array, zip(*found, strict=True)), tried)
+    raise ValueError(f"--count {count}: of {len(t):,} photographs the net labels {len(found):,} "
+                     "right, and not as the target; choose fewer")

@@ -1,0 +1,1 @@
+"""Layers: forward, and right below it backward, with the cache in the open."""

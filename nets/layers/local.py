@@ -1,0 +1,224 @@
+"""QuocNet's layers: filters of their own at every place, L2 pooling, contrast normalisation.
+
+Le et al. (2012), "Building high-level features using large scale unsupervised learning",
+section 3.  Images are (N, C, H, W); every window moves by one pixel and stays within the image.
+"""
+import math
+
+from nets.backend import to_device, xp
+from nets.layers.basic import Layer
+from nets.layers.windows import PATCHES, col2im, im2col, places
+
+# ---- Filters ---------------------------------------------------------------------------------
+#
+# W (h, w, M, C, k, k): at each of h x w places M filters of their own over C maps of k x k pixels.
+# As a matrix it is sparse, and `encode` and `decode` are products with it and its transpose:
+# for each place one matrix product, of (M, C k k) and the patches of N images (C k k, N).
+
+
+def filters(shape, rng, equal=True, dtype="float64"):
+    """Random filters of length 1, W of `shape` (h, w, M, C, k, k).
+
+    equal: the same M filters at every place, to be untied by training.  Filters that start
+    independently stay unaligned, and what is pooled over neighbours averages to noise.
+    Drawn row by row in `dtype`, so that there is no more memory in use than W itself.
+    """
+    W, row = xp.empty(shape, dtype), shape[2:] if equal else shape[1:]
+    for i in range(shape[0]):
+        if i == 0 or not equal:
+            drawn = to_device(rng.standard_normal(row, dtype))
+            drawn /= xp.sqrt((drawn * drawn).sum((-3, -2, -1), keepdims=True))
+        W[i] = drawn
+    return W
+
+
+def encode(W, x):
+    """y[m, i, j] = sum over c, u, v of W[i, j, m, c, u, v] x[c, i + u, j + v]
+
+    x: (N, C, H, W).  Returns (N, M, h, w).  ValueError if H, W are not h + k - 1, w + k - 1.
+    """
+    h, w, M, C, k, _ = W.shape
+    if x.shape[1:] != (C, h + k - 1, w + k - 1):
+        raise ValueError(f"filters at {h} x {w} places of {C} x {h + k - 1} x {w + k - 1} numbers "
+                         f"do not fit images of {' x '.join(map(str, x.shape[1:]))}")
+    y = xp.concatenate([W[rows].reshape(-1, M, C * k * k) @ _patches(x, rows, k)
+                        for rows in _slabs(W, x)])      # (P, M, N)
+    return xp.ascontiguousarray(y.reshape(h, w, M, len(x)).transpose(3, 2, 0, 1))
+
+
+def decode(W, y):
+    """x = each place's filters times y there, added up where they overlap: `encode` transposed.
+
+    y: (N, M, h, w).  Returns (N, C, H, W).
+    """
+    h, w, M, C, k, _ = W.shape
+    x = xp.zeros((len(y), C, h + k - 1, w + k - 1), y.dtype)
+    for rows in _slabs(W, y):
+        patches = W[rows].reshape(-1, M, C * k * k).swapaxes(1, 2) @ _columns(y, rows)
+        patches = patches.reshape(rows.stop - rows.start, w, C, k, k, len(y))
+        slab = x[:, :, rows.start:rows.stop + k - 1]
+        slab += col2im(patches.transpose(2, 3, 4, 0, 1, 5), 1, 0, slab.shape)
+    return x
+
+
+def outer(W, y, x):
+    """d <y, encode(W, x)> / dW: at every place the sum over the images of y times x's patch.
+
+    y: (N, M, h, w).  x: (N, C, H, W).  Returns (h, w, M, C, k, k).
+    """
+    dW, k = xp.empty_like(W), W.shape[-1]
+    for rows in _slabs(W, x):
+        found = _columns(y, rows) @ _patches(x, rows, k).swapaxes(1, 2)     # (P, M, C k k)
+        dW[rows] = found.reshape(-1, *W.shape[1:])
+    return dW
+
+
+def _slabs(W, x):
+    """Slices of as many rows of places as have PATCHES numbers in their patches, or of one.
+
+    This bounds the memory: the patches of 100 images are 6.5 billion numbers in the second stage
+    of the full net, and those of one row of places, the least there is, 41 million.
+    """
+    h, w, _, C, k, _ = W.shape
+    n = max(1, PATCHES // (w * C * k * k * max(1, len(x))))
+    return [slice(i, min(i + n, h)) for i in range(0, h, n)]
+
+
+def _patches(x, rows, k):
+    """(P, C k k, N): the patches at the places of these rows, a view of what im2col makes."""
+    patches = im2col(x[:, :, rows.start:rows.stop + k - 1], k, 1, 0)        # (C, k, k, h, w, N)
+    C, _, _, h, w, N = patches.shape
+    return patches.reshape(C * k * k, h * w, N).swapaxes(0, 1)
+
+
+def _columns(y, rows):
+    """(P, M, N): y at the places of these rows."""
+    y = y[:, :, rows].transpose(2, 3, 1, 0)             # (h, w, M, N)
+    return y.reshape(y.shape[0] * y.shape[1], *y.shape[2:])
+
+
+class Local(Layer):
+    """y = W x, filters of their own at every place: see `encode`.  Cache: x, as Conv has it."""
+
+    decays = [True]
+
+    def __init__(self, W):
+        """W: (h, w, M, C, k, k) on the device, as `filters` makes it; not copied."""
+        self.params = [W]
+
+    def forward(self, x, rng=None):         # (N, C, H, W)
+        """y = W x"""
+        return encode(self.params[0], x), x             # (N, M, h, w)
+
+    def backward(self, dy, x):              # (N, M, h, w)
+        """dx = W^T dy"""
+        return decode(self.params[0], dy)               # (N, C, H, W)
+
+    def gradients(self, dy, x):             # (N, M, h, w), (N, C, H, W)
+        """dW = dy times x's patch, at every place"""
+        return [outer(self.params[0], dy, x)]           # (h, w, M, C, k, k)
+
+
+class Unlocal(Layer):
+    """x = W^T y: the way back, with filters of its own, from codes to images.  Cache: y."""
+
+    decays = [True]
+
+    def __init__(self, W):
+        """W: (h, w, M, C, k, k) on the device; not copied."""
+        self.params = [W]
+
+    def forward(self, y, rng=None):         # (N, M, h, w)
+        """x = W^T y"""
+        return decode(self.params[0], y), y             # (N, C, H, W)
+
+    def backward(self, dx, y):              # (N, C, H, W)
+        """dy = W dx"""
+        return encode(self.params[0], dx)               # (N, M, h, w)
+
+    def gradients(self, dx, y):             # (N, C, H, W), (N, M, h, w)
+        """dW = y times dx's patch, at every place"""
+        return [outer(self.params[0], y, dx)]           # (h, w, M, C, k, k)
+
+
+# ---- Windows with fixed weights ----------------------------------------------------------------
+
+
+def window(x, g):
+    """y[i, j] = sum over u, v of g_u g_v x[i + u, j + v].  (..., H, W) -> (..., h, w)"""
+    h, w = (places(length, len(g), 1) for length in x.shape[-2:])
+    x = sum(weight * x[..., u:u + h, :] for u, weight in enumerate(g))
+    return sum(weight * x[..., v:v + w] for v, weight in enumerate(g))
+
+
+def spread(y, g):
+    """`window` transposed, for g the same both ways round.  (..., h, w) -> (..., H, W)"""
+    return window(_padded(y, len(g) - 1), g)
+
+
+def _padded(x, p):
+    """x with p zeros around: (..., H, W) -> (..., H + 2 p, W + 2 p)."""
+    return xp.pad(x, [(0, 0)] * (x.ndim - 2) + [(p, p), (p, p)])
+
+
+class L2Pool(Layer):
+    """y = sqrt(epsilon + sum of x^2 over size x size neighbours of one map).  Cache: x, y."""
+
+    def __init__(self, size, epsilon):
+        self.size, self.epsilon = size, epsilon
+
+    def forward(self, x, rng=None):         # (N, C, H, W)
+        """y = sqrt(epsilon + sum of x^2 over the window)"""
+        y = xp.sqrt(self.epsilon + window(x * x, [1.0] * self.size))
+        return y, (x, y)                    # (N, C, h, w)
+
+    def backward(self, dy, cache):          # (N, C, h, w)
+        """dx = x times the sum of dy / y over the windows that x is in"""
+        x, y = cache
+        return x * spread(dy / y, [1.0] * self.size)    # (N, C, H, W)
+
+
+class ContrastNorm(Layer):
+    """z = x - mean of x,  y = z / max(c, sqrt(mean of z^2)): around each place, over all maps.
+
+    The means are weighted by a Gaussian.  At the border that of x takes what lies within the
+    image; that of z^2 is taken only where its window fits, so the grid shrinks once, as the
+    number of Le et al.'s weights wants it (they do not say).
+    Cache: z, and d, what it is divided by.
+    """
+
+    def __init__(self, size, c=0.01):
+        """size: of the window, odd.  Its Gaussian's deviation is size / 4, Torch's (not stated)."""
+        if size % 2 == 0:
+            raise ValueError(f"ContrastNorm: a window of {size}; expected an odd number")
+        self.size, self.c = size, c
+
+    def forward(self, x, rng=None):         # (N, C, H, W)
+        """z = x - mean of x,  y = z / max(c, sqrt(mean of z^2))"""
+        g, r = self._gaussian(), self.size // 2
+        z = x - (self._mean(x.mean(1)) / self._inside(x))[:, None]
+        d = xp.maximum(xp.sqrt(window((z * z).mean(1), g)), self.c)         # (N, h, w)
+        return z[:, :, r:-r or None, r:-r or None] / d[:, None], (z, d)     # (N, C, h, w)
+
+    def backward(self, dy, cache):          # (N, C, h, w)
+        """dz = dy / d - z times the mean of (dy . y) / d^2 where d > c,  dx = dz - mean of dz"""
+        z, d = cache
+        g, r = self._gaussian(), self.size // 2
+        inner = (dy * z[:, :, r:-r or None, r:-r or None]).sum(1)           # (N, h, w): d dy . y
+        dz = _padded(dy / d[:, None], r)
+        dz -= z * spread(inner / d ** 3 * (d > self.c), g)[:, None] / z.shape[1]
+        return dz - self._mean(dz.mean(1) / self._inside(z))[:, None]     # (N, C, H, W)
+
+    def _gaussian(self):
+        """g (size,), which sums to 1: the window is g g^T."""
+        r, deviation = self.size // 2, self.size / 4
+        g = [math.exp(-(u / deviation) ** 2 / 2) for u in range(-r, r + 1)]
+        return [weight / sum(g) for weight in g]
+
+    def _mean(self, x):
+        """Weighted around each place, with zeros beyond the border: its own transpose."""
+        return window(_padded(x, self.size // 2), self._gaussian())
+
+    def _inside(self, x):
+        """(H, W): the weight of that part of each window that lies within the image."""
+        return self._mean(xp.ones(x.shape[2:], x.dtype))

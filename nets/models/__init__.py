@@ -1,0 +1,1 @@
+"""The paper's networks: each builds its net and says how it is trained."""

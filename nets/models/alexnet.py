@@ -1,0 +1,121 @@
+"""AlexNet: Krizhevsky, Sutskever and Hinton (2012), the paper's network for ImageNet.
+
+Images are RGB in [0, 1], as everywhere here; the net's first layer makes of them what its weights
+were trained on, so that D's box is [0, 1] and distortions compare with the paper's.
+
+A net's constants belong to its weights: with those of another the logits are wrong.
+
+    net                 pixels                         LRN                  dropout
+    krizhevsky2012      RGB, 0 .. 255, less the mean   k = 2, alpha = 1e-4  halves units in testing
+    bvlc                BGR, 0 .. 255, less the mean   k = 1, alpha = 2e-5  doubles them in training
+    torchvision         RGB, of mean 0 and variance 1  none                 doubles them in training
+
+All take `width` (of each hidden layer, as a share), `size` (pixels of an image's side, 67 at
+least, torchvision 63) and `classes`, for machines and images smaller than those of 2012.
+"""
+import numpy as np
+
+from nets.layers.basic import BGR, RGB, Dense, Dropout, Flatten, Preprocess, ReLU
+from nets.layers.conv import ChannelNorm, Conv, MaxPool
+from nets.layers.windows import places
+from nets.net import Net
+
+MEAN = (122.67891, 116.66877, 104.00699)    # R, G, B of ILSVRC 2012's training images, from Caffe
+BIASES = (0, 1, 0, 1, 1, 1, 1, 0)           # of the eight layers at the start of training
+
+
+def krizhevsky2012(rng, width=1, size=227, classes=1000):
+    """The net of 2012 as printed: x (N, 3, 227, 227) -> logits (N, 1000); 60,965,224 parameters.
+
+    The print says 224 pixels, but its 55 x 55 outputs need 227.  Its mean is an image, here a
+    pixel.  Its weights are not public; its code is, and differs: alpha is divided by n = 5, each
+    half of the channels is normalised by itself, the first layer's rectifier follows the pooling,
+    and the weights of the third to fifth begin with a standard deviation of 0.03, not 0.01.
+    """
+    return _two_columns(rng, Preprocess(255, RGB, MEAN), ChannelNorm(5, 2, 1e-4, 0.75),
+                        Dropout(0.5, inverted=False), width, size, classes)
+
+
+def bvlc(rng, width=1, size=227, classes=1000):
+    """Caffe's bvlc_alexnet, the same net with other constants: x (N, 3, 227, 227), its weights
+    those of the Berkeley Vision and Learning Center.  It begins as `krizhevsky2012` does, where
+    Caffe's began with biases of 0.1."""
+    return _two_columns(rng, Preprocess(255, BGR, MEAN[::-1]), ChannelNorm(5, 1, 1e-4 / 5, 0.75),
+                        Dropout(0.5), width, size, classes)
+
+
+def _two_columns(rng, preprocess, norm, dropout, width, size, classes):
+    """Krizhevsky et al. (2012), section 3.5.  Two GPUs held half the channels each: groups.
+
+    In the last pooling the rectifier comes second, on a fourth of the numbers; the function is
+    the same.
+    """
+    a, b, c, d, e, f = _scaled((96, 256, 384, 384, 256, 4096), width)
+    side = _side(size)
+    net = Net([
+        preprocess,
+        Conv(3, a, 11, rng, 4), ReLU(), norm, MaxPool(3, 2),                # (N, 96, 27, 27)
+        Conv(a, b, 5, rng, 1, 2, 2), ReLU(), norm, MaxPool(3, 2),           # (N, 256, 13, 13)
+        Conv(b, c, 3, rng, 1, 1), ReLU(),                                   # (N, 384, 13, 13)
+        Conv(c, d, 3, rng, 1, 1, 2), ReLU(),                                # (N, 384, 13, 13)
+        Conv(d, e, 3, rng, 1, 1, 2), MaxPool(3, 2), ReLU(), Flatten(),      # (N, 9216)
+        Dense(e * side * side, f, rng), ReLU(), dropout,                    # (N, 4096)
+        Dense(f, f, rng), ReLU(), dropout,                                  # (N, 4096)
+        Dense(f, classes, rng)])
+    weighted = [layer.params for layer in net.layers if layer.params]
+    for (W, b), bias in zip(weighted, BIASES, strict=True):
+        terms = W.size / len(b)             # of each sum: Conv and Dense draw variance 1 / terms
+        W *= 0.01 * np.sqrt(terms / width)  # standard deviation 0.01 at full width
+        b += bias
+    return net
+
+
+def torchvision(rng, width=1, size=224, classes=1000):
+    """The one column of Krizhevsky (2014), as torchvision has it: 61,100,840 parameters.
+
+    x: (N, 3, 224, 224) -> logits (N, 1000).  No groups, no LRN.  The parameters begin as `Conv`
+    and `Dense` draw them.
+    """
+    a, b, c, d, e, f = _scaled((64, 192, 384, 256, 256, 4096), width)
+    side = _side(size + 4)
+    return Net([
+        Preprocess(1, RGB, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        Conv(3, a, 11, rng, 4, 2), MaxPool(3, 2), ReLU(),                   # (N, 64, 27, 27)
+        Conv(a, b, 5, rng, 1, 2), MaxPool(3, 2), ReLU(),                    # (N, 192, 13, 13)
+        Conv(b, c, 3, rng, 1, 1), ReLU(),                                   # (N, 384, 13, 13)
+        Conv(c, d, 3, rng, 1, 1), ReLU(),                                   # (N, 256, 13, 13)
+        Conv(d, e, 3, rng, 1, 1), MaxPool(3, 2), ReLU(),                    # (N, 256, 6, 6)
+        Flatten(), Dropout(0.5), Dense(e * side * side, f, rng), ReLU(),    # (N, 4096)
+        Dropout(0.5), Dense(f, f, rng), ReLU(),                             # (N, 4096)
+        Dense(f, classes, rng)])
+
+
+def restarted(net):
+    """The net before training, from another start, in place: sums as large as their inputs.
+
+    The published one, a standard deviation of 0.01 and biases of 1, is for 1.2 million
+    photographs and 90 epochs.
+    """
+    for W, b in [layer.params for layer in net.layers if layer.params]:
+        W *= np.sqrt(b.size / W.size) / float(W.std())      # variance 1 / terms of each sum
+        b *= 0.1
+    return net
+
+
+def _scaled(sizes, width):
+    """`width` times as large, even numbers so that two groups share them.
+
+    The last size, of the dense layers, is rounded first, and its share is that of all: so a net's
+    width can be read off its weights.
+    """
+    def scaled(n, width):
+        return 2 * max(1, round(n * width / 2))
+    width = scaled(sizes[-1], width) / sizes[-1]
+    return [scaled(n, width) for n in sizes]
+
+
+def _side(size):
+    """The side of the last pooling's output, from that of the image with its padding."""
+    for k, stride in ((11, 4), (3, 2), (3, 2), (3, 2)):     # the other convolutions keep it
+        size = places(size, k, stride)
+    return size

@@ -1,0 +1,35 @@
+"""LeNet: a convolutional net for MNIST.
+
+Section 3 shows the units of one and says nothing of its architecture or training.  This one has
+the sizes that are usual since LeCun et al. (1998), and rectified linear units.
+"""
+from nets.layers.basic import Dense, Flatten, ReLU
+from nets.layers.conv import Conv, MaxPool
+from nets.net import Net
+from nets.training import costs, loop
+
+EPOCHS, RATE, BATCH = 6, 0.002, 100         # of Adam, without weight decay
+LAYERS = 4                                  # with parameters: phi_3 is the last hidden one
+
+
+def lenet(rng):
+    """x (N, 1, 28, 28) -> logits (N, 10); phi_3, the 500 units of the last hidden layer.
+
+    Pooling comes before the rectifier, on a fourth of the numbers: max(max(x), 0) is the same
+    either way round.
+    """
+    return Net([
+        Conv(1, 20, 5, rng), MaxPool(2, 2), ReLU(),         # (N, 20, 12, 12)
+        Conv(20, 50, 5, rng), MaxPool(2, 2), ReLU(),        # (N, 50, 4, 4)
+        Flatten(), Dense(800, 500, rng), ReLU(),            # (N, 500)
+        Dense(500, 10, rng)])
+
+
+def fit(net, x, t, rng, tick=None):
+    """Train a net from `lenet` by Adam, in place.
+
+    x: (N, 1, 28, 28).  t: (N,).  tick: called with the share that each epoch is.
+    """
+    tick = tick or (lambda share: None)
+    cost = costs.classification(net, [0.0] * LAYERS)
+    loop.fit_adam(net.params, cost, x, t, EPOCHS, RATE, rng, BATCH, lambda _: tick(1 / EPOCHS))

@@ -1,0 +1,1 @@
+"""What trains a net: costs, optimisers, loops."""

@@ -1,0 +1,79 @@
+"""Training on mini-batches: the rate of each step, an epoch, shards in threads; and the error.
+"""
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import numpy as np
+
+from nets.backend import to_device, to_host
+from nets.training import optimisers
+
+SCHEDULES = {                               # the rate's share of the first one, at a share of
+    "linear": lambda done: 1 - done,        # the steps; both average out the noise of batches
+    "cosine": lambda done: (1 + np.cos(np.pi * done)) / 2,
+}
+
+
+def rates(schedule, rate, epochs, images, batch):
+    """The rate of each step: `epochs` lists of one for each whole batch, falling from `rate`.
+
+    schedule: a key of SCHEDULES.  A set of fewer images than a batch is one batch.
+    """
+    batches = images // min(batch, images)
+    done = np.arange(epochs * batches) / (epochs * batches)
+    return (rate * SCHEDULES[schedule](done)).reshape(epochs, batches).tolist()
+
+
+def one_epoch(optimiser, cost, x, t, rates, rng, batch):
+    """A step of the optimiser for each of len(rates) batches: images in an order drawn by rng.
+
+    cost: as `cross_entropy` returns it; rng is given to it too.  x: (N, ...), t: (N,) on the
+    device.  rates: of each step.  Returns the cost of each batch before its step, a list.
+    """
+    order = to_device(rng.permutation(len(x)))
+    values = []
+    for i, rate in enumerate(rates):
+        rows = order[i * batch:(i + 1) * batch]
+        value, grads = cost(x[rows], t[rows], rng)
+        optimiser.step(grads, rate)
+        values.append(value)
+    return values
+
+
+def in_threads(cost, shard):
+    """The same cost, its batches divided into shards of so many images, each in a thread.
+
+    A mean over images, so the shards' costs are averaged, always in their order: the number of
+    cores changes nothing.  rng gives each shard one of its own.  BLAS should have one thread.
+    """
+    pool = ThreadPoolExecutor()
+
+    def of_shards(x, t, rng):
+        starts = range(0, len(x), shard)
+        tasks = [pool.submit(copy_context().run, cost, x[i:i + shard], t[i:i + shard], one)
+                 for i, one in zip(starts, rng.spawn(len(starts)), strict=True)]
+        parts = [task.result() for task in tasks]       # in its context is what NumPy warns of
+        shares = [len(x[i:i + shard]) / len(x) for i in starts]
+        values, grads = zip(*parts, strict=True)
+        return (sum(share * value for share, value in zip(shares, values, strict=True)),
+                [sum(share * g for share, g in zip(shares, of_one, strict=True))
+                 for of_one in zip(*grads, strict=True)])
+    return of_shards
+
+
+def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
+    """Train by Adam on mini-batches, in place, while the rate falls linearly from `rate` to 0.
+
+    x (N, ...), t (N,) and the rest as for `fit_lbfgs`; rng draws the batches; tick is called
+    after every epoch with the value of its last batch.
+    """
+    adam = optimisers.Adam(params)
+    for of_epoch in rates("linear", rate, epochs, len(x), batch):
+        values = one_epoch(adam, cost, x, t, of_epoch, rng, batch)
+        if tick:
+            tick(values[-1])
+
+
+def error(net, x, t):
+    """The share of images x (N, ...) that the net does not give their labels t (N,)."""
+    return float((net.predict(x) != to_host(t)).mean())

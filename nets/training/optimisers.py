@@ -1,0 +1,115 @@
+"""Training, two ways: full-batch L-BFGS, believed to be the paper's, and steps on mini-batches,
+Adam's or those of momentum.
+
+All minimise a cost, a function of a batch: nets/training/costs.py.
+"""
+import numpy as np
+
+from nets.backend import fuse, to_device, to_host, xp
+from nets.search.scipy_lbfgsb import minimize
+
+# Images that full-batch training evaluates together: on a CPU as many as stay in its cache, on a
+# GPU as many as MNIST has, in few and large kernels.
+TOGETHER = 2000 if xp is np else 60_000
+
+
+def fit_lbfgs(params, cost, x, t, iterations, tick=None):
+    """Train by L-BFGS on all images at once, in place: one problem of one row, without a box.
+
+    params: arrays, trained in place.  cost: as `classification` returns it.
+    x (N, ...), t (N,) on the device.  tick: called after every evaluation with the value.
+    """
+    cuts = np.cumsum([p.size for p in params])[:-1]
+
+    def fun(z, rows):
+        _put(params, np.split(z[0], cuts))
+        value, grads = _mean_over_chunks(cost, x, t)
+        if tick:
+            tick(value)
+        return [value], _flat(grads)
+
+    start = _flat(params)
+    free = np.full_like(start, np.inf)
+    found = minimize(fun, start, -free, free, corrections=20, ftol=1e-10, gtol=1e-7,
+                     maxiter=iterations)
+    _put(params, np.split(found.z[0], cuts))
+
+
+def _put(params, values):
+    for p, value in zip(params, values, strict=True):
+        p[...] = to_device(value.reshape(p.shape).astype(p.dtype))
+
+
+def _flat(arrays):
+    return np.concatenate([to_host(a).ravel() for a in arrays])[None].astype(float)   # (1, all)
+
+
+def _mean_over_chunks(cost, x, t, size=TOGETHER):
+    """cost(x, t) and its gradients, summed up over chunks of images.
+
+    Exact, because the cost is a mean over images plus a term that does not depend on them.
+    """
+    value, grads = 0.0, []
+    for i in range(0, len(x), size):
+        share = len(x[i:i + size]) / len(x)
+        part, part_grads = cost(x[i:i + size], t[i:i + size])
+        value += share * part
+        grads = [share * g + (grads[j] if i else 0.0) for j, g in enumerate(part_grads)]
+    return value, grads
+
+
+@fuse
+def adam_step(w, g, m, v, size):
+    """One parameter w, its gradient g, and the running means m and v of g and g^2, in place."""
+    m += 0.1 * (g - m)
+    v += 0.001 * (g * g - v)
+    w -= size * m / (xp.sqrt(v) + 1e-8)
+
+
+class Adam:
+    """m <- m + 0.1 (g - m),  v <- v + 0.001 (g^2 - v),  w <- w - eps (m / sqrt(v) + lam w).
+
+    Kingma and Ba (2015), m and v divided by what they lack because they start from 0, as the end
+    of their section 2 has it.  With lam above 0, AdamW: Loshchilov and Hutter (2019).
+    State: the number of steps, every m, every v.
+    """
+
+    def __init__(self, params, lams=None):
+        """lams: lam of each parameter; None: all 0."""
+        self.params, self.lams = params, lams or [0.0] * len(params)
+        self.steps = xp.zeros(())
+        self.mean = [xp.zeros_like(p) for p in params]
+        self.square = [xp.zeros_like(p) for p in params]
+        self.state = [self.steps, *self.mean, *self.square]
+
+    def step(self, grads, rate):
+        """One step along the gradients, one a parameter, with eps = rate; in place."""
+        self.steps += 1
+        step = int(self.steps)
+        size = rate * ((1 - 0.999 ** step) ** 0.5 / (1 - 0.9 ** step))
+        for w, lam, g, m, v in zip(self.params, self.lams, grads, self.mean, self.square,
+                                   strict=True):
+            if lam:
+                w -= rate * lam * w
+            adam_step(w, g, m, v, size)
+
+
+class Momentum:
+    """v <- 0.9 v - lam eps w - eps g,  w <- w + v.  State: every v.
+
+    Krizhevsky et al. (2012), section 5, where lam is 0.0005; in their code it is 0 for biases.
+    """
+
+    def __init__(self, params, lams=None):
+        """lams: lam of each parameter; None: all 0."""
+        self.params, self.lams = params, lams or [0.0] * len(params)
+        self.state = [xp.zeros_like(p) for p in params]
+
+    def step(self, grads, rate):
+        """One step along the gradients, one a parameter, with eps = rate; in place."""
+        for w, lam, g, v in zip(self.params, self.lams, grads, self.state, strict=True):
+            v *= 0.9
+            if lam:
+                v -= lam * rate * w
+            v -= rate * g
+            w += v

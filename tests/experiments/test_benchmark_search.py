@@ -1,0 +1,162 @@
+"""What the benchmark says of the search and of training: counts against counting by hand."""
+import os
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from toys import attack, least, length, on_numpy
+
+import intriguing
+from experiments.benchmark import __main__ as benchmark
+from experiments.benchmark import search as benchmark_search
+from experiments.benchmark import training
+from experiments.shared import cache
+from intriguing import D, distortion
+from nets.backend import to_device, to_host, xp
+from nets.layers.basic import Dense, Flatten, Sigmoid
+from nets.net import Net
+from nets.search import scipy_lbfgsb
+from nets.training import costs, optimisers
+
+
+@pytest.fixture(scope="module")
+def net():
+    rng = np.random.default_rng(0)
+    return Net([Flatten(), Dense(36, 8, rng), Sigmoid(), Dense(8, 10, rng)])
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(1).random((5, 1, 6, 6)).astype("float32")
+
+
+def slowed(function, seconds):
+    """The function, so many seconds later."""
+    def run(*args):
+        time.sleep(seconds)
+        return function(*args)
+    return run
+
+
+@on_numpy
+@pytest.mark.parametrize("part", [benchmark_search.PRODUCTS, benchmark_search.OTHER,
+                                  benchmark_search.SOLVER, benchmark_search.PYTHON])
+def test_time_is_put_down_to_the_part_that_takes_it(net, x, part, monkeypatch):
+    target = (net.predict(x) + 1) % 10
+    owner, name = {benchmark_search.PRODUCTS: (Dense, "forward"),
+                   benchmark_search.OTHER: (Sigmoid, "backward"),
+                   benchmark_search.SOLVER: (scipy_lbfgsb, "setulb"),
+                   benchmark_search.PYTHON: (intriguing, "margin")}[part]
+    scipy_lbfgsb.setulb_works()
+    plain = vars(owner)[name]
+    monkeypatch.setattr(owner, name, slowed(plain, 0.005))
+    if owner is scipy_lbfgsb:                      # called once for each row and evaluation
+        monkeypatch.setattr(owner, name, slowed(plain, 0.001))
+    shares = benchmark_search.shares(net, x, target)
+    assert max(shares, key=shares.get) == part and sum(shares.values()) == pytest.approx(100)
+
+
+@on_numpy
+def test_batches_are_searched_in_that_many_rows_and_weigh_what_their_solvers_do(net, x,
+                                                                                monkeypatch):
+    monkeypatch.setattr(benchmark_search, "REPEATS", 1)
+    target = (net.predict(x) + 1) % 10
+    most = []
+
+    def watched(net, x, target):
+        most.append(min(len(x), intriguing.WIDTH))
+        return D(net, x, target)
+    monkeypatch.setattr(benchmark_search, "D", watched)
+    found = benchmark_search.by_batch(net, x, target)
+    assert list(found) == [1, 4] and set(most) == {1, 4} and intriguing.WIDTH == 64
+    solver = 8 * 36 * (2 * scipy_lbfgsb.CORRECTIONS + 5)          # bytes of its largest array
+    assert found[4]["MB"] > 4 * solver / 1e6
+    assert found[1]["MB"] < found[4]["MB"] < 100 * solver / 1e6
+
+
+def test_speed_is_the_sum_over_processes_of_each_ones_median(net, x, monkeypatch):
+    monkeypatch.setattr(benchmark_search, "SHARD", 2)
+    monkeypatch.setattr(benchmark_search, "SHARDS", 3)
+    asked, now = [], [0.0]
+    seconds = iter([50, 4, 4, 90, 50, 1, 2, 2, 50, 8, 8, 8])    # the first of each loads
+
+    def search(net, x, target):
+        asked.append((len(x), target.tolist()))
+        now[0] += next(seconds)
+
+    def in_this_process(function, jobs, workers, *args):
+        assert len(jobs) == workers
+        return [(i, function(*job)) for i, job in enumerate(jobs)]
+    monkeypatch.setattr(benchmark_search, "over_processes", in_this_process)
+    monkeypatch.setattr(benchmark_search, "D", search)
+    monkeypatch.setattr(benchmark_search, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    found = benchmark_search.over_workers(net, x, np.arange(5), [1, 2], True)
+    assert found == {1: 2 / 4, 2: 2 / 2 + 2 / 8}
+    assert asked == [(2, [0, 1])] * 12
+
+
+def test_the_processes_are_powers_of_two_up_to_the_cores(monkeypatch):
+    for cores, expected in ((1, [1]), (2, [1, 2]), (6, [1, 2, 4]), (8, [1, 2, 4, 8])):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert benchmark.processes() == (expected if xp is np else [1])
+
+
+def test_operations_of_a_step_are_those_of_its_products(net, x):
+    first, second = 2 * 36 * 8, 2 * 8 * 10              # of one image and one pass
+    counted = 1e9 * training.of_training([net], to_device(x))
+    assert counted == pytest.approx(5 * (2 * first + 3 * second))
+    above = [net.below(1), net.above(1)]
+    assert 1e9 * training.of_training(above, to_device(x)) == pytest.approx(counted)
+
+
+@on_numpy
+def test_an_epoch_is_scaled_to_all_images(monkeypatch):
+    monkeypatch.setattr(training, "fastest", lambda *args: 500.0)               # milliseconds
+    x, t = np.random.default_rng(0).random((600, 1, 28, 28)).astype("float32"), np.arange(600) % 10
+    found = training.epochs(x, t)
+    assert len(found) == 4
+    assert all(row["s an epoch"] == pytest.approx(0.5 * 100) for row in found.values())
+    weights = sum(p.size for p in cache.build("FC100-100-10", 0).params[::2])
+    operations = 600 * (6 * weights - 2 * 784 * 100) / 1e9
+    assert found["FC100-100-10"]["GFLOP/s"] == pytest.approx(2 * operations)
+
+
+def test_one_epoch_takes_a_step_for_every_whole_batch(net, x):
+    net = net.astype("float32")
+    adam = optimisers.Adam(net.params)
+    training.one_epoch(adam, costs.cross_entropy(net), to_device(x),
+                       to_device(np.arange(5)), 2)
+    assert int(adam.steps) == 2
+
+
+def test_all_of_imagenet_costs_images_times_evaluations_times_their_time():
+    numbers = {"device": "CPU", "GFLOP/s": 100.0,
+               "AlexNet": {"net": 40.0, "solver": 10.0, "GFLOP": 2.0},
+               "search": {"small": {benchmark_search.A: {"evaluations": 72.0}}}}
+    said = benchmark.imagenet(numbers, ["small"])
+    assert "as small does here, 72, a search would take 3.6 s" in said      # 72 x 50 ms
+    assert "1,281,167" in said and "images 1,281 hours of one" in said      # x 3.6 s
+    assert "the same 50 % of its peak" in said          # 2 GFLOP in 40 ms, of 100 a second
+    assert "data sheet, 1.5 hours" in said      # 1,281,167 x 72 x 2 GFLOP / 33.5 T
+    assert "host, 256 hours of a core" in said  # x 72 x 10 ms
+    assert "72" not in benchmark.imagenet(numbers, [])
+
+
+def test_distortions_are_compared_with_the_nearest_image_of_any_search(net, x):
+    target = to_host(net.forward(to_device(x))[0]).argsort(1)[:, -2]        # the likeliest wrong
+    found = benchmark_search.compared(net, x, target, [benchmark_search.A, benchmark_search.C], 1)
+    sizes = [distortion(x, D(net, x, target, onto_boundary=last)) for last in (False, True)]
+    nearest = np.minimum(*sizes).mean()
+    for row, size in zip(found.values(), sizes, strict=True):
+        assert row["above best %"] == pytest.approx(100 * (size.mean() / nearest - 1))
+    assert benchmark_search.B not in found
+
+
+def test_ddn_finds_images_with_the_label_a_little_farther_than_the_last_step(linear):
+    x, target = attack(linear, 10)
+    found = benchmark_search.ddn(linear.astype("float32"), x, target)
+    assert found.dtype == np.float32 and 0 <= found.min() <= found.max() <= 1
+    assert (linear.astype("float32").predict(found) == target).all()
+    farther = length(x, found) / least(linear, x, target)
+    assert 1 < farther.mean() < 1.05
