@@ -48,7 +48,8 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
     data, (_, t), (_, t_test) = samples.load(data, quiet)   # asked for once: it may be downloaded
     samples.sample(t, count, seed)          # a bad count is refused before hours of training
     nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *BEYOND])
-    cache.trained(list(nets), data, seed, train, workers, quiet)    # all at once: no core waits
+    # All at once, so that no core waits.
+    cache.load_or_train(list(nets), data, seed, train, workers, quiet)
     for script in SCRIPTS:
         wanted = inspect.signature(script.main).parameters
         given = {name: flags[name] for name in wanted} | {"data": data}

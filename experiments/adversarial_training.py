@@ -19,7 +19,16 @@ from typing import NamedTuple
 import numpy as np
 
 import data as datasets
-from experiments.shared import adversarial_pictures, cache, charts, cli, page, pictures, samples
+from experiments.shared import (
+    adversarial_pictures,
+    cache,
+    charts,
+    cli,
+    models,
+    page,
+    pictures,
+    samples,
+)
 from experiments.shared.pools import ASCENT, STEPS, Pool, adversarial, ascended, noise, with_pools
 from experiments.shared.processes import tick
 from intriguing import distortion, transfer
@@ -80,7 +89,7 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
     x, t = training[0][rows], training[1][rows]
     arms = [(name, s) for name in ARMS for s in range(seed, seed + seeds)]
     nets, curves = trained(arms, data, epochs, validation, workers, quiet)
-    images = cache.distorted(nets, x, t, targets, data, solver, workers, quiet)
+    images = cache.load_or_search(nets, x, t, targets, data, solver, workers, quiet)
     found = {(name, s): measured(nets[name, s], images[name, s], images["weight decay", s], x, t,
                                  training, test) for name, s in arms}
     stem = "adversarial_training" + ("-validation" if validation else "")
@@ -123,12 +132,12 @@ def trained(arms, data, epochs, validation, workers, quiet):
     Trained, or from the cache, where each arm's curve lies beside its net.
     """
     jobs = {arm: (*arm, data, epochs, validation) for arm in arms}
-    nets = {(name, s): cache.build(NAME, s) for name, s in arms}
+    nets = {(name, s): models.build(NAME, s) for name, s in arms}
     paths = {arm: path(*job) for arm, job in jobs.items()}
     for one in paths.values():
         if not beside(one).exists():        # deleted, as it was damaged: the two are made together
             one.unlink(missing_ok=True)
-    nets = cache.kept_nets(nets, paths, train_arm, jobs, workers, quiet, small=nets)
+    nets = cache.train_missing(nets, paths, train_arm, jobs, workers, quiet, small=nets)
     return nets, {arm: curve(beside(paths[arm]), epochs) for arm in arms}
 
 
@@ -169,7 +178,7 @@ def train_arm(name, seed, data, epochs, validation):
     _, *sets = datasets.load(data, quiet=True)
     training, test = split(*sets, validation)
     x, t = map(to_device, training)
-    arm, net, rng = ARMS[name], cache.build(NAME, seed), np.random.default_rng([seed, 1])
+    arm, net, rng = ARMS[name], models.build(NAME, seed), samples.stream(seed, "batches")
     cost = costs.classification(with_dropout(net, *arm.dropout), arm.lams)
     # As large as the training set: of 5,000 examples an epoch, as many new ones, small pools that
     # were all renewed did worse than a large one renewed in part.

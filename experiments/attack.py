@@ -34,7 +34,7 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
         raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
     x, how = read(image)
     data = samples.load(data, quiet)[0]
-    f = cache.trained([net], data, seed, train, workers, quiet)[net]
+    f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     found, details = D(f, x, None if target == "nearest" else int(target), solver=solver,
                        details=True)
     if np.isnan(found).any():

@@ -14,7 +14,17 @@ Controls: the same nets untrained, raw pixels as phi, and ten images drawn at ra
 """
 import numpy as np
 
-from experiments.shared import cache, charts, cli, coherence, measures, page, pictures, samples
+from experiments.shared import (
+    cache,
+    charts,
+    cli,
+    coherence,
+    measures,
+    models,
+    page,
+    pictures,
+    samples,
+)
 from intriguing import phi
 
 MEASURED = {"LeNet": 3, "FC100-100-10": 2}  # phi_3, phi_2: the last hidden layer of each
@@ -40,7 +50,7 @@ def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
     folder = page.folder(out, data)
     draw(groups, x, t, data, folder)
     draw_histograms(found, data, folder)
-    how = f"{len(x):,} test images.  {cache.trained_how(MEASURED, train)}"
+    how = f"{len(x):,} test images.  {models.describe_training(MEASURED, train)}"
     numbers = {**coherence.record(study), "test error %": errors}
     page.save("figure1_2", main, flags, data, started, report(study, errors, how), numbers)
     return numbers
@@ -48,8 +58,8 @@ def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
 
 def layers(x, t, data, seed, method, workers, quiet):
     """Yields name, phi (N, H) and the net's error % on (x, t) for every layer measured."""
-    for name, net in cache.trained([*MEASURED], data, seed, method, workers, quiet).items():
-        before = cache.build(name, seed).astype("float64")
+    for name, net in cache.load_or_train([*MEASURED], data, seed, method, workers, quiet).items():
+        before = models.build(name, seed).astype("float64")
         for label, either in ((name, net), (coherence.untrained(name), before)):
             a = phi(either, x, MEASURED[name])
             wrong = either.above(MEASURED[name]).predict(a) != t

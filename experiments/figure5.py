@@ -36,8 +36,8 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
     wanted = number(target, names)
     labelled = bool((t >= 0).all())
     x, t, rows, tried = recognised(model.net, photographs, t, wanted, count, seed)
-    images = cache.distorted({model.name: model.net}, x, t, np.full(len(x), wanted), "photographs",
-                             solver, workers, quiet)[model.name]
+    images = cache.load_or_search({model.name: model.net}, x, t, np.full(len(x), wanted),
+                                  "photographs", solver, workers, quiet)[model.name]
     size = distortion(x, images)
     after = model.net.predict(np.nan_to_num(images))
     eight = model.net.predict(by_png(images[~np.isnan(size)]))

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.shared import car_classifier, cli, page, pictures, quocnet_training
+from experiments.shared.samples import stream
 from intriguing import D, distortion
 from nets.backend import to_host
 from nets.models import features, quocnet
@@ -59,7 +60,7 @@ def attacked(f, x, t, count, seed, solver):
     if not 1 <= count <= len(rows):
         raise ValueError(f"--count {count}: of {t.sum():,} cars {len(rows):,} are recognised; "
                          + (f"choose 1 to {len(rows)}" if len(rows) else "train longer"))
-    rows = np.random.default_rng([seed, 57]).permutation(rows)[:count]
+    rows = stream(seed, "cars").permutation(rows)[:count]
     images = to_host(features.in_0_to_1(x[rows]))
     found = D(f, images, 0, solver=solver)
     size = distortion(images, found)

@@ -11,8 +11,8 @@ Accuracies and distortions are measured on all `count` images.
 """
 import numpy as np
 
-from experiments.shared import cache, cli, page, pictures
-from experiments.shared.models import MODELS
+from experiments.shared import attacked_set, cli, page, pictures
+from experiments.shared.models import TABLE_1
 from experiments.shared.noise import CLIPPED, noisy
 from intriguing import distortion, transfer
 
@@ -25,7 +25,7 @@ PAIRS = 12                                  # a panel: 4 rows x 6 columns of ima
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    job = cache.prepare(MODELS, data, count, seed, targets, train, solver, workers, quiet)
+    job = attacked_set.prepare(TABLE_1, data, count, seed, targets, train, solver, workers, quiet)
     noise = {how: noisy(job.x, 1.0, clip, seed) for how, clip in CLIPPED.items()}
     accuracy = accuracies(job, noise)
     how, nearest = min(((how, name) for how in noise for name in job.nets),
@@ -50,7 +50,7 @@ Accuracy % of each net on noise of stddev 1; panel c shows the one nearest to th
 
 {format_accuracies(accuracy)}
 
-{cache.caption(job)}""", numbers)
+{attacked_set.describe(job)}""", numbers)
     return numbers
 
 

@@ -33,7 +33,7 @@ def main(net="FC100-100-10", data="auto", seed=0, train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     data, _, (images, labels) = samples.load(data, quiet)
-    f = cache.trained([net], data, seed, train, workers, quiet)[net]
+    f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     x, label, which = first_right(f, images, labels)
     target = (label + 1) % 10
     found = D(f, np.repeat(x, 10, 0), np.arange(10), solver=solver)

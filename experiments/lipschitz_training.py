@@ -14,18 +14,18 @@ deviation over the seeds.  What is trained and found is kept: an interrupted run
 import numpy as np
 
 import data as datasets
-from experiments.shared import cache, cli, page, samples
+from experiments.shared import cache, cli, models, page, samples
 from experiments.shared.processes import tick
 from intriguing import distortion, transfer
 from nets.backend import to_device
-from nets.models import fc, lenet
+from nets.models import MODELS, fc, lenet
 from nets.norms import lipschitz_bound
 from nets.training import costs, loop
 from nets.training.penalty import penalised
 
 MU = {"FC100-100-10": (0, 0.003, 0.01, 0.03, 0.1, 0.3), "LeNet": (0, 0.01, 0.1)}
-EPOCHS = {"FC100-100-10": cache.EPOCHS, "LeNet": lenet.EPOCHS}
-RATES = {"FC100-100-10": cache.RATE, "LeNet": lenet.RATE}     # of Adam, as in Table 1's quick run
+EPOCHS = {"FC100-100-10": fc.EPOCHS, "LeNet": lenet.EPOCHS}
+RATES = {"FC100-100-10": fc.RATE, "LeNet": lenet.RATE}        # of Adam, as in Table 1's quick run
 COLUMNS = ("train error %", "test error %", "L", "av. min. distortion", "not found", "transfer %")
 
 
@@ -41,7 +41,7 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="aut
     arms = [(mu, s) for mu in MU[net] for s in range(seed, seed + seeds)]
     nets = trained(net, arms, data, workers, quiet)
     x, t = training[0][rows], training[1][rows]
-    images = cache.distorted(nets, x, t, targets, data, solver, workers, quiet)
+    images = cache.load_or_search(nets, x, t, targets, data, solver, workers, quiet)
     found = {arm: measured(nets[arm], images[arm], x, t, training, test) for arm in arms}
     for mu in MU[net]:
         for arm, value in transferred([(mu, s) for _, s in arms[:seeds]], nets, images, t).items():
@@ -66,25 +66,24 @@ from rate {RATES[net]}.
 
 def trained(name, arms, data, workers, quiet):
     """{(mu, seed): net}, trained or from the cache, in float64."""
-    nets = {arm: cache.build(name, arm[1]) for arm in arms}
+    nets = {arm: models.build(name, arm[1]) for arm in arms}
     paths = {(mu, s): cache.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
                                            f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
     jobs = {arm: (name, data, *arm) for arm in arms}
-    return cache.kept_nets(nets, paths, train_arm, jobs, workers, quiet,
+    return cache.train_missing(nets, paths, train_arm, jobs, workers, quiet,
                            small=() if name == "LeNet" else nets)
 
 
 def train_arm(name, data, mu, seed):
     """In a worker: the named net, trained with the penalty mu log L, from this seed."""
     _, (x, t), _ = datasets.load(data, quiet=True)
-    net = cache.build(name, seed)
-    lams = fc.NETS[name][1] if name in fc.NETS else [0.0] * lenet.LAYERS
-    cost = costs.classification(net, lams)
+    net = models.build(name, seed)
+    cost = costs.classification(net, MODELS[name].lams)
     if mu:
-        cost = penalised(cost, net, mu, x.shape[1:], np.random.default_rng([seed, 52]))
+        cost = penalised(cost, net, mu, x.shape[1:], samples.stream(seed, "power iteration"))
     epochs = EPOCHS[name]
     loop.fit_adam(net.params, cost, to_device(x), to_device(t), epochs, RATES[name],
-                  np.random.default_rng([seed, 1]), tick=lambda _: tick(100 / epochs))
+                  samples.stream(seed, "batches"), tick=lambda _: tick(100 / epochs))
     return net
 
 

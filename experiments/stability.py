@@ -44,7 +44,7 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
     rows, _ = samples.sample(t, count, seed)
     jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
                    (t[right] + 1) % 10, seed, solver)
-            for name, net in cache.trained(NETS, data, seed, train, workers, quiet).items()}
+            for name, net in cache.load_or_train(NETS, data, seed, train, workers, quiet).items()}
     if shown:
         model, held, label, names = shown
         x, t, *_ = recognised(model.net, held, label, -1, count, seed)
@@ -90,7 +90,7 @@ def measured(net, x, target, seed, solver):
         return dict.fromkeys(COLUMNS) | row
     x, images = x[found].astype(float), images[found].astype(float)
     tick()
-    noise = np.random.default_rng([seed, 53]).normal(size=x.shape)
+    noise = samples.stream(seed, "noise").normal(size=x.shape)
     noise *= column(np.sqrt(square(images - x) / square(noise)), noise)
     along = gains(net, x, images - x)
     searched = max(largest_gains(net, x, noise).max(), along.max())

@@ -10,18 +10,21 @@ Beyond the print: FC100-100-10 from another start, and LeNet, a conv net.
 Below it, the errors of the linear nets under the three readings of the weight decay, and the
 filters of the autoencoder.
 """
-from experiments.shared import cache, cli, page, pictures
-from experiments.shared.models import BEYOND
+import numpy as np
+
+from experiments.shared import attacked_set, cache, cli, page, pictures
+from experiments.shared.models import BEYOND, parse_name
 from nets.backend import to_host
+from nets.models import MODELS
 from nets.training.loop import error
 
-PAPER = {  # lambda, train error %, test error %, av. min. distortion
-    "FC10(1e-4)": ("1e-4", 6.7, 7.4, 0.062),
-    "FC10(1e-2)": ("1e-2", 10, 9.4, 0.1),
-    "FC10(1)": ("1", 21.2, 20, 0.14),
-    "FC100-100-10": ("1e-5, 1e-5, 1e-6", 0, 1.64, 0.058),
-    "FC200-200-10": ("1e-5, 1e-5, 1e-6", 0, 1.54, 0.065),
-    "AE400-10": ("1e-6", 0.57, 1.9, 0.086),
+PAPER = {  # train error %, test error %, av. min. distortion
+    "FC10(1e-4)": (6.7, 7.4, 0.062),
+    "FC10(1e-2)": (10, 9.4, 0.1),
+    "FC10(1)": (21.2, 20, 0.14),
+    "FC100-100-10": (0, 1.64, 0.058),
+    "FC200-200-10": (0, 1.54, 0.065),
+    "AE400-10": (0.57, 1.9, 0.086),
 }
 LINEAR = [name for name in PAPER if name.startswith("FC10(")]
 READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
@@ -31,13 +34,13 @@ READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    job = cache.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, solver, workers,
-                        quiet)
+    job = attacked_set.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, solver,
+                               workers, quiet)
     numbers = {}
     for name, net in job.nets.items():
         train_error, test_error = errors(net, job)
         numbers[name] = {"train error %": train_error, "test error %": test_error,
-                         **cache.searches(job, name)}
+                         **attacked_set.summarise_search(job, name)}
     readings = decays(job, seed, train, workers, quiet)
     pictures.save(filters(job.nets["AE400-10"], page.describe(job.data)),
                   page.folder(out, job.data) / "table1-filters.png")
@@ -46,7 +49,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
 
 {format_models(numbers)}
 
-{cache.caption(job)}
+{attacked_set.describe(job)}
 
 ## The linear nets under three readings of the weight decay: train error %, test error %
 
@@ -68,7 +71,7 @@ def decays(job, seed, method, workers, quiet):
     """{reading: {name: (train error %, test error %)}} of the linear nets."""
     found = {}
     for reading in READINGS:
-        nets = cache.trained(LINEAR, job.data, seed, method, workers, quiet, reading)
+        nets = cache.load_or_train(LINEAR, job.data, seed, method, workers, quiet, reading)
         found[reading] = {name: errors(net, job) for name, net in nets.items()}
     return found
 
@@ -83,17 +86,23 @@ def format_models(models):
     """Table 1 in Markdown, ours (the paper's).  models: {name: {column: number}}."""
     rows = []
     for name, row in models.items():
-        lam, *_ = PAPER.get(cache.parse(name).base, ("0",))
-        *ours, searched, lost = row.values()
-        paper = PAPER.get(name, [None] * 4)[1:]
-        rows.append([name, lam, *map(page.cell, ours, paper), searched, lost])
+        *ours, searched, not_found = row.values()
+        paper = PAPER.get(name, [None] * 3)
+        rows.append([name, format_lams(name), *map(page.cell, ours, paper), searched, not_found])
     return page.table(["model", "lambda", *next(iter(models.values()))], rows)
+
+
+def format_lams(name):
+    """lambda of each layer of the named net: "1e-5, 1e-5, 1e-6"; "0" where no layer has one."""
+    lams = MODELS[parse_name(name).base].lams
+    words = [np.format_float_scientific(lam, trim="-", exp_digits=1) for lam in lams]
+    return ", ".join(words).replace("e+0", "") if any(lams) else "0"
 
 
 def readings_table(readings):
     """The three readings side by side, and the paper's."""
     rows = [[name, *("{:.3g}, {:.3g}".format(*readings[r][name]) for r in READINGS),
-             "{:g}, {:g}".format(*PAPER[name][1:3])] for name in LINEAR]
+             "{:g}, {:g}".format(*PAPER[name][:2])] for name in LINEAR]
     return page.table(["model", *READINGS.values(), "paper"], rows)
 
 

@@ -13,12 +13,12 @@ that it still gets wrong after they are rounded to 8 bits a pixel.
 """
 import numpy as np
 
-from experiments.shared import cache, cli, page, pictures, samples
-from experiments.shared.models import BEYOND, MODELS
+from experiments.shared import attacked_set, cli, page, pictures, samples
+from experiments.shared.models import BEYOND, TABLE_1
 from experiments.shared.noise import noises
 from intriguing import distortion, transfer
 
-PAPER = {  # error % of each of MODELS, and the average distortion
+PAPER = {  # error % of each of TABLE_1, and the average distortion
     "FC10(1e-4)": (100, 11.7, 22.7, 2, 3.9, 2.7, 0.062),
     "FC10(1e-2)": (87.1, 100, 35.2, 35.9, 27.3, 9.8, 0.1),
     "FC10(1)": (71.9, 76.2, 100, 48.1, 47, 34.4, 0.14),
@@ -33,12 +33,12 @@ PAPER = {  # error % of each of MODELS, and the average distortion
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    job = cache.prepare([*MODELS, *BEYOND], data, count, seed, targets, train, solver,
+    job = attacked_set.prepare([*TABLE_1, *BEYOND], data, count, seed, targets, train, solver,
                         workers, quiet)
     numbers = {}
     for name, images in fed(job, seed):
         [error] = 100 * transfer(list(job.nets.values()), [images], job.t)
-        size, eight = samples.in_parts(distortion, job.x, images), None
+        size, eight = samples.apply_in_chunks(distortion, job.x, images), None
         if name in job.nets:
             found = job.searched[name] & ~np.isnan(size)
             size, eight = size[found], in_8_bits(job.nets[name], images[found], job.t[found])
@@ -49,8 +49,8 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
 
 {format_table(numbers)}
 
-{cache.caption(job)}  Noise that is clipped to [0, 1] measures less than its stddev; the paper \
-does not say whether it clipped.""", numbers)
+{attacked_set.describe(job)}  Noise that is clipped to [0, 1] measures less than its stddev; the \
+paper does not say whether it clipped.""", numbers)
     return numbers
 
 
@@ -59,8 +59,8 @@ def format_table(numbers):
     rows = []
     for name, row in numbers.items():
         *paper, paper_size = PAPER.get(name.rsplit(", ", 1)[0],     # for either clipping
-                                       [None] * (len(MODELS) + 1))
-        paper = dict(zip(MODELS, paper, strict=True))
+                                       [None] * (len(TABLE_1) + 1))
+        paper = dict(zip(TABLE_1, paper, strict=True))
         rows.append([name, *(page.cell(e, paper.get(net)) for net, e in row["error %"].items()),
                      page.cell(row["av. distortion"], paper_size),
                      page.cell(row["still wrong in 8 bits %"])])
@@ -80,7 +80,7 @@ def in_8_bits(net, images, t):
     """How many % of the images (N, ...), float32, the net gets wrong when rounded to 8 bits."""
     def wrong(images, t):
         return net.predict(pictures.eight_bits(images.astype(float)) / 255) != t
-    return page.mean(100.0 * samples.in_parts(wrong, images, t))
+    return page.mean(100.0 * samples.apply_in_chunks(wrong, images, t))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ Beyond the print: the images undistorted, against which each column is to be rea
 """
 import numpy as np
 
-from experiments.shared import cache, cli, page
+from experiments.shared import attacked_set, cli, models, page
 from experiments.shared.noise import CLIPPED, noises
 from intriguing import amplified, distortion, transfer
 from nets.training.loop import error
@@ -53,8 +53,8 @@ CLAIMS = (  # what is asked; the row that is to have the higher rate; the row to
 def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    job = cache.prepare(list(NETS), data, count, seed, targets, train, solver, workers, quiet,
-                        "test")
+    job = attacked_set.prepare(list(NETS), data, count, seed, targets, train, solver, workers,
+                               quiet, "test")
     job = job._replace(**{field: {NETS[name]: of for name, of in getattr(job, field).items()}
                           for field in ("nets", "images", "searched")})
     numbers = {"table 3": errors(job, seed), "table 4": transfers(job, seed)}
@@ -75,24 +75,24 @@ nor the weight decay, which is Table 1's.
 
 {compared({row: of["error %"] for row, of in numbers["table 4"].items()})}
 
-{cache.caption(job)}  Images that are farther than 0.1 as found, which amplifying therefore brings \
-nearer, so that some get their right label back and the diagonal falls below 100: {nearer}.  \
-Clipped: to [0, 1], after which a distortion measures less; the paper does not say whether it \
-clipped.""", numbers)
+{attacked_set.describe(job)}  Images that are farther than 0.1 as found, which amplifying \
+therefore brings nearer, so that some get their right label back and the diagonal falls below \
+100: {nearer}.  Clipped: to [0, 1], after which a distortion measures less; the paper does not \
+say whether it clipped.""", numbers)
     return numbers
 
 
 def errors(job, seed):
     """{net: {column: number}} of Table 3; errors in the precision that the nets were trained in."""
     x, t = job.train
-    one, two = (cache.part_of(len(x), part, seed) for part in ("P1", "P2"))
+    one, two = (models.rows_of_part(len(x), part, seed) for part in ("P1", "P2"))
     sets = {"P1": (x[one], t[one]), "P2": (x[two], t[two]), "test": job.test}
     numbers = {}
     for full_name, name in NETS.items():
         net = job.nets[name].astype("float32")
-        numbers[name] = {"trained on": cache.parse(full_name).part,
+        numbers[name] = {"trained on": models.parse_name(full_name).part,
                          **{f"error on {of} %": 100 * error(net, *sets[of]) for of in sets},
-                         **cache.searches(job, name)}
+                         **attacked_set.summarise_search(job, name)}
     return numbers
 
 

@@ -14,15 +14,13 @@ last whole epoch, to the same weights, bit for bit; a finished one is not comput
 """
 import io
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 import data as datasets
 from experiments.shared import checkpoint, cli, page
+from experiments.shared.samples import stream
 from experiments.shared.weights import save_npz
 from nets.backend import to_device, to_host, xp
 from nets.models import alexnet
@@ -100,33 +98,23 @@ def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     """
     make, rate, decay = OPTIMISERS[optimiser]
     rates = loop.rates("cosine", rate, epochs, len(x), batch)
-    path = checkpoint.kept_at("photographs", NET, net,
-                              (costs, loop, optimisers, sys.modules[__name__]), x, t, *test,
-                              np.array(rates), np.array(optimiser), np.array(batch))
+    path = checkpoint.checkpoint_path("photographs", NET, net, x, t, *test, seed, rates,
+                                      optimiser, batch, code=[costs, loop, optimisers, ranks,
+                                                              augmented, crops])
     optimiser = make(net.params, [decay * is_weight for is_weight in net.decays])
-    state = [*net.params, *optimiser.state]
-    curve = comm.bcast(checkpoint.resumed(path, state))
-    ranks.same_start(state, comm)
     centre = [((x.shape[3] - size) // 2,) * 2 + (False,)]
     x, t = to_device(x), to_device(t)
+
+    def train_epoch(epoch, tick):
+        cost = ranks.over_ranks(augmented(net, size, lambda n: tick(n * comm.size)), SHARD, comm)
+        rng = stream(seed, "batches", epoch)
+        loss = np.mean(loop.one_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
+        right = accuracy(net, *test, size, centre)
+        return [float(loss), right], f"loss {loss:.3f} nats, test accuracy {right:.1f} %"
+
     images = batch * len(rates[0])          # an epoch, less those that fill no batch
-    with (tqdm(total=epochs * images, initial=len(curve) * images, desc="training",
-               disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
-          np.errstate(over="ignore", invalid="ignore")):        # `augmented` says it, in one line
-        cost = ranks.over_ranks(augmented(net, size, lambda n: bar.update(n * comm.size)), SHARD,
-                                comm)
-        for epoch in range(len(curve), epochs):
-            begun, rng = time.time(), np.random.default_rng([seed, 51, epoch])
-            loss = np.mean(loop.one_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
-            right = accuracy(net, *test, size, centre)
-            seconds = time.time() - begun + (curve[-1][2] if curve else 0)
-            curve.append([float(loss), right, seconds])
-            if comm.rank == 0:
-                checkpoint.keep(path, state, curve)
-            with tqdm.external_write_mode():    # not through the bar, and at once even to a file
-                print(f"epoch {epoch + 1:2}: loss {loss:.3f} nats, test accuracy {right:.1f} %, "
-                      f"{seconds:.0f} s", flush=True)
-    return curve
+    return checkpoint.train_epochs(path, [*net.params, *optimiser.state], epochs, images,
+                                   train_epoch, quiet, comm)
 
 
 def augmented(net, size, tick):

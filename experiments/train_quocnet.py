@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 import data as datasets
 from experiments.shared import cli, page, pictures, quocnet_training
+from experiments.shared.samples import stream
 from intriguing import natural_direction, top_images
 from nets.backend import to_device, to_host
 from nets.models import features, quocnet
@@ -99,7 +100,7 @@ def liked(net, x, seed, scale, quiet):
     middles = range(side * side // 2, maps * side * side, side * side)
     for unit in tqdm(middles, "what units like", disable=quiet or None, leave=False):
         tiles += [*x[top_images(f, natural_direction(f.shape[1], unit), count, seed)],
-                  optimum(net, unit, x, np.random.default_rng([seed, 55]))]
+                  optimum(net, unit, x, stream(seed, "optimal image"))]
     return pictures.panels([(pictures.grid(np.array(tiles), count + 1, scale), (
         f"A unit a row, in the middle of the last stage, one of each map: of the frames kept apart "
         f"the {count} with the largest outputs; and the optimal stimulus, of all images as far "

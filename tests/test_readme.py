@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from data import strokes
-from experiments.shared import cache
-from nets.models import fc
+from experiments.shared import cache, models
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", "data/README.md", "nets/README.md", "experiments/README.md",
@@ -31,8 +30,8 @@ def test_the_script_of_ones_own_runs(monkeypatch, tmp_path, capsys):
     small = "strokes", strokes.draw(300, 1), strokes.draw(10, 2)
     monkeypatch.setattr("data.load", lambda name, quiet=False: small)
     monkeypatch.setattr(cache, "CACHE", tmp_path)
-    monkeypatch.setattr(cache, "trained", lambda names, *args: {
-        name: cache.build(name, 0).astype("float64") for name in names})    # training takes minutes
+    monkeypatch.setattr(cache, "load_or_train", lambda names, *args: {
+        name: models.build(name, 0).astype("float64") for name in names})   # training: minutes
     code, = re.findall(r"```python\n(.*?)```", EXPERIMENTS, re.S)
     script = {"__name__": "mine"}
     exec(compile(code, "experiments/README.md", "exec"), script)
@@ -41,11 +40,16 @@ def test_the_script_of_ones_own_runs(monkeypatch, tmp_path, capsys):
     assert len(table) == 12 and table[0].split() == ["|", "digit", "|", "av.", "distortion", "|"]
 
 
-def test_the_net_of_ones_own_in_table_1_can_be_built(monkeypatch):
-    name, sizes = re.search(r'`"(FC\S+)": (\(.*\)),`', EXPERIMENTS).groups()
-    monkeypatch.setitem(fc.NETS, name, eval(sizes))
-    net, lambdas = cache.build(name, 0), fc.NETS[name][1]
-    assert len(net.params) == 2 * len(lambdas)
+def test_the_net_of_ones_own_in_table_1_can_be_built():
+    name, model = re.search(r'`"(FC\S+)": (sigmoid\(.*\)),`', EXPERIMENTS).groups()
+    code = f"""
+from nets.models import MODELS, fc
+MODELS[{name!r}] = fc.{model}
+from experiments.shared import models
+print(len(models.build({name!r}, 0).params) == 2 * len(MODELS[{name!r}].lams), models.BEYOND)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == f"True ['FC100-100-10 again', 'LeNet', '{name}']", done.stderr
 
 
 def test_the_test_command_is_the_one_that_ci_runs():

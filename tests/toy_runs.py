@@ -55,7 +55,7 @@ def main(out="", quiet=True):
     nets = {f"FC10, {i}": fc((64, 10), rng).astype("float64") for i in range(2)}
     x = rng.random((2000, 1, 8, 8), np.float32)
     t = nets["FC10, 0"].predict(x)
-    found = cache.distorted(nets, x, t, (t + 1) % 10, "toys", "auto", 2, True)
+    found = cache.load_or_search(nets, x, t, (t + 1) % 10, "toys", "auto", 2, True)
     store.save_arrays(folder / "found.npz", **found)
     numbers = {name: page.mean(images) for name, images in found.items()}
     page.save("faults", main, flags, "toys", started, str(numbers), numbers)

@@ -81,7 +81,7 @@ def searched(x, t, count, data, seed, train, workers, quiet):
     """{net: what `search.measure` takes}: of `count` images those that it has right."""
     rows, _ = samples.sample(t, count, seed)
     jobs = {}
-    nets = cache.trained(search.NETS, data, seed, train, workers, quiet)
+    nets = cache.load_or_train(search.NETS, data, seed, train, workers, quiet)
     for name, net in nets.items():
         right = rows[net.predict(x[rows].astype(float)) == t[rows]]
         if len(right) == 0:

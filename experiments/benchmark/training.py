@@ -3,7 +3,7 @@ import numpy as np
 
 from experiments.benchmark.alexnet import each_layer, of_products
 from experiments.benchmark.timing import fastest
-from experiments.shared import cache, page
+from experiments.shared import models, page
 from experiments.shared.processes import tick
 from nets.backend import to_device
 from nets.layers.basic import Dense
@@ -35,16 +35,16 @@ def measure(x, t, size, width):
     found["AlexNet"] = {"images": IMAGENET, "batch": PHOTOGRAPHS,
                         "s an epoch": ms / 1000 * IMAGENET / PHOTOGRAPHS,
                         "GFLOP/s": 1000 / ms * of_training([alex], photographs)}
-    return found, convolutions({"LeNet": (cache.build("LeNet", 0), to_device(x[:CONVOLVED])),
+    return found, convolutions({"LeNet": (models.build("LeNet", 0), to_device(x[:CONVOLVED])),
                                 "AlexNet": (alex, photographs)})
 
 
 def epochs(x, t):
     """{net: {images, batch, s an epoch, GFLOP/s}} by Adam; x (n, 1, 28, 28), t (n,) for all."""
-    nets = {name: cache.build(name, 0) for name in ("FC100-100-10", "FC200-200-10", "LeNet")}
+    nets = {name: models.build(name, 0) for name in ("FC100-100-10", "FC200-200-10", "LeNet")}
     costs = {name: (classification(net, [1e-4] * (len(net.params) // 2)), lenet.BATCH, [net])
              for name, net in nets.items()}
-    encoder = cache.build("AE400-10", 0).below(1)
+    encoder = models.build("AE400-10", 0).below(1)
     decoder = Net([Dense(400, 784, np.random.default_rng(0))]).astype("float32")
     costs["AE400-10's code"] = (autoencoder.reconstruction(encoder, decoder), autoencoder.BATCH,
                                 [encoder, decoder])

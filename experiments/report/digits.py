@@ -15,8 +15,8 @@ from experiments import (
     table2,
     table3_4,
 )
-from experiments.shared import cache, coherence, page
-from experiments.shared.models import MODELS
+from experiments.shared import attacked_set, coherence, page
+from experiments.shared.models import TABLE_1
 
 UNDISTORTED = "undistorted"                 # Table 2's last row
 FC100, FC200, AGAIN, LENET = "FC100-100-10", "FC200-200-10", "FC100-100-10 again", "LeNet"
@@ -41,14 +41,14 @@ def write_table_1(records):
     models, readings = (records["table1"].numbers[part] for part in ("models", "decay"))
     searched, failed = (sum(row[column] for row in models.values())
                         for column in ("searched", "not found"))
-    share = [100 * models[name]["av. min. distortion"] / paper[3]
+    share = [100 * models[name]["av. min. distortion"] / paper[2]
              for name, paper in table1.PAPER.items()]
-    apart = max(abs(models[name]["test error %"] - paper[2])
+    apart = max(abs(models[name]["test error %"] - paper[1])
                 for name, paper in table1.PAPER.items())
     return f"""\
 The paper's six nets and two more.  For each image that a net labels right, the search looks for \
 the nearest image with a wrong label ({flags["count"]:,} training images, \
-{cache.TARGETS[flags["targets"]]}).  The distortion is the root mean square of the pixels' \
+{attacked_set.TARGETS[flags["targets"]]}).  The distortion is the root mean square of the pixels' \
 changes, where black is 0 and white is 1.  *{AGAIN}* starts from other weights, LeNet is a \
 convolutional net; the paper has neither.
 
@@ -73,7 +73,7 @@ What the 400 units of AE400-10 look for: each tile shows the weights of one unit
 def nearest_reading(readings):
     """The reading of the weight decay whose errors are nearest to the paper's, on average."""
     def away(reading):
-        return np.mean([abs(np.subtract(readings[reading][name], table1.PAPER[name][1:3]))
+        return np.mean([abs(np.subtract(readings[reading][name], table1.PAPER[name][:2]))
                         for name in table1.LINEAR])
     return table1.READINGS[min(readings, key=away)]
 
@@ -123,7 +123,7 @@ def away_from_noise(rate, how):
     """Points between Table 2's noise rows and the paper's, on average.  how: clipped or not."""
     return np.mean([abs(rate[f"{row}, {how}"][net] - paper)
                     for row, of in table2.PAPER.items() if row.startswith("Gaussian noise")
-                    for net, paper in zip(MODELS, of, strict=False)])
+                    for net, paper in zip(TABLE_1, of, strict=False)])
 
 
 def write_tables_3_4(records):

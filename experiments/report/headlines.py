@@ -18,7 +18,7 @@ def write_headlines(records):
     rows = [[f"{name}: test error %, average distortion",
              *(", ".join(page.cell(value) for value in values) for values in (
                  (models[name]["test error %"], models[name]["av. min. distortion"]),
-                 table1.PAPER[name][2:]))]
+                 table1.PAPER[name][1:]))]
             for name in ("FC10(1e-4)", "FC100-100-10", "FC200-200-10", "AE400-10")]
     rows += [
         ["images made for FC100-100-10, % wrong for FC200-200-10",

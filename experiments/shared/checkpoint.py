@@ -1,35 +1,73 @@
 """Training kept after every epoch, so that an interrupted run goes on to the same weights."""
-from pathlib import Path
+import time
 
 import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from experiments.shared import cache, cli
+from experiments.shared.fingerprint import fingerprint
 from nets import store
 from nets.backend import to_device, to_host
+from nets.training import ranks
 
 
-def kept_at(kind, name, net, modules, *arrays):
-    """The file of the run that begins with this net, on these arrays, by these modules' code.
+def checkpoint_path(folder, name, net, *parts, code):
+    """The file of the run that begins with this net, in runs/cache/folder.
 
-    kind: the folder in runs/cache.  name: what the file is called besides.
+    name: what the file is called besides.  parts, code: what the run depends on, see `fingerprint`.
     """
-    code = b"".join(Path(module.__file__).read_bytes() for module in modules)
-    name = f"{name} {cache.digest(net, *arrays, np.frombuffer(code, np.uint8))}"
-    path = cache.CACHE / kind / f"{name}.npz"
+    mark = fingerprint(net, *parts, code=code, apart=cache.SEARCH)
+    path = cache.CACHE / folder / f"{name} {mark}.npz"
     cli.writable(path.parent, "what is trained is kept there")
     return path
 
 
-def keep(path, state, curve):
-    """Write all that the next epoch needs: arrays, and the curve so far, a row an epoch."""
-    store.save_arrays(path, curve=np.array(curve),
+def train_epochs(path, state, epochs, images, train_epoch, quiet, comm=None):
+    """Train from the last whole epoch on.
+
+    Args:
+        path: of the checkpoint.
+        state: all that an epoch needs and changes in place, a list of arrays of the device.
+        epochs: how many in all.
+        images: how many an epoch takes, for the progress bar.
+        train_epoch: train_epoch(epoch, tick) trains one and returns a row of numbers and a line to
+            print.  It calls tick with numbers of images.
+        quiet: no progress bar.
+        comm: of all ranks that train together; None: of one.
+
+    Returns:
+        The rows, each with the seconds so far at its end.
+    """
+    comm = comm or ranks.Alone()
+    rows = comm.bcast(resume(path, state))
+    ranks.same_start(state, comm)
+    with (tqdm(total=epochs * images, initial=len(rows) * images, desc="training",
+               disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
+          np.errstate(over="ignore", invalid="ignore")):        # an error says it, in one line
+        for epoch in range(len(rows), epochs):
+            begun = time.time()
+            row, line = train_epoch(epoch, bar.update)
+            seconds = time.time() - begun + (rows[-1][-1] if rows else 0)
+            rows.append([*row, seconds])
+            if comm.rank == 0:
+                save(path, state, rows)
+            with tqdm.external_write_mode():    # not through the bar, and at once even to a file
+                print(f"epoch {epoch + 1:2}: {line}, {seconds:.0f} s", flush=True)
+    return rows
+
+
+def save(path, state, rows):
+    """Write all that the next epoch needs: arrays, and the rows so far, one an epoch."""
+    store.save_arrays(path, curve=np.array(rows),
                       **{f"a{i}": to_host(a) for i, a in enumerate(state)})
 
 
-def resumed(path, state):
-    """The curve so far, [] at first; the arrays as they were then, in place.
+def resume(path, state):
+    """The rows so far, [] at first; the arrays as they were then, in place.
 
-    Raises ValueError if the file is not what `keep` writes of such arrays, or is not all finite.
+    Raises:
+        ValueError: the file is not what `save` writes of such arrays, or not all of it is finite.
     """
     if not path.exists():
         return []
@@ -40,7 +78,7 @@ def resumed(path, state):
             or not all(np.isfinite(a).all() for a in arrays.values())):
         raise ValueError(f"{path}: not the state of such a run, or not all of it finite; delete it "
                          "to start anew")
-    for a, kept in zip(state, (arrays[name] for name in wanted), strict=True):
-        a[...] = to_device(kept)
+    for a, saved in zip(state, (arrays[name] for name in wanted), strict=True):
+        a[...] = to_device(saved)
     print(f"Going on after epoch {len(arrays['curve'])}; delete {path} to start anew.", flush=True)
     return arrays["curve"].tolist()

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import entr
 from scipy.stats import permutation_test
 
+from experiments.shared.samples import stream
 from intriguing import natural_direction, random_direction, top_images
 
 RANDOM = {"random": "gaussian", "non-negative": "non-negative"}     # intriguing.DISTRIBUTIONS
@@ -37,7 +38,7 @@ def picked(a, M, n, seed):
     if len(live) == 0 or len(a) <= n:
         raise ValueError(f"no unit of the layer varies over these {len(a)} images, or they are no "
                          f"more than {n}: nothing to pick")
-    units = np.random.default_rng([seed, 44]).permutation(live)[:M]
+    units = stream(seed, "units").permutation(live)[:M]
     groups = {"natural": group(a, {f"unit {i}": natural_direction(H, i) for i in units}, n, seed,
                                H - len(live))}
     for kind, distribution in RANDOM.items():
@@ -58,7 +59,7 @@ def group(a, directions, n, seed, left_out=0):
 
 def at_random(N, M, n, seed):
     """The Group of M sets of n images out of N; within a set none comes twice."""
-    rng = np.random.default_rng([seed, 45])
+    rng = stream(seed, "directions")
     images = [rng.choice(N, n, replace=False) for _ in range(M)]
     return Group([f"set {i}" for i in range(M)], np.stack(images), 0, 0)
 
@@ -124,7 +125,7 @@ def p_value(a, b, seed):
     """Two-sided p of the difference of means of a (m,) and b (n,), by a permutation test."""
     return float(permutation_test(
         (a, b), lambda a, b, axis: a.mean(axis) - b.mean(axis), vectorized=True,
-        n_resamples=RESAMPLES, batch=BATCH, rng=np.random.default_rng([seed, 46])).pvalue)
+        n_resamples=RESAMPLES, batch=BATCH, rng=stream(seed, "permutation test")).pvalue)
 
 
 def compare(a, b, seed):

@@ -14,9 +14,9 @@ def noises(x, stddev, seed):
 
 def noisy(x, stddev, clip, seed):
     """x (N, ...) with Gaussian noise of that standard deviation, clipped to [0, 1] or not."""
-    rng = np.random.default_rng([seed, 42])
+    rng = samples.stream(seed, "noise")
 
     def of_part(part):
         noise = rng.normal(0, stddev, part.shape)
         return (np.clip(part + noise, 0, 1) if clip else part + noise).astype(np.float32)
-    return samples.in_parts(of_part, x)
+    return samples.apply_in_chunks(of_part, x)

@@ -1,20 +1,17 @@
 """QuocNet, trained on frames without labels: the frames, the training, the weights on disk."""
 import math
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from experiments.shared import checkpoint, memory
+from experiments.shared.samples import stream
 from nets import store
 from nets.backend import to_device, to_host, xp
-from nets.layers import local
 from nets.models import features, quocnet
 from nets.net import Net, chunk
-from nets.training import costs, loop, optimisers
+from nets.training import loop
 
 HELD = 1000                                 # frames that are not trained on, or a fifth if fewer
 SHARD = 50 if xp is np else quocnet.BATCH   # frames of a batch in one thread
@@ -50,7 +47,7 @@ def cut(photographs, count, seed):
     N = len(photographs)
     if not 0 <= count <= N:
         raise ValueError(f"--frames {count}: there are {N:,} images; choose 2 to {N}, or 0 for all")
-    rng = np.random.default_rng([seed, 53])
+    rng = stream(seed, "frames")
     x, _ = photographs.pixels(rng.permutation(N)[:count or N], rng)
     if len(x) < 2:
         raise ValueError(f"{photographs.root}: {len(x)} of its images can be used as frames; "
@@ -73,31 +70,23 @@ def trained(size, seed, x, held, lam, below, epochs, quiet):
     net = start(size, seed)
     back = quocnet.decoders(net)
     rates = loop.rates("linear", quocnet.RATE, epochs, len(x), quocnet.BATCH)
-    path = checkpoint.kept_at("frames", f"QuocNet {size}", net,
-                              (costs, loop, optimisers, local, quocnet), x, held,
-                              np.array(rates), np.array([lam]), np.array(below))
+    path = checkpoint.checkpoint_path("frames", f"QuocNet {size}", net, x, held, seed, rates, lam,
+                                      below, code=[loop, quocnet, features, of_frames])
     descent = quocnet.Descent(net, back)
-    state = [*descent.params, *descent.state]
-    first = [np.nan, 0.0, *measured(net, back, held)]
-    rows = checkpoint.resumed(path, state)
-    images = quocnet.BATCH * len(rates[0])
-    with (tqdm(total=epochs * images, initial=len(rows) * images, desc="training",
-               disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
-          np.errstate(over="ignore", invalid="ignore")):        # `of_frames` says it, in one line
-        cost = loop.in_threads(of_frames(net, back, lam, below, bar.update), SHARD)
-        x = to_device(x)
-        for epoch in range(len(rows), epochs):
-            begun, rng = time.time(), np.random.default_rng([seed, 54, epoch])
-            loss = np.mean(loop.one_epoch(descent, cost, x, x[:, 0, 0, 0], rates[epoch], rng,
-                                          quocnet.BATCH))
-            seconds = time.time() - begun + (rows[-1][1] if rows else 0)
-            rows.append([float(loss), seconds, *measured(net, back, held)])
-            checkpoint.keep(path, state, rows)
-            with tqdm.external_write_mode():    # not through the bar, and at once even to a file
-                print(f"epoch {epoch + 1:2}: cost {loss:.1f} a frame, {seconds:.0f} s", flush=True)
+    first = [np.nan, *measured(net, back, held), 0.0]
+    x = to_device(x)
+
+    def train_epoch(epoch, tick):
+        cost = loop.in_threads(of_frames(net, back, lam, below, tick), SHARD)
+        loss = np.mean(loop.one_epoch(descent, cost, x, x[:, 0, 0, 0], rates[epoch],
+                                      stream(seed, "batches", epoch), quocnet.BATCH))
+        return [float(loss), *measured(net, back, held)], f"cost {loss:.1f} a frame"
+
+    rows = checkpoint.train_epochs(path, [*descent.params, *descent.state], epochs,
+                                   quocnet.BATCH * len(rates[0]), train_epoch, quiet)
     curve = [{"loss": None if np.isnan(loss) else loss, "seconds": seconds,
               "error %": parts[::2], "sparsity": parts[1::2]}
-             for loss, seconds, *parts in [first, *rows]]
+             for loss, *parts, seconds in [first, *rows]]
     return net, back, curve
 
 

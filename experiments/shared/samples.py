@@ -5,6 +5,14 @@ import data as datasets
 from experiments.shared import page
 
 
+def stream(seed, purpose, *numbers):
+    """A stream of random numbers of its own for each seed and purpose, such as "noise".
+
+    numbers: for one stream of many, an epoch's, say.
+    """
+    return np.random.default_rng([seed, int.from_bytes(purpose.encode(), "big"), *numbers])
+
+
 def load(name, quiet):
     """data.load(name), announced: (name, (x, t), (x_test, t_test)).  Arrays as in data.load."""
     name, train, test = datasets.load(name, quiet)
@@ -13,7 +21,7 @@ def load(name, quiet):
     return name, train, test
 
 
-def in_parts(function, *arrays, size=4096):
+def apply_in_chunks(function, *arrays, size=4096):
     """function(*arrays), for one that treats each row by itself: so many rows at a time.
 
     Bounds the memory of what it makes on the way.  arrays: (N, ...) each.  Returns (N, ...).
@@ -31,7 +39,7 @@ def sample(t, count, seed):
     if not 1 <= count <= len(t):
         raise ValueError(f"--count {count}: there are {len(t):,} images to attack; choose 1 to "
                          f"{len(t)}")
-    rng = np.random.default_rng([seed, 41])
+    rng = stream(seed, "attacked images")
     order = rng.permutation(len(t))
     targets = (t + rng.integers(1, 10, len(t))) % 10
     return order[:count], targets[order[:count]]

@@ -11,6 +11,7 @@ import numpy as np
 import data as datasets
 from data import files, imagenet
 from data.imagenet import labels
+from experiments.shared.samples import stream
 from nets import store
 from nets.backend import to_device, to_host
 from nets.models import alexnet
@@ -158,7 +159,7 @@ def recognised(net, photographs, t, wanted, count, seed):
     """
     if not 1 <= count <= len(t):
         raise ValueError(f"--count {count}: there are {len(t):,} photographs; choose 1 to {len(t)}")
-    order = np.random.default_rng([seed, 49]).permutation(len(t))
+    order = stream(seed, "photographs").permutation(len(t))
     found, tried = [], 0
     for x, rows in photographs.batches(order, BATCH):
         label = net.predict(x)

@@ -1,1 +1,4 @@
-"""The paper's networks: each builds its net and says how it is trained."""
+"""The paper's networks.  Those for MNIST, by name: how each is built and trained."""
+from nets.models import autoencoder, fc, lenet
+
+MODELS = {**fc.MODELS, **autoencoder.MODELS, **lenet.MODELS}

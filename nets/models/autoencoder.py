@@ -9,6 +9,7 @@ import numpy as np
 from nets.backend import to_device
 from nets.layers.basic import Dense, Flatten, Sigmoid
 from nets.losses import sigmoid_cross_entropy, sparsity
+from nets.models.model import Model, Training
 from nets.net import Net
 from nets.training import costs, loop, optimisers
 
@@ -46,10 +47,10 @@ def reconstruction(encoder, decoder):
     return cost
 
 
-def fit(net, x, t, rng, tick=None):
+def fit(net, lams, x, t, rng, reading="half", tick=None):
     """Train the code without labels, freeze it, train the softmax on top; in place.
 
-    net: from `ae`.  x: (N, 1, 28, 28).  t: (N,).  tick: called with the share that each step is.
+    net: from `ae`.  lams: of the softmax alone.  The rest as models.model.Training says.
     """
     tick = tick or (lambda share: None)
     encoder, softmax = net.below(1), net.above(1)
@@ -59,5 +60,10 @@ def fit(net, x, t, rng, tick=None):
     h = to_device(np.empty((len(x), 400), x.dtype))
     for i in range(0, len(x), BATCH):
         h[i:i + BATCH] = encoder.forward(x[i:i + BATCH])[0]
-    optimisers.fit_lbfgs(softmax.params, costs.classification(softmax, (LAMBDA,)), h, t, ITERATIONS,
-                         lambda _: tick(0.2 / ITERATIONS))
+    cost = costs.classification(softmax, lams, reading)
+    optimisers.fit_lbfgs(softmax.params, cost, h, t, ITERATIONS, lambda _: tick(0.2 / ITERATIONS))
+
+
+TRAINING = Training("Adam (the code) and L-BFGS (its softmax)", f"adam {EPOCHS} x {RATE}", fit,
+                    small_steps=True)
+MODELS = {"AE400-10": Model("AE400-10", ae, (LAMBDA,), TRAINING, TRAINING)}

@@ -5,6 +5,7 @@ the sizes that are usual since LeCun et al. (1998), and rectified linear units.
 """
 from nets.layers.basic import Dense, Flatten, ReLU
 from nets.layers.conv import Conv, MaxPool
+from nets.models.model import Model, Training
 from nets.net import Net
 from nets.training import costs, loop
 
@@ -25,11 +26,12 @@ def lenet(rng):
         Dense(500, 10, rng)])
 
 
-def fit(net, x, t, rng, tick=None):
-    """Train a net from `lenet` by Adam, in place.
-
-    x: (N, 1, 28, 28).  t: (N,).  tick: called with the share that each epoch is.
-    """
+def fit(net, lams, x, t, rng, reading="half", tick=None):
+    """Train a net from `lenet` by Adam, in place.  Arguments as models.model.Training says."""
     tick = tick or (lambda share: None)
-    cost = costs.classification(net, [0.0] * LAYERS)
+    cost = costs.classification(net, lams, reading)
     loop.fit_adam(net.params, cost, x, t, EPOCHS, RATE, rng, BATCH, lambda _: tick(1 / EPOCHS))
+
+
+TRAINING = Training("Adam", f"adam {EPOCHS} x {RATE}", fit, False)
+MODELS = {"LeNet": Model("LeNet", lenet, (0.0,) * LAYERS, TRAINING, TRAINING)}

@@ -9,7 +9,7 @@ from toys import on_numpy
 from data import strokes
 from experiments import adversarial_training
 from experiments.adversarial_training import ARMS, Arm
-from experiments.shared import cache, pools, samples
+from experiments.shared import cache, models, pools, samples
 from nets import store
 from nets.training import costs, loop
 
@@ -50,7 +50,7 @@ def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, t
         assert Image.open(out / f"{stem}.png").size[0] > 500
     before = len(calls)
     more = adversarial_training.main(**flags, seeds=2)
-    assert calls[before:] == [("keep_trained", len(ARMS)), ("keep_distorted", len(ARMS))]
+    assert calls[before:] == [("train_and_save", len(ARMS)), ("search_and_save", len(ARMS))]
     assert numbers.items() <= more.items()
     for s in (0, 1):                        # on the images made for the net of the same seed
         assert more[f"weight decay, seed {s}"]["transfer %"] == 100
@@ -99,7 +99,7 @@ def test_the_name_of_a_kept_net_says_what_it_depends_on(monkeypatch):
 
 
 def test_dropout_is_of_pixels_and_units_and_of_the_same_parameters():
-    net = cache.build("FC100-100-10", 0)
+    net = models.build("FC100-100-10", 0)
     dropped = adversarial_training.with_dropout(net, 0.2, 0.5)
     assert all(a is b for a, b in zip(net.params, dropped.params, strict=True))
     assert [layer.p for layer in dropped.layers if hasattr(layer, "p")] == [0.2, 0.5, 0.5]
@@ -168,7 +168,7 @@ def test_every_arm_is_trained_as_its_row_says(quick, monkeypatch, name):
 
 
 def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_it_is():
-    net = cache.build("FC100-100-10", 0).astype("float64")
+    net = models.build("FC100-100-10", 0).astype("float64")
     (x, t), test = SETS
     x, t = x[:30], net.predict(SETS[0][0][:30].astype(float))
     t[:5] = (t[:5] + 1) % 10                # wrong already: left as they are

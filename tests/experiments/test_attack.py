@@ -18,7 +18,7 @@ def net(monkeypatch):
     """A small random net in the place of every trained one, and no data set to load."""
     net = fc((784, 16, 10), np.random.default_rng(0))
     net.params[0] *= 4                      # so that labels lie near to each other
-    monkeypatch.setattr(cache, "trained", lambda names, *_: dict.fromkeys(names, net))
+    monkeypatch.setattr(cache, "load_or_train", lambda names, *_: dict.fromkeys(names, net))
     monkeypatch.setattr(samples, "load", lambda data, quiet: ("mnist", None, None))
     return net
 

@@ -11,7 +11,7 @@ import intriguing
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import search as benchmark_search
 from experiments.benchmark import training
-from experiments.shared import cache
+from experiments.shared import models
 from intriguing import D, distortion
 from nets.backend import to_device, to_host, xp
 from nets.layers.basic import Dense, Flatten, Sigmoid
@@ -117,7 +117,7 @@ def test_an_epoch_is_scaled_to_all_images(monkeypatch):
     found = training.epochs(x, t)
     assert len(found) == 4
     assert all(row["s an epoch"] == pytest.approx(0.5 * 100) for row in found.values())
-    weights = sum(p.size for p in cache.build("FC100-100-10", 0).params[::2])
+    weights = sum(p.size for p in models.build("FC100-100-10", 0).params[::2])
     operations = 600 * (6 * weights - 2 * 784 * 100) / 1e9
     assert found["FC100-100-10"]["GFLOP/s"] == pytest.approx(2 * operations)
 

@@ -1,5 +1,4 @@
 """The experiments, run small: flags, errors in one line, caches, tables, figures."""
-import copy
 import json
 import os
 import signal
@@ -21,13 +20,11 @@ from experiments import __main__ as everything
 from experiments import figure7, table1, table2, table3_4
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import search, timing
-from experiments.shared import cache, measures, page, pictures, processes, samples
+from experiments.shared import cache, measures, models, page, pictures, processes, samples
 from experiments.shared.models import BEYOND
 from experiments.shared.noise import noisy
 from nets import store
 from nets.backend import to_device
-from nets.layers.basic import ReLU, Sigmoid
-from nets.layers.conv import Conv
 from nets.models import autoencoder, fc
 from nets.net import Net
 from nets.training import costs, loop
@@ -46,7 +43,7 @@ def nets(small):
     """{name: net}: the nets of Table 1, trained for a moment, in this process."""
     found = {}
     for name in [*table1.PAPER, *BEYOND, *table3_4.NETS]:
-        net = cache.build(name, 0)
+        net = models.build(name, 0)
         cost = costs.classification(net, [1e-4] * (len(net.params) // 2))
         epochs, rate = (8, 0.002) if name == "LeNet" else (30, 0.01)    # it is slow and quick
         loop.fit_adam(net.params, cost, *map(to_device, small[1]), epochs, rate,
@@ -60,7 +57,7 @@ def quick(monkeypatch, tmp_path, small, nets):
     """Experiments on the small data and nets, with caches and results below tmp_path."""
     monkeypatch.setattr(samples.datasets, "load", lambda name, quiet=False: small)
     monkeypatch.setattr(cache, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(cache, "trained", lambda names, *args: {n: nets[n] for n in names})
+    monkeypatch.setattr(cache, "load_or_train", lambda names, *args: {n: nets[n] for n in names})
     return {"count": 20, "workers": 1, "quiet": True, "out": str(tmp_path / "out")}
 
 
@@ -147,21 +144,21 @@ def test_the_benchmark_measures_all_that_its_page_shows(quick, monkeypatch):
 def test_a_net_is_trained_in_a_worker_and_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "CACHE", tmp_path)
     monkeypatch.setattr(cache, "train_net", untrained)  # real training takes half a minute
-    first = cache.trained(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
+    first = cache.load_or_train(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
     monkeypatch.setattr(cache, "over_processes", None)  # would fail if it were called
-    again = cache.trained(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
+    again = cache.load_or_train(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
     assert (first.params[0] == again.params[0]).all() and first.params[1][0] == 3
 
 
 def untrained(name, data, seed, method, reading):
-    net = cache.build(name, seed)
+    net = models.build(name, seed)
     net.params[1][:] = 3
     return net
 
 
 def test_every_net_learns_in_its_own_way(monkeypatch, small):
     monkeypatch.setattr(cache.datasets, "load", lambda name, quiet=False: small)
-    for module, constants in ((cache, {"EPOCHS": 15, "ITERATIONS": 40}),
+    for module, constants in ((fc, {"EPOCHS": 15, "ITERATIONS": 40}),
                               (autoencoder, {"EPOCHS": 2, "ITERATIONS": 40})):
         for name, value in constants.items():
             monkeypatch.setattr(module, name, value)
@@ -208,7 +205,8 @@ def test_distorted_images_are_the_same_bit_for_bit_for_any_number_of_workers(
     found = []
     for workers in (1, 2):
         monkeypatch.setattr(cache, "CACHE", tmp_path / f"cache{workers}")
-        found.append(cache.distorted(two, x, t, (t + 1) % 10, "strokes", "auto", workers, True))
+        found.append(cache.load_or_search(two, x, t, (t + 1) % 10, "strokes", "auto", workers,
+                                          True))
     for name in two:
         assert found[0][name].tobytes() == found[1][name].tobytes()
 
@@ -216,7 +214,8 @@ def test_distorted_images_are_the_same_bit_for_bit_for_any_number_of_workers(
 def test_images_that_a_net_gets_wrong_are_left_as_they_are(quick, nets, small):
     net = nets["FC10(1e-4)"]
     x, t = small[1][0][:20], (net.predict(small[1][0][:20]) + np.arange(20) % 2) % 10
-    images = cache.distorted({"net": net}, x, t, (t + 3) % 10, "strokes", "auto", 1, True)["net"]
+    images, = cache.load_or_search({"net": net}, x, t, (t + 3) % 10, "strokes", "auto", 1,
+                                   True).values()
     changed = (images != x).any((1, 2, 3))
     assert (changed == (np.arange(20) % 2 == 0)).all()
 
@@ -224,19 +223,20 @@ def test_images_that_a_net_gets_wrong_are_left_as_they_are(quick, nets, small):
 def test_shards_that_were_computed_are_not_computed_again(quick, nets, small, monkeypatch):
     x, t = small[1][0][:10], small[1][1][:10]
     job = ({"net": nets["FC10(1)"]}, x, t, (t + 1) % 10, "strokes", "auto", 1, True)
-    first = cache.distorted(*job)["net"]
+    first = cache.load_or_search(*job)["net"]
     monkeypatch.setattr(cache, "over_processes", None)  # would fail if it were called
-    assert cache.distorted(*job)["net"].tobytes() == first.tobytes()
+    assert cache.load_or_search(*job)["net"].tobytes() == first.tobytes()
 
 
 def test_each_solver_has_shards_of_its_own(quick, nets, small):
     x, t = small[1][0][:10], small[1][1][:10]
     job = ({"net": nets["FC100-100-10"]}, x, t, (t + 1) % 10, "strokes")
-    theirs, ours = (cache.distorted(*job, solver, 1, True)["net"] for solver in intriguing.ENGINES)
+    theirs, ours = (cache.load_or_search(*job, solver, 1, True)["net"]
+                    for solver in intriguing.ENGINES)
     assert (theirs != ours).any()
     sizes = [intriguing.distortion(x, found).mean() for found in (theirs, ours)]
     assert sizes[1] == pytest.approx(sizes[0], rel=5e-3)
-    cache.distorted(*job, "auto", 1, True)              # is one of the two
+    cache.load_or_search(*job, "auto", 1, True)              # is one of the two
     assert len(list((cache.CACHE / "strokes" / "distorted").iterdir())) == 2
 
 
@@ -245,12 +245,13 @@ def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "SHARD", 64)
     x = np.random.default_rng(0).random((1500, 1, 28, 28), np.float32)
     numbers = iter(range(99))               # in place of digests: every shard is there already
-    monkeypatch.setattr(cache, "digest", lambda *job: next(numbers))
+    monkeypatch.setattr(cache, "fingerprint", lambda *job, code: next(numbers))
     for i in range(48):
         shard = x[i % 24 * cache.SHARD:][:cache.SHARD]
         store.save_arrays(tmp_path / "toys" / "distorted" / f"{i}.npz", images=shard)
     tracemalloc.start()
-    found = cache.distorted(dict.fromkeys("ab"), x, x[:, 0, 0, 0], None, "toys", "auto", 1, True)
+    found = cache.load_or_search(dict.fromkeys("ab"), x, x[:, 0, 0, 0], None, "toys", "auto", 1,
+                                 True)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (found["a"] == x).all() and (found["b"] == x).all()
@@ -260,27 +261,9 @@ def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
 def test_parts_give_what_the_whole_gives():
     a, b = np.arange(10.0).reshape(5, 2), np.arange(5.0)
     for size in (1, 2, 5, 9):
-        assert (samples.in_parts(lambda a, b: a.sum(1) * b, a, b, size=size) == a.sum(1) * b).all()
-    assert samples.in_parts(lambda a: a * 2, a[:0]).shape == (0, 2)
-
-
-def test_a_shards_name_depends_on_weights_images_labels_and_targets(nets, small):
-    net, x, t = nets["FC10(1)"], small[1][0][:4], small[1][1][:4]
-    other = net.astype("float64")
-    other.params[0][0, 0] += 1e-9
-    names = {cache.digest(net, x, t, t), cache.digest(other, x, t, t),
-             cache.digest(net, x, t, None),
-             cache.digest(net, 1 - x, t, t), cache.digest(net, x, t + 1, t)}
-    assert len(names) == 5
-
-
-def test_a_shards_name_depends_on_what_the_layers_are_and_on_their_constants(small):
-    x, t = small[1][0][:4], small[1][1][:4]
-    conv = Conv(1, 1, 3, np.random.default_rng(0))
-    wider = copy.copy(conv)
-    wider.stride = 2
-    nets = [Net(layers) for layers in ([conv], [wider], [conv, ReLU()], [conv, Sigmoid()])]
-    assert len({cache.digest(net, x, t, t) for net in nets}) == 4
+        found = samples.apply_in_chunks(lambda a, b: a.sum(1) * b, a, b, size=size)
+        assert (found == a.sum(1) * b).all()
+    assert samples.apply_in_chunks(lambda a: a * 2, a[:0]).shape == (0, 2)
 
 
 def fail(n):
@@ -316,24 +299,32 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_on(
         monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "CACHE", tmp_path)
-    net = cache.build("FC10(1)", 5)
+    net = models.build("FC10(1)", 5)
     net.params[1][:] = 7
-    store.save(tmp_path / "strokes" / "FC10(1), seed 5, lbfgs 1000, half decay.npz", net)
-    found = cache.trained(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
+    monkeypatch.setattr(cache, "train_net", no_training)
+    with pytest.raises(RuntimeError):       # the file is not there yet
+        cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)
+    monkeypatch.setattr(cache, "fingerprint", lambda *parts, **code: "0123456789")
+    store.save(tmp_path / "strokes" / "FC10(1), seed 5, lbfgs 1000, half decay, 01234567.npz", net)
+    found = cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
     assert (found.params[1] == 7).all() and found.params[1].dtype == float
 
 
+def no_training(*job):
+    raise RuntimeError("it was not to be trained")
+
+
 def test_again_is_the_same_net_from_the_next_seed():
-    again, next_seed, first = (cache.build(name, seed).params[0] for name, seed in
+    again, next_seed, first = (models.build(name, seed).params[0] for name, seed in
                                [("FC100-100-10 again", 0), ("FC100-100-10", 1),
                                 ("FC100-100-10", 0)])
     assert (again == next_seed).all() and (again != first).any()
 
 
 def test_the_papers_names_are_the_papers_sizes():
-    assert [fc.NETS[n][0] for n in ("FC10(1)", "FC100-100-10", "FC200-200-10")] == [
-        (784, 10), (784, 100, 100, 10), (784, 200, 200, 10)]
-    assert cache.build("AE400-10", 0).params[0].shape == (784, 400)
+    for name, sizes in (("FC10(1)", [10]), ("FC200-200-10", [200, 200, 10])):
+        assert [len(b) for b in models.build(name, 0).params[1::2]] == sizes
+    assert models.build("AE400-10", 0).params[0].shape == (784, 400)
 
 
 @pytest.mark.parametrize("flags, words", [
@@ -343,7 +334,7 @@ def test_bad_flags_are_named_before_anything_is_trained(quick, flags, words, mon
     for script in (table1, table3_4):
         with pytest.raises(ValueError, match=words):
             script.main(**{**quick, **flags})
-    monkeypatch.setattr(cache, "trained", None)         # would fail if it were called
+    monkeypatch.setattr(cache, "load_or_train", None)         # would fail if it were called
     with pytest.raises(ValueError, match=words):
         everything.main(**{**quick, **flags})
 
@@ -372,11 +363,11 @@ def test_what_is_not_a_number_is_null_in_the_record(tmp_path):
 
 
 @pytest.mark.parametrize("names, method, words", [
-    (["FC10(1)", "LeNet"], "lbfgs", "linear ones by L-BFGS, LeNet by Adam"),
+    (["FC10(1)", "LeNet"], "lbfgs", "linear nets by full-batch L-BFGS, LeNet by Adam"),
     (["FC123-456-10 on P1"], "lbfgs", "sigmoid nets by full-batch L-BFGS"),
-    (["AE400-10", "FC200-200-10"], "adam", "sigmoid nets by Adam, AE400-10 by Adam (the code)")])
+    (["FC200-200-10", "AE400-10"], "adam", "sigmoid nets by Adam, AE400-10 by Adam (the code)")])
 def test_the_caption_says_how_each_kind_of_net_was_trained(names, method, words):
-    assert cache.trained_how(names, method).startswith(f"Trained: {words}")
+    assert models.describe_training(names, method).startswith(f"Trained: {words}")
 
 
 @pytest.mark.parametrize("name, read", [
@@ -384,14 +375,14 @@ def test_the_caption_says_how_each_kind_of_net_was_trained(names, method, words)
     ("FC100-100-10 again on P2", ("FC100-100-10", True, "P2")),
     ("FC10(1) on ", ("FC10(1)", False, ""))])
 def test_a_nets_name_says_its_sizes_its_start_and_its_part_of_the_training_set(name, read):
-    assert cache.parse(name) == read
+    assert models.parse_name(name) == read
 
 
 @pytest.mark.parametrize("names, method, words", [
     (["FC9"], "adam", "FC9"), (["FC10(1)"], "sgd", "sgd")])
 def test_unknown_nets_and_methods_are_named(names, method, words):
     with pytest.raises(ValueError, match=words):
-        cache.trained(names, "strokes", 0, method, 1, True)
+        cache.load_or_train(names, "strokes", 0, method, 1, True)
 
 
 def script(*words, **environment):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from data import strokes
 from experiments import figure1_2, figure3_4
-from experiments.shared import cache, coherence, measures, pictures, samples
+from experiments.shared import cache, coherence, measures, models, pictures, samples
 from intriguing import natural_direction, phi, random_direction
 from nets.backend import to_device
 from nets.training import costs, loop
@@ -164,7 +164,7 @@ def nets():
     x, t = map(to_device, strokes.draw(600, 1))
     found = {}
     for name, steps in (("LeNet", 1), ("FC100-100-10", 30)):
-        net = cache.build(name, 0)
+        net = models.build(name, 0)
         cost = costs.classification(net, [0.0] * (len(net.params) // 2))
         loop.fit_adam(net.params, cost, x, t, steps, 0.01, np.random.default_rng(0), batch=100)
         found[name] = net.astype("float64")
@@ -178,7 +178,7 @@ def run(nets, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(samples.datasets, "load", lambda name, quiet: ("strokes", test, test))
-        patch.setattr(cache, "trained", lambda names, *args: {n: nets[n] for n in names})
+        patch.setattr(cache, "load_or_train", lambda names, *args: {n: nets[n] for n in names})
         patch.setattr(figure1_2, "DIRECTIONS", 12)
         patch.setattr(measures, "RESAMPLES", 199)
         return figure1_2.main(workers=1, quiet=True, out=str(out)), out / "strokes", test
@@ -190,7 +190,7 @@ def test_every_layer_has_every_kind_of_direction_and_its_own_numbers(run, nets):
     kinds = ["natural", "random", "non-negative"]
     assert list(numbers["directions"]) == [
         *(f"{name}, {kind}" for name in layers for kind in kinds), "images at random"]
-    untrained = cache.build("LeNet", 0).astype("float64")
+    untrained = models.build("LeNet", 0).astype("float64")
     for name, a in (("LeNet", phi(nets["LeNet"], x, 3)), ("LeNet untrained", phi(untrained, x, 3)),
                     ("FC100-100-10", phi(nets["FC100-100-10"], x, 2)),
                     ("pixels", x.reshape(150, -1))):

@@ -183,7 +183,7 @@ def test_photographs_kept_in_memory_are_called_by_their_place(world, quick, monk
 def test_nothing_found_is_said_and_no_picture_of_another_run_stands(quick, monkeypatch, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "figure5.png").write_bytes(b"another run's")
-    monkeypatch.setattr(cache, "distorted", lambda nets, x, *args: dict.fromkeys(
+    monkeypatch.setattr(cache, "load_or_search", lambda nets, x, *args: dict.fromkeys(
         nets, np.full_like(x, np.nan)))
     numbers = figure5.main(count=2, **quick)
     assert numbers["not found"] == 2 and numbers["av. distortion"] is None

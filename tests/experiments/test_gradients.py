@@ -56,7 +56,7 @@ def lesson(monkeypatch, tmp_path):
     monkeypatch.setattr(samples, "load", lambda data, quiet: ("mnist", None, (x, labels)))
 
     def give(net):
-        monkeypatch.setattr(cache, "trained", lambda names, *_: dict.fromkeys(names, net))
+        monkeypatch.setattr(cache, "load_or_train", lambda names, *_: dict.fromkeys(names, net))
         return gradients.main(out=str(tmp_path / "out"), quiet=True)
 
     return give

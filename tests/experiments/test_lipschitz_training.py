@@ -39,7 +39,7 @@ def test_the_bound_falls_as_mu_grows_and_every_arm_is_in_the_record(quick, tmp_p
     assert "Does L fall as mu grows?  Yes" in text and " ± " in text
     assert json.loads((tmp_path / "strokes" / "lipschitz_training.json").read_text())[
         "numbers"] == numbers
-    assert ("keep_trained", 6) in calls
+    assert ("train_and_save", 6) in calls
 
 
 @on_numpy
@@ -48,7 +48,7 @@ def test_what_is_trained_and_found_is_not_computed_again(quick):
     first = lipschitz_training.main(**flags)
     before = len(calls)
     more = lipschitz_training.main(seeds=2, **flags)
-    assert calls[before:] == [("keep_trained", 3), ("keep_distorted", 3)]
+    assert calls[before:] == [("train_and_save", 3), ("search_and_save", 3)]
     for arm, row in first.items():          # with another net of its mu there is a transfer
         assert {k: v for k, v in row.items() if k != "transfer %"}.items() <= more[arm].items()
         assert row["transfer %"] is None and more[arm]["transfer %"] is not None

@@ -7,7 +7,7 @@ from toys import attack, on_numpy, trained
 
 from data import strokes
 from experiments import stability
-from experiments.shared import cache, samples
+from experiments.shared import cache, models, samples
 from intriguing import D
 from nets.backend import to_device, to_host
 from nets.losses import square
@@ -93,12 +93,12 @@ def test_the_table_has_a_row_for_every_net_and_its_parts_fit_together(tmp_path, 
     data = strokes.draw(60, 1)
     nets = {}
     for name in stability.NETS:
-        nets[name] = net = cache.build(name, 0)
+        nets[name] = net = models.build(name, 0)
         loop.fit_adam(net.params, costs.classification(net, [0.0] * (len(net.params) // 2)),
                       *map(to_device, data), 12, 0.003, np.random.default_rng(0), batch=10)
         nets[name] = net.astype("float64")
     monkeypatch.setattr(samples.datasets, "load", lambda *args: ("strokes", data, data))
-    monkeypatch.setattr(cache, "trained", lambda *args: nets)
+    monkeypatch.setattr(cache, "load_or_train", lambda *args: nets)
     monkeypatch.setattr(stability, "over_processes", lambda function, jobs, *args: (
         (i, function(*job)) for i, job in enumerate(jobs)))
     monkeypatch.setattr(stability, "STEPS", 10)

@@ -7,9 +7,10 @@ import pytest
 
 from data import strokes
 from experiments import table3_4
-from experiments.shared import cache, samples
+from experiments.shared import cache, models, samples
 from intriguing import amplified, distortion
 from nets.backend import to_host
+from nets.models import fc
 
 NAMES = list(table3_4.PAPER_3)              # as displayed
 HALF = dict(zip(NAMES, ("P1", "P1", "P2"), strict=True))
@@ -26,8 +27,8 @@ def nets(small):
     """{cache's name: net}, trained on their halves for a moment, in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache.datasets, "load", lambda name, quiet=False: small)
-        patch.setattr(cache, "EPOCHS", 40)
-        patch.setattr(cache, "RATE", 0.01)
+        patch.setattr(fc, "EPOCHS", 40)
+        patch.setattr(fc, "RATE", 0.01)
         return {name: cache.train_net(name, "strokes", 0, "adam", "half").astype("float64")
                 for name in table3_4.NETS}
 
@@ -37,7 +38,7 @@ def quick(monkeypatch, tmp_path, small, nets):
     """The flags of a small run, with caches and results below tmp_path."""
     monkeypatch.setattr(samples.datasets, "load", lambda name, quiet=False: small)
     monkeypatch.setattr(cache, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(cache, "trained", lambda names, *args: {n: nets[n] for n in names})
+    monkeypatch.setattr(cache, "load_or_train", lambda names, *args: {n: nets[n] for n in names})
     return {"count": 24, "workers": 1, "quiet": True, "out": str(tmp_path / "out")}
 
 
@@ -65,38 +66,37 @@ def job(nets):
 
 @pytest.mark.parametrize("N", [2, 10, 601])
 def test_the_split_is_disjoint_covers_everything_and_is_even(N):
-    one, two = (cache.part_of(N, which, 3) for which in ("P1", "P2"))
+    one, two = (models.rows_of_part(N, which, 3) for which in ("P1", "P2"))
     assert sorted([*one, *two]) == list(range(N))
     assert 0 <= len(two) - len(one) <= 1
 
 
 def test_the_split_is_drawn_by_seed():
-    first, same, other = (cache.part_of(100, "P1", seed) for seed in (0, 0, 1))
+    first, same, other = (models.rows_of_part(100, "P1", seed) for seed in (0, 0, 1))
     assert (first == same).all() and set(first) != set(other)
     assert set(first) != set(range(50))     # drawn, not cut
 
 
 def test_an_unknown_half_is_named():
     with pytest.raises(ValueError, match="P3"):
-        cache.part_of(10, "P3", 0)
+        models.rows_of_part(10, "P3", 0)
 
 
-@pytest.mark.parametrize("method, fit", [("adam", "loop.fit_adam"),
-                                         ("lbfgs", "optimisers.fit_lbfgs")])
+@pytest.mark.parametrize("method, fit", [("adam", "fit_adam"), ("lbfgs", "fit_lbfgs")])
 def test_each_net_is_trained_on_its_half_and_nothing_else(small, monkeypatch, method, fit):
     given = []
     monkeypatch.setattr(cache.datasets, "load", lambda name, quiet=False: small)
-    monkeypatch.setattr(f"nets.training.{fit}", lambda params, cost, x, t, *args, **kwargs:
+    monkeypatch.setattr(f"nets.models.fc.{fit}", lambda params, cost, x, t, *args, **kwargs:
                         given.append((to_host(x), to_host(t))))
     for name, shown in table3_4.NETS.items():
         cache.train_net(name, "strokes", 4, method, "half")
-        rows = cache.part_of(601, HALF[shown], 4)
+        rows = models.rows_of_part(601, HALF[shown], 4)
         assert (given[-1][0] == small[1][0][rows]).all() and len(given[-1][0]) == len(rows), name
         assert (given[-1][1] == small[1][1][rows]).all(), name
 
 
 def test_the_third_net_is_the_first_from_another_start():
-    first, second, third = (cache.build(name, 0) for name in table3_4.NETS)
+    first, second, third = (models.build(name, 0) for name in table3_4.NETS)
     assert [p.shape for p in third.params] == [p.shape for p in first.params]
     assert (third.params[0] != first.params[0]).any()
     assert [len(b) for b in second.params[1::2]] == [123, 456, 10]
@@ -111,7 +111,7 @@ def test_table_3_gives_each_nets_errors_on_both_halves_and_the_test_set(quick, n
     for (full_name, name), row in zip(table3_4.NETS.items(), numbers.values(), strict=True):
         net = nets[full_name].astype("float32")
         for half in ("P1", "P2"):
-            rows = cache.part_of(601, half, 0)
+            rows = models.rows_of_part(601, half, 0)
             wrong = np.mean(net.predict(x[rows]) != t[rows])
             assert numbers[name][f"error on {half} %"] == pytest.approx(100 * wrong)
         wrong = np.mean(net.predict(small[2][0]) != small[2][1])
@@ -229,7 +229,7 @@ def test_images_that_amplification_brings_nearer_are_counted(quick, nets, small,
     text = (tmp_path / "out" / "strokes" / "table3_4.md").read_text()
     rows, targets = samples.sample(small[2][1], 24, 0)
     x, t = small[2][0][rows], small[2][1][rows]
-    images = cache.distorted(nets, x, t, targets, "strokes", "auto", 1, True)
+    images = cache.load_or_search(nets, x, t, targets, "strokes", "auto", 1, True)
     counts = [(distortion(x, found) > 0.1).sum() for found in images.values()]
     assert 0 < max(counts) < 24
     said = ", ".join(f"{name} {n}" for name, n in zip(NAMES, counts, strict=True))

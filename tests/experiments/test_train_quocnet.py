@@ -257,12 +257,12 @@ def damaged(arrays, how):
 @pytest.mark.parametrize("how", ["no curve", "an array less", "another shape", "not finite"])
 def test_a_damaged_checkpoint_is_named_and_changes_nothing(tmp_path, how):
     path, state = tmp_path / "kept.npz", [to_device(np.ones((2, 3))) for _ in range(3)]
-    checkpoint.keep(path, state, [[1.0, 2.0]])
+    checkpoint.save(path, state, [[1.0, 2.0]])
     store.save_arrays(path, **damaged(store.load_arrays(path), how))
     state = [0 * a for a in state]
     with pytest.raises(ValueError, match="kept.npz: not the state of such a run, or not all of it "
                        "finite; delete it to start anew$"):
-        checkpoint.resumed(path, state)
+        checkpoint.resume(path, state)
     assert all((to_host(a) == 0).all() for a in state)
 
 

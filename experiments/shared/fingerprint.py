@@ -1,0 +1,101 @@
+"""Names for what is kept in runs/cache: what a result depends on, and nothing else.
+
+Code counts as its syntax tree: a comment, a docstring or a line break changes no name.  With a
+module counts all that it imports of this project, or of the folder where it lies.
+"""
+import ast
+import functools
+import hashlib
+import importlib.util
+import inspect
+import sys
+import textwrap
+import uuid
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from nets import backend
+
+ROOT = Path(__file__).parents[2]
+
+
+def fingerprint(net, *parts, code, apart=()):
+    """32 hex digits that name a result.
+
+    Args:
+        net: a Net, whose parameters, constants and layers' code count.
+        parts: what else counts: arrays, words, numbers, None.
+        code: modules, which count with all that they import, and functions.
+        apart: names of packages whose code does not count.
+
+    Returns:
+        The name.  If the code of a layer cannot be read, a new name each time, after a warning:
+        such a result is not found again.
+    """
+    sha = hashlib.sha256(backend.xp.__name__.encode())
+    for layer in net.layers:
+        constants = {name: value for name, value in vars(layer).items() if name != "params"}
+        sha.update(f"{type(layer).__qualname__} {constants}".encode())
+    for part in [*map(backend.to_host, net.params), *parts]:
+        is_array = isinstance(part, np.ndarray)
+        sha.update(str((part.dtype, part.shape) if is_array else part).encode())
+        sha.update(part.tobytes() if is_array else b"")
+    modules = {of.__module__ for layer in net.layers for of in type(layer).__mro__[:-1]}
+    modules |= {one.__name__ for one in code if isinstance(one, ModuleType)}
+    try:
+        sha.update(hash_modules(frozenset(modules), apart))
+        for function in code:
+            if not isinstance(function, ModuleType):
+                sha.update(read_code(function).encode())
+    except (OSError, TypeError, SyntaxError) as error:
+        warnings.warn(f"{error}: what depends on it is computed each time", stacklevel=2)
+        sha.update(uuid.uuid4().bytes)
+    return sha.hexdigest()[:32]
+
+
+@functools.cache
+def hash_modules(names, apart):
+    """SHA-256 of the code of modules and of what they import; OSError where it cannot be read."""
+    sha, found, todo = hashlib.sha256(), set(), set(names)
+    while todo:
+        name = todo.pop()
+        if not name.startswith(apart):
+            found.add(name)
+            todo |= set(find_imports(name)) - found
+    for name in sorted(found):
+        sha.update(read_code(sys.modules[name]).encode())
+    return sha.digest()
+
+
+@functools.cache
+def read_code(thing):
+    """The syntax tree of a module or a function as text, without docstrings."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+    for node in ast.walk(tree):
+        may = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if may and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def find_imports(name):
+    """The names of modules that a module imports and that lie in this project, or beside it."""
+    module = sys.modules[name]
+    tree = ast.parse(inspect.getsource(module))
+    folder = Path(module.__file__).parent
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), name)
+            imported = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for other in imported:
+            path = Path(getattr(sys.modules.get(other), "__file__", None) or "/")
+            ours = path.is_relative_to(ROOT) and "site-packages" not in path.parts
+            if ours or path.parent == folder:
+                yield other
