@@ -24,6 +24,7 @@ from nets.net import Net
 
 LAMBDAS = (0.1, 0.3, 1.0)                   # Le et al.'s, and larger ones
 WAYS = {"jointly": "input and target", "each stage for itself": "nothing"}      # of BELOW
+HELP = {"data": cli.FLAGS["photographs"], "size": "QuocNet's: S, M, L or full"}
 
 
 def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="runs",

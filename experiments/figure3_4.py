@@ -30,6 +30,7 @@ AXES = {                                    # of the histograms: edges of the bi
     "entropy": (np.arange(-0.1, 2.6, 0.2), "entropy of the labels'\nshares, bits"),
     "correlation": (np.linspace(-0.25, 1, 26), "correlation of colours,\nmean over all pairs"),
 }
+HELP = {"data": cli.FLAGS["photographs"]}
 
 
 def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs", strict=False,

@@ -27,6 +27,8 @@ MAGNIFIED = 10                              # as in the paper: 128 + 10 (x' - x)
 SHOWN = 6                                   # rows of the picture, and pixels of its tiles' sides
 SIDE = 180
 LISTED = 16                                 # rows of the table
+HELP = {"data": cli.FLAGS["photographs"],
+        "target": "the name of the wanted class; without, ostrich or else bird"}
 
 
 def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, solver="auto",

@@ -23,6 +23,7 @@ from nets.models import features, quocnet
 MAGNIFIED = 10                              # |x' - x|; the paper does not say how much
 SIDE = 96                                   # pixels of a tile's side, at least
 COLUMNS = 8
+HELP = {"data": cli.FLAGS["photographs"], "weights": "the .npz file of train_quocnet"}
 
 
 def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, solver="auto", out="runs",

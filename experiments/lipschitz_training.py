@@ -27,6 +27,7 @@ MU = {"FC100-100-10": (0, 0.003, 0.01, 0.03, 0.1, 0.3), "LeNet": (0, 0.01, 0.1)}
 EPOCHS = {"FC100-100-10": fc.EPOCHS, "LeNet": lenet.EPOCHS}
 RATES = {"FC100-100-10": fc.RATE, "LeNet": lenet.RATE}        # of Adam, as in Table 1's quick run
 COLUMNS = ("train error %", "test error %", "L", "av. min. distortion", "not found", "transfer %")
+HELP = {"net": "FC100-100-10 or LeNet"}
 
 
 def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="auto", workers=0,

@@ -35,6 +35,7 @@ OPTIMISERS = {                              # rate, to fall along a cosine to 0;
 }
 CURVE = ("loss", "test accuracy %", "seconds")     # after each epoch, from the start on
 CHUNK = 500                                 # photographs tested at a time: bounds the memory
+HELP = {"data": cli.FLAGS["photographs"], "weights": "the .npz file to write"}
 
 
 def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epochs=60, seed=0,

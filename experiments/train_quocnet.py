@@ -29,6 +29,9 @@ from nets.net import Net
 
 SHOWN, TOP, NEAR = 10, 8, 8                 # columns of the pictures
 STARTS = 8                                  # of the search for what a unit likes most
+HELP = {"data": cli.FLAGS["photographs"],
+        "size": "QuocNet's: S, M, L or full",
+        "weights": "the .npz file to write"}
 
 
 def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from intriguing import ENGINES
 
-FLAGS = {                                   # they mean the same in every script
-    "data": "what images: digits, auto (MNIST, or strokes where it cannot be had), mnist, strokes; "
-            "or photographs, cifar10, imagenette, stl10, or a folder of them, a folder a class",
+FLAGS = {                                   # texts; a script's own HELP goes before them
+    "data": "digits: auto (MNIST, or strokes if MNIST is not to be had), mnist or strokes",
+    "photographs": "cifar10, imagenette, stl10, or a folder of photographs, in it a folder for "
+                   "each class",
     "count": "how many images are attacked",
-    "seed": "of everything random: nets' starts, samples, halves, targets, noise, directions",
-    "image": "the picture of a digit, in any format that Pillow reads",
-    "target": "the wanted label: a digit, or nearest, any other one; or the name of a class, "
-              "ostrich or else bird if none is",
-    "net": "a net of Table 1, FC123-456-10 or LeNet; and then: again (from another start), on P1 "
-           "or on P2 (trained on that half); of lipschitz_training, FC100-100-10 or LeNet",
+    "seed": "of all random numbers",
     "seeds": "how many seeds, from --seed on",
-    "size": "pixels of a photograph's side, 67 to 227; QuocNet's: S, M, L or full",
+    "image": "the picture of a digit, in any format that Pillow reads",
+    "target": "the wanted label: a digit, or nearest for any other one",
+    "net": "FC10(1e-4), FC100-100-10, another net of Tables 1 and 3, or LeNet; after it may come: "
+           "again (from another start), on P1 or on P2 (trained on that half)",
+    "size": "pixels of a photograph's side, 67 to 227",
     "lam": "lambda: the weight of the codes' sparsity",
     "below": "what of a stage's objective moves the stages below: input and target, input, nothing",
     "frames": "how many images give a frame each; 0: all",
@@ -32,13 +32,11 @@ FLAGS = {                                   # they mean the same in every script
     "validation": "hold out the last sixth of the training images, and measure on these instead",
     "solver": "of the search: scipy (SciPy's L-BFGS-B), by-hand (nets/search/by_hand.py), or auto: "
               "by-hand on a GPU, scipy elsewhere",
-    "targets": "the wanted label: random (one of the nine wrong ones), nearest (of all nine)",
-    "weights": "AlexNet's: bvlc (downloaded), or a file: .npz, which train_alexnet writes, or "
-               ".onnx; QuocNet's: the .npz that train_quocnet writes",
-    "photographs": "as --data, for --weights",
+    "targets": "the wanted label: random (one of the nine wrong ones) or nearest (of all nine)",
+    "weights": "AlexNet's: bvlc (downloaded), a .onnx file, or a .npz file of train_alexnet",
     "layer": "whose units: of those with weights, counted from 1",
     "which": "search (of the nets for MNIST), alexnet or quocnet",
-    "strict": "end at the first broken photograph, instead of leaving it out",
+    "strict": "end at the first broken photograph; without, it is left out",
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
     "out": "folder for the results",
@@ -54,13 +52,16 @@ CHOICES = {                                 # of the flags that allow some words
 
 
 def run(main):
-    """Run a script: main's keyword defaults are its flags, the module's docstring its --help."""
+    """Run a script: main's keyword defaults are its flags, the module's docstring its --help.
+
+    The texts of the flags are those of FLAGS, or of a dict HELP in the script's module.
+    """
     path = Path(sys.argv[0])
     if path.stem == "__main__":             # of the package that is run
         path = path.parent
     script = path.stem if path.stem == "experiments" else f"experiments.{path.stem}"
     try:
-        main(**parse(script, main, sys.modules[main.__module__].__doc__))
+        main(**parse(script, main, sys.modules[main.__module__]))
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)    # a second Ctrl-C would only add tracebacks
         sys.exit(f"\n{script}: interrupted; what was computed is kept, the same command goes on")
@@ -73,13 +74,15 @@ def run(main):
         sys.exit(f"{script}: {error}")
 
 
-def parse(script, main, doc):
-    """The flags of the command line as main's keyword arguments."""
-    parser = argparse.ArgumentParser(f"python -m {script}", description=doc, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse(script, main, module):
+    """The flags of the command line as main's keyword arguments; module: where main stands."""
+    parser = argparse.ArgumentParser(f"python -m {script}", description=module.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     allow_abbrev=False)
+    texts = FLAGS | getattr(module, "HELP", {})
     for name, parameter in inspect.signature(main).parameters.items():
         default = parameter.default
-        flag, text = "--" + name.replace("_", "-"), FLAGS.get(name)
+        flag, text = "--" + name.replace("_", "-"), texts.get(name)
         if default is False:
             parser.add_argument(flag, action="store_true", help=text)
         elif default is inspect.Parameter.empty:
