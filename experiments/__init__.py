@@ -1,9 +1,11 @@
-"""One script per table or figure, `python -m experiments.table1`; all that is quick together:
-`python -m experiments`."""
+"""One script per table or figure: `python -m experiments.table1`.
+
+`python -m experiments` runs the quick ones together.
+"""
 import sys
 
 try:
-    import nets.backend  # noqa: F401  the first thing that may fail: a GPU that is not there
+    import nets.backend  # noqa: F401  fails where a GPU is wanted and there is none
 except (RuntimeError, ValueError) as error:
     if sys.argv[0] != "-m":                 # imported, not run by python -m
         raise

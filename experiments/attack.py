@@ -1,14 +1,14 @@
-"""D(x, l) for a picture of one's own: the nearest image that the net labels as one wishes.
+"""D(x, l) for a picture of your own: the nearest image that the net labels as you wish.
 
     python -m experiments.attack --image digit.png --target 3
     python -m experiments.attack --image digit.png --net "FC10(1e-4)"
 
-Without --target: the nearest image that the net labels otherwise.
+Without --target: the nearest image with any other label.
 
-A picture of 28 x 28 pixels is taken as it is, any other made as MNIST's were (`like_mnist`), so
-a digit written in a paint program will do, or a photograph of one on plain paper.  Written:
-attack.png, which shows x, r magnified and D(x, l); attack-adversarial.png, the image found, as
-8-bit grey; attack.md and attack.json, the numbers.
+A picture of 28 x 28 pixels is taken as it is.  Any other is made as MNIST's images were
+(`like_mnist`), so you can write a digit in a paint program, or photograph one on plain paper.
+Files: attack.png shows x, r magnified and D(x, l); attack-adversarial.png is D(x, l) in 8-bit
+grey; attack.md and attack.json hold the numbers.
 """
 import math
 
@@ -21,9 +21,9 @@ from intriguing import D, distortion
 from nets.backend import to_device
 from nets.losses import softmax_cross_entropy
 
-FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)      # that r may be magnified by
-FINE = 10                                   # a digit's shape is worked on so many times larger
-PEN = 2.5                                   # pixels of 28 that a pen is made to draw at least
+FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)      # r is magnified by one of these
+FINE = 10                                   # the pen is thickened in an image so many times larger
+PEN = 2.5                                   # the least width of a pen's line, in pixels of 28
 SCALE = 9                                   # of the pictures
 
 
@@ -40,7 +40,7 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
     if np.isnan(found).any():
         other = f"labels {target}" if target != "nearest" else "labels otherwise"
         raise RuntimeError(f"found no image near {image} that {net} {other}; nothing is written.  "
-                           "Another --target or --net may do")
+                           "Try another --target or --net")
     target = int(details.label[0])
     folder = page.folder(out, data)
     png = folder / "attack-adversarial.png"
@@ -63,22 +63,26 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
     return numbers
 
 
-# ---- A picture as the nets know them ---------------------------------------------------------
+# ---- A picture becomes an image like MNIST's -------------------------------------------------
 
 
 def read(path):
-    """The picture as x (1, 1, 28, 28), white on black in multiples of 1/255, and how it was made.
+    """The picture as an image like MNIST's.
 
-    Raises ValueError if it is no picture, or only half of one, or nothing is drawn in it.
+    Returns:
+        x (1, 1, 28, 28), white on black, in multiples of 1/255; and how it was made, in words.
+
+    Raises:
+        ValueError: the file is no picture or broken, or nothing is drawn in it.
     """
     try:
         with Image.open(path) as image:
             grey = grey_of(image)
     except FileNotFoundError:
         raise ValueError(f"--image {path}: there is no such file") from None
-    except Exception as error:              # whatever a broken file makes of its decoder
+    except Exception as error:              # a broken file can raise anything in its decoder
         raise ValueError(f"--image {path}: not a picture that Pillow can read whole ({error}); "
-                         "save it again, as PNG say") from error
+                         "save it again, for example as PNG") from error
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     how = [f"{grey.shape[1]} x {grey.shape[0]} pixels"]
     if paper > 0.5 if grey.shape == (28, 28) else paper - grey.min() > grey.max() - paper:
@@ -87,7 +91,7 @@ def read(path):
     if grey.shape == (28, 28):
         how.append("taken as it is")
     elif grey.max() - paper < 0.05:
-        raise ValueError(f"--image {path}: nothing is drawn in it (what is transparent counts as "
+        raise ValueError(f"--image {path}: nothing is drawn in it (transparent pixels count as "
                          "white); draw a digit on plain paper")
     else:
         grey, pen = like_mnist((grey - paper) / (grey.max() - paper))
@@ -97,9 +101,9 @@ def read(path):
 
 
 def grey_of(image):
-    """A Pillow image of any mode as grey (H, W) float32 in [0, 1], transparency on white."""
-    image = ImageOps.exif_transpose(image)  # a telephone turns its photographs in words only
-    if image.mode[0] in "IF":               # 16 bits and more: Pillow would cut, not scale
+    """A Pillow image of any mode as grey (H, W) float32 in [0, 1]; transparent pixels are white."""
+    image = ImageOps.exif_transpose(image)  # telephones store the rotation beside the pixels
+    if image.mode[0] in "IF":               # 16 bits or more: Pillow would clip, not scale
         a = np.asarray(image, np.float32)
         if not (np.isfinite(a).all() and a.min() >= 0):
             raise ValueError("pixels below 0 or not finite")
@@ -111,39 +115,48 @@ def grey_of(image):
 
 
 def like_mnist(ink):
-    """A digit of any size as MNIST's were made: (28, 28) in [0, 1], and words on its pen.
+    """Make a digit of any size as MNIST's were made.
 
-    ink: (H, W), 0 the paper, 1 the strongest ink; uneven light below a third of it is paper too.
-    A pen that would draw less than PEN pixels is thickened: a thin line turns grey when reduced.
+    A line thinner than PEN pixels is thickened, because a thin line turns grey when it is reduced.
+
+    Args:
+        ink: (H, W), 0 for the paper, 1 for the strongest ink; what is below a third, such as a
+            shadow, counts as paper.
+
+    Returns:
+        (28, 28) in [0, 1]; and words about the pen, "" if it was not thickened.
     """
     ink = np.clip(3 * ink - 1, 0, 1)
-    drawn = ink > 0.5
-    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    is_ink = ink > 0.5
+    rows, columns = np.flatnonzero(is_ink.any(1)), np.flatnonzero(is_ink.any(0))
     crop = ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
     margins = [max(crop.shape) - n for n in crop.shape]
     square = np.pad(crop, [(m // 2, m - m // 2) for m in margins])
     digit = Image.fromarray(pictures.eight_bits(square))
     digit = digit.resize((FINE * strokes.BOX, FINE * strokes.BOX), Image.Resampling.LANCZOS)
-    digit = ImageOps.autocontrast(digit)    # a hair of a large picture has faded
-    pen, words = pen_width(np.asarray(digit) > 127) / FINE, ""
+    digit = ImageOps.autocontrast(digit)    # a thin line of a large picture has faded
+    pen, about_pen = pen_width(np.asarray(digit) > 127) / FINE, ""
     if pen < PEN - 2 / FINE:                # a filter grows both sides by a whole fine pixel
         digit = digit.filter(ImageFilter.MaxFilter(2 * int(FINE * (PEN - pen) / 2) + 1))
-        words = f", the pen thickened from {pen:.1f} to {PEN} pixels"
+        about_pen = f", the pen thickened from {pen:.1f} to {PEN} pixels"
     box = np.asarray(digit.resize((strokes.BOX, strokes.BOX), Image.Resampling.LANCZOS))
-    return strokes.centred(box) / np.float32(255), words
+    return strokes.centred(box) / np.float32(255), about_pen
 
 
-def pen_width(drawn):
-    """Of the lines in drawn (H, W): their area over half their outline, on average."""
-    outline = sum(np.count_nonzero(np.diff(drawn, axis=axis)) for axis in (0, 1)) * np.pi / 4
-    return 2 * drawn.sum() / max(outline, 1)      # steps along a slanted line count 4/pi too much
+def pen_width(is_ink):
+    """The average width of the lines in is_ink (H, W), bool: their area over half their outline."""
+    outline = sum(np.count_nonzero(np.diff(is_ink, axis=axis)) for axis in (0, 1)) * np.pi / 4
+    return 2 * is_ink.sum() / max(outline, 1)     # steps along a slanted line are 4/pi too long
 
 
-# ---- What was found --------------------------------------------------------------------------
+# ---- The result ------------------------------------------------------------------------------
 
 
 def measured(net, x, image):
-    """Label, its softmax in % and distance from x, both (1, 1, H, W), of one image, as numbers."""
+    """The label of an image, its softmax in %, and how far the image is from x.
+
+    net: the net.  x, image: (1, 1, H, W).
+    """
     logits = net.forward(to_device(image.astype(float)))[0]
     label = int(logits.argmax(1)[0])
     loss = softmax_cross_entropy(logits, logits.argmax(1))[0]       # -log softmax(logits)_label
@@ -153,7 +166,7 @@ def measured(net, x, image):
 
 
 def words(net, target, numbers):
-    """The table of the numbers, {image: what `measured` gives}, and what is to be said of them."""
+    """The table of numbers {image: row}, and a sentence about rounding."""
     rows = [["label", *(n["label"] for n in numbers.values())],
             ["its softmax, %", *(f"{n['softmax %']:.1f}" for n in numbers.values())]]
     rows += [[text, *(f"{n[key]:.4f}" for n in numbers.values())]
@@ -167,20 +180,23 @@ def words(net, target, numbers):
     label = numbers["8-bit"]["label"]
     if label == target:
         return text + f"the PNG, read back, still has the label {target}."
-    return text + (f"the PNG, read back, has the label {label}, no more {target}: D(x, l) lies on "
-                   "the boundary between two labels, and rounding, up to 1/510 a pixel, can step "
-                   "back over it.")
+    return text + (f"the PNG, read back, has the label {label}, no longer {target}: D(x, l) lies "
+                   "on the boundary between two labels, and rounding, up to 1/510 a pixel, can "
+                   "step back over it.")
 
 
 def magnification(r):
-    """The largest of FACTORS that keeps 0.5 + factor r (1, 1, H, W) in [0, 1] at 99 % of it."""
+    """The largest of FACTORS with 0.5 + factor r in [0, 1] at 99 % of r's pixels (1, 1, H, W)."""
     size = np.quantile(abs(r), 0.99)
     fit = [factor for factor in FACTORS if factor * size <= 0.5]
     return fit[-1] if fit and size > 0 else 1
 
 
 def drawn(x, found, factor, numbers, who):
-    """x | r magnified | D(x, l), with captions.  x, found: (1, 1, 28, 28).  who: the net."""
+    """Draw x, r magnified and D(x, l) side by side.
+
+    x, found: (1, 1, 28, 28).  numbers: as for `words`.  who: the net, for the title.
+    """
     before, after = numbers["x"], numbers["D(x, l)"]
     label = after["label"]
     magnified = "r" if factor == 1 else f"{factor} r"

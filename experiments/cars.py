@@ -1,21 +1,22 @@
-"""How well QuocNet's features, learnt without labels, tell cars from all else, beside controls.
+"""How well QuocNet's features, learnt without labels, tell cars from other images; and controls.
 
     python -m experiments.cars --data cifar10 --seeds 3
     python -m experiments.cars --data stl10 --size M --epochs 3
 
-The net is trained on frames as by train_quocnet, jointly or each stage for itself; then it is
-frozen, and a logistic regression of its features on the labels of the training images is tested on
-the test images.  Two kinds of features: the last stage's outputs, as the paper has it, and the
-means of all stages' outputs over 4 x 4 parts.  The controls: raw pixels, and the same net before
-training, once also with pixels from 0 to 1, not brought to mean 0: every code then says how bright
-the image is, which random filters do well with and training takes away.  lam, which the scale of
-the images decides, is chosen for each way by the first seed's area under the curve, with the
-features of all stages, on a fifth of the training images, kept out of that regression; so is the
-strength of each regression's weight decay.  The test images choose nothing here.  Nets are kept
-epoch by epoch in runs/cache/frames, at size S 37 MB each: an interrupted run goes on.
+The net is trained on frames as by train_quocnet, all stages jointly or each stage for itself.  Then
+it is frozen.  A logistic regression on its features is fitted to the labels of the training images
+and tested on the test images.
+Two kinds of features: the last stage's outputs, as in the paper; and the means of all stages'
+outputs over 4 x 4 parts.
+Controls: raw pixels; the net before training; the net before training with pixels from 0 to 1, not
+brought to mean 0.  In this last one every code also tells how bright the image is.  Random filters
+profit from that; training takes it away.
+lam depends on the scale of the images.  It is chosen for each training mode by the AUC of the first
+seed with the features of all stages, on a fifth of the training images, which that regression is
+not fitted to.  The weight decay of each regression is chosen in the same way.  No choice uses the
+test images.
+After each epoch the net is saved in runs/cache/frames, 37 MB at size S: an interrupted run goes on.
 """
-import numpy as np
-
 import data as datasets
 from experiments.shared import car_classifier, cli, page, quocnet_training
 from nets.layers.basic import RGB, Flatten, Preprocess
@@ -23,7 +24,7 @@ from nets.models import features, quocnet
 from nets.net import Net
 
 LAMBDAS = (0.1, 0.3, 1.0)                   # Le et al.'s, and larger ones
-WAYS = {"jointly": "input and target", "each stage for itself": "nothing"}      # of BELOW
+WAYS = {"jointly": "input and target", "each stage for itself": "nothing"}      # keys of BELOW
 HELP = {"data": cli.FLAGS["photographs"], "size": "QuocNet's: S, M, L or full"}
 
 
@@ -46,28 +47,28 @@ def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="
 
     by_lam = {way: {lam: validated(net_of(way, lam, seed), training) for lam in LAMBDAS}
               for way in WAYS}
-    chosen = {way: max(LAMBDAS, key=by_lam[way].get) for way in WAYS}
-    found = {"raw pixels": [judged(Net([Flatten()]), training, test)]}
+    best_lam = {way: max(LAMBDAS, key=by_lam[way].get) for way in WAYS}
+    results = {"raw pixels": [judged(Net([Flatten()]), training, test)]}
     for s in range(seed, seed + seeds):
         start = quocnet_training.start(size, s)
         nets = {"before training": start, "before training, pixels as they are": as_they_are(start),
-                **{f"trained {way}": net_of(way, chosen[way], s) for way in WAYS}}
-        for kind, of in car_classifier.FEATURES.items():
+                **{f"trained {way}": net_of(way, best_lam[way], s) for way in WAYS}}
+        for kind, take in car_classifier.FEATURES.items():
             for how, net in nets.items():
-                found.setdefault(f"{kind}, {how}", []).append(judged(of(net), training, test))
-    numbers = {"lam": chosen, "AUC on validation": by_lam, "test": found}
+                results.setdefault(f"{kind}, {how}", []).append(judged(take(net), training, test))
+    numbers = {"lam": best_lam, "AUC on validation": by_lam, "test": results}
     page.save(quocnet_training.stem_of("cars", size), main, flags, name, started,
               report(numbers, flags, car), numbers)
     return numbers
 
 
 def as_they_are(net):
-    """The same net, but that pixels reach its filters as they are, in [0, 1]."""
+    """The net whose filters get pixels in [0, 1], not brought to mean 0."""
     return Net([Preprocess(1, RGB, (0.0,) * 3), *net.layers[1:]])
 
 
 def validated(net, training):
-    """The AUC on validation of a net's features, all stages."""
+    """The AUC of the features of all stages, on the validation part of training."""
     f = features.features(car_classifier.FEATURES["all stages"](net), training[0])
     return car_classifier.regression(f, training[1])[2]
 
@@ -76,7 +77,10 @@ def validated(net, training):
 
 
 def judged(frozen, training, test):
-    """{AUC, balanced accuracy %, features, decay} of the classifier on the test images."""
+    """The row of a net's features: fit the classifier to `training`, measure it on `test`.
+
+    frozen: (N, 3, H, W) -> features (N, F).  training, test: (x, t).
+    """
     dense, strength, _ = car_classifier.regression(features.features(frozen, training[0]),
                                                    training[1])
     s = car_classifier.score(dense, features.features(frozen, test[0]))
@@ -86,7 +90,7 @@ def judged(frozen, training, test):
 
 
 def report(numbers, flags, car):
-    """The Markdown."""
+    """The page in Markdown."""
     seeds = flags["seeds"]
     return f"""\
 # Class {car} against the rest, by QuocNet's features: size {flags["size"]}, trained without labels
@@ -94,9 +98,9 @@ def report(numbers, flags, car):
 {format_features(numbers["test"])}
 
 {seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}; {flags["epochs"]} epochs.  AUC: \
-the area under the ROC curve.  Balanced accuracy: the mean of the shares of either class that are \
-labelled right, a car where the odds exceed those among all.  Both of the test images, by a \
-logistic regression on the training images.
+the area under the ROC curve.  Balanced accuracy: the mean of the accuracies on the two classes; \
+an image is labelled a car if its odds exceed those among all images.  Both are measured on the \
+test images.  The classifier is a logistic regression, fitted to the training images.
 
 {claims(numbers["test"])}
 
@@ -105,36 +109,37 @@ AUC on validation, all stages, seed {flags["seed"]}, by lam:
 {format_lambdas(numbers)}"""
 
 
-def format_features(found):
-    """A row for each kind of features, in Markdown.  found: {features: [row of each seed]}."""
-    rows = [[what, of[0]["features"], *(page.spread([one[column] for one in of])
-                                        for column in car_classifier.COLUMNS)] for what,
-            of in found.items()]
+def format_features(results):
+    """A row for each kind of features, in Markdown.  results: {features: [row of each seed]}."""
+    rows = [[kind, of_seeds[0]["features"], *(page.spread([row[column] for row in of_seeds])
+                                              for column in car_classifier.COLUMNS)]
+            for kind, of_seeds in results.items()]
     return page.table(["features", "how many", *car_classifier.COLUMNS], rows)
 
 
 def format_lambdas(numbers):
-    """The AUC on validation by lambda, in Markdown.  numbers: as in JSON."""
+    """The AUC on validation images by lambda, in Markdown.  numbers: as in JSON."""
     rows = [[way, *map(page.cell, of.values()), f"{numbers['lam'][way]:g}"]
             for way, of in numbers["AUC on validation"].items()]
     return page.table(["trained", *(f"{lam:g}" for lam in LAMBDAS), "chosen"], rows)
 
 
-def claims(found):
-    """How far the trained nets are above the controls, a line each."""
-    auc = {what: np.mean([one["AUC"] for one in of]) for what, of in found.items()}
+def claims(results):
+    """A line for each trained net: how far its AUC is above or below those of the controls."""
+    auc = {kind: page.average_column(rows, "AUC") for kind, rows in results.items()}
     lines = []
     for kind in car_classifier.FEATURES:
         for way in WAYS:
             ours = auc[f"{kind}, trained {way}"]
-            lines.append(f"- {kind}, trained {way}: the AUC is "
-                         f"{against(ours, auc[f'{kind}, before training'])} before training, "
-                         f"{against(ours, auc['raw pixels'])} of raw pixels.")
+            before, raw = (against(ours, auc[control])
+                           for control in (f"{kind}, before training", "raw pixels"))
+            lines.append(f"- {kind}, trained {way}: the AUC is {before} before training, {raw} of "
+                         "raw pixels.")
     return "\n".join(lines)
 
 
 def against(ours, control):
-    """How much above or below, in words."""
+    """The difference in words: how much above or below."""
     return f"{abs(ours - control):.3f} {'below' if ours < control else 'above'} that"
 
 

@@ -1,12 +1,15 @@
-"""Figures 1 and 2: the images that single units like best, and those that random directions do.
+"""Figures 1 and 2: the images with the largest activation of units, and along random directions.
 
     python -m experiments.figure1_2 --seed 1
 
 Figure 1: the ten test images with the largest <phi(x), e_i>, for four units i of the last hidden
 layer.  Figure 2: those with the largest <phi(x), v>, for four random directions v.  The paper
-sees no distinction between the two, by eye.  Here are numbers besides, over 200 directions of
-each kind: natural, e_i, units drawn among those that are not constant over the test images;
-random, v Gaussian; non-negative, v with every entry made positive.  Of the ten images of each:
+sees no distinction between the two, by eye.
+This script adds numbers, over 200 directions of each kind:
+natural: e_i, for units that are not constant over the test images.
+random: v, Gaussian.
+non-negative: v with every entry made positive.
+Of the ten images of each direction it measures:
 purity: the share of the most frequent digit, 0.1 to 1.
 entropy: of the digits' shares, in bits; 0 where all are the same.
 correlation: Pearson's, pixel by pixel, averaged over the 45 pairs of images.
@@ -27,9 +30,9 @@ from experiments.shared import (
 )
 from intriguing import phi
 
-MEASURED = {"LeNet": 3, "FC100-100-10": 2}  # phi_3, phi_2: the last hidden layer of each
+MEASURED = {"LeNet": 3, "FC100-100-10": 2}  # the last hidden layer of each: phi_3, phi_2
 DIRECTIONS, IMAGES, PANELS = 200, 10, 4     # of a kind; top images of each; directions shown
-AXES = {                                    # of the histograms: edges of the bins, what is shown
+AXES = {                                    # of the histograms: edges of the bins, title
     "purity": (np.arange(0.05, 1.1, 0.1), "share of the most\nfrequent digit"),
     "entropy": (np.arange(-0.1, 3.6, 0.2), "entropy of the digits'\nshares, bits"),
     "correlation": (np.arange(-0.15, 1.01, 0.05), "correlation of pixels,\nmean over all pairs"),
@@ -45,11 +48,11 @@ def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
         for kind, group in measures.picked(a, DIRECTIONS, IMAGES, seed).items():
             groups[name, kind] = group
     groups[coherence.AT_RANDOM] = measures.at_random(len(x), DIRECTIONS, IMAGES, seed)
-    found = {key: measures.measured(x[g.images], t[g.images]) for key, g in groups.items()}
-    study = coherence.study(groups, found, [*MEASURED], seed)
+    values = {key: measures.measured(x[g.images], t[g.images]) for key, g in groups.items()}
+    study = coherence.study(groups, values, [*MEASURED], seed)
     folder = page.folder(out, data)
     draw(groups, x, t, data, folder)
-    draw_histograms(found, data, folder)
+    draw_histograms(values, data, folder)
     how = f"{len(x):,} test images.  {models.describe_training(MEASURED, train)}"
     numbers = {**coherence.record(study), "test error %": errors}
     page.save("figure1_2", main, flags, data, started, report(study, errors, how), numbers)
@@ -57,18 +60,19 @@ def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
 
 
 def layers(x, t, data, seed, method, workers, quiet):
-    """Yields name, phi (N, H) and the net's error % on (x, t) for every layer measured."""
-    for name, net in cache.load_or_train([*MEASURED], data, seed, method, workers, quiet).items():
+    """Yield name, phi (N, H) and the net's error % on (x, t), for every layer and its control."""
+    nets = cache.load_or_train([*MEASURED], data, seed, method, workers, quiet)
+    for name, trained in nets.items():
         before = models.build(name, seed).astype("float64")
-        for label, either in ((name, net), (coherence.untrained(name), before)):
-            a = phi(either, x, MEASURED[name])
-            wrong = either.above(MEASURED[name]).predict(a) != t
+        for label, net in ((name, trained), (coherence.untrained(name), before)):
+            a = phi(net, x, MEASURED[name])
+            wrong = net.above(MEASURED[name]).predict(a) != t
             yield label, a, 100 * float(wrong.mean())
     yield "pixels", x.reshape(len(x), -1).astype(float), None       # phi_0
 
 
 def report(study, errors, how):
-    """The Markdown.  errors: {layer: test error %}.  how: which images, how nets were trained."""
+    """The page in Markdown.  errors: {layer: test error %}.  how: the images and the training."""
     errors = "; ".join(f"{name} {e:.3g} %" for name, e in errors.items() if e is not None)
     return f"""\
 # Figures 1 and 2: single units against random directions
@@ -92,9 +96,9 @@ def report(study, errors, how):
 
 
 def draw(groups, x, t, data, folder):
-    """Figures 1 and 2, as files in a folder."""
+    """Draw Figures 1 and 2 into a folder."""
     data = page.describe(data)
-    for number, kind, what, how, along in (
+    for number, kind, what, how, score in (
             (1, "natural", "units", "drawn by seed among those that vary, not chosen by eye",
              "activation"),
             (2, "random", "random directions v", "Gaussian, drawn by seed", "<phi(x), v>")):
@@ -102,17 +106,17 @@ def draw(groups, x, t, data, folder):
         parts = [(pictures.grid(x[images], IMAGES), f"{name}: {' '.join(map(str, t[images]))}")
                  for name, images in zip(g.names[:PANELS], g.images, strict=False)]
         title = (f"Figure {number}: {PANELS} {what} of LeNet's last hidden layer, phi_3 ({how}).  "
-                 f"For each, the {IMAGES} test images with the largest {along}, largest first, "
+                 f"For each, the {IMAGES} test images with the largest {score}, largest first, "
                  f"and their digits.  {data}.")
         pictures.save(pictures.panels(parts, title, 2), folder / f"figure{number}.png")
 
 
-def draw_histograms(found, data, folder):
-    """The distributions of the measures found, as a file in a folder."""
+def draw_histograms(values, data, folder):
+    """Draw the histograms of the measures into a folder.  values: {key: {measure: (M,)}}."""
     title = (f"What the {IMAGES} test images farthest along a direction have in common.  A row: "
              "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
              f"their mean.  Images: {page.describe(data)}.")
-    rows = {coherence.called(key): of for key, of in found.items()}
+    rows = {coherence.called(key): of for key, of in values.items()}
     charts.save(charts.draw_histograms(rows, AXES, title), folder / "figure1_2-histograms.png")
 
 

@@ -1,15 +1,16 @@
-"""Figure 5: photographs, and others that look the same and that AlexNet labels as one wishes.
+"""Figure 5: photographs, and others that look the same and that AlexNet labels as the target.
 
     python -m experiments.figure5 --weights bvlc --data imagenette --count 64
     python -m experiments.figure5 --weights runs/alexnet.npz --data cifar10 --target bird
 
-Photographs that the net labels right (of a folder without labels: any), drawn by seed from the
-set's test part, each searched for D(x, l) with one l for all.  A net of our own training has not
-seen that part; what others trained theirs on, they say (ImageNet's nets, most of Imagenette).
-Written: figure5.png, rows of x, 128 + 10 (x' - x) and x', pixels counted from 0 to 255;
-figure5.md and figure5.json, the labels before and after, the average distortion, and the share
-that an 8-bit PNG preserves.  The search computes in float32, as the weights are; what is kept of
-L-BFGS, in float64.
+The script takes photographs of the data set's test part, in an order drawn by seed, that the net
+labels right (from a folder without labels: any), and searches D(x, l) with one target l for all.
+A net that was trained here has not seen that part.  Nets of others may have: those trained on
+ImageNet have seen most of Imagenette.
+Files: figure5.png, rows of x, 128 + 10 (x' - x) and x', pixels counted from 0 to 255; figure5.md
+and figure5.json, the labels before and after, the average distortion, and the share of the images
+that have the target after rounding to an 8-bit PNG.  The net computes in float32, L-BFGS in
+float64.
 """
 import io
 
@@ -24,8 +25,8 @@ PAPER = {"examples": 64, "av. distortion": 0.006508}
 TARGETS = ("ostrich", "bird")               # the paper's, or for a net that knows no ostrich
 PICTURE = "![rows of a photograph, the difference magnified, and the photograph found](figure5.png)"
 MAGNIFIED = 10                              # as in the paper: 128 + 10 (x' - x)
-SHOWN = 6                                   # rows of the picture, and pixels of its tiles' sides
-SIDE = 180
+SHOWN = 6                                   # rows of the picture
+SIDE = 180                                  # pixels of a tile's side in it, at most
 LISTED = 16                                 # rows of the table
 HELP = {"data": cli.FLAGS["photographs"],
         "target": "the name of the wanted class; without, ostrich or else bird"}
@@ -51,7 +52,7 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
                            "after": None if np.isnan(s) else names[a], "distortion": float(s)}
                           for row, before, a, s in zip(rows, t, after, size, strict=True)]}
     path = page.folder(out, data) / "figure5.png"
-    path.unlink(missing_ok=True)            # of another run: it would stand for this one's
+    path.unlink(missing_ok=True)            # an earlier run's would look like this run's
     shown = drawn(x, images, t, after, names, path)
     page.save("figure5", main, flags, data, started,
               report(numbers, model, tried, labelled, shown), numbers)
@@ -59,32 +60,41 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
 
 
 def number(target, names):
-    """The label of that name among the net's names (K,), or ValueError."""
+    """The number of the target's name among the net's names (K,); ValueError if it is not there."""
     known = [name for name in ([target] if target else TARGETS) if name in names]
     if not known:
         some = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise ValueError(f"--target {target or ' or '.join(TARGETS)}: the net knows no such "
-                         f"label; choose one of {some}")
+        raise ValueError(f"--target {target or ' or '.join(TARGETS)}: the net has no such label; "
+                         f"choose one of {some}")
     return names.index(known[0])
 
 
 def by_png(images):
-    """images (N, 3, H, W) in [0, 1] as 8-bit PNG files have them, written and read back."""
-    def back(image):
+    """Write images (N, 3, H, W) in [0, 1] as 8-bit PNG files and read them back."""
+    def write_and_read(image):
         file = io.BytesIO()
         Image.fromarray(pictures.pixels(image[None])[0]).save(file, "PNG")
         return np.asarray(Image.open(file), np.float32).transpose(2, 0, 1) / 255
-    return np.array([back(image) for image in images]).reshape(images.shape)
+    return np.array([write_and_read(image) for image in images]).reshape(images.shape)
 
 
 def share(true):
-    """% of true (N,), None of nothing."""
+    """How many % of true (N,) are true; None if N is 0."""
     return page.mean(100.0 * true)
 
 
 def report(numbers, model, tried, labelled, shown):
-    """The Markdown.  labelled: whether photographs have labels.  shown: whether any is drawn."""
-    right = "right" if labelled else "otherwise: they have no labels, before is the net's own"
+    """The page in Markdown.
+
+    Args:
+        numbers: as in JSON.
+        model: the Weights.
+        tried: how many photographs were tried.
+        labelled: whether the photographs have labels.
+        shown: whether there is a picture.
+    """
+    right = ("right" if labelled else
+             "other than the target: they have no labels, before is the net's own")
     return f"""\
 # Figure 5: {model.said} taken to "{numbers["target"]}", ours (the paper's)
 
@@ -92,8 +102,8 @@ def report(numbers, model, tried, labelled, shown):
 
 {format_summary(numbers)}
 
-Of {tried:,} photographs tried, in an order drawn by seed, these are the first that the net labels \
-{right}.  Distortion: root mean square over pixels in [0, 1].  The first of them:
+{tried:,} photographs were tried, in an order drawn by seed; these are the first that the net \
+labels {right}.  Distortion: root mean square over pixels in [0, 1].  The first of them:
 
 {format_photographs(numbers["images"])}"""
 
@@ -116,7 +126,10 @@ def format_photographs(images):
 
 
 def drawn(x, images, t, after, names, path):
-    """Rows of x, 128 + 10 (x' - x), x', of the first photographs, as a PNG.  Whether there are."""
+    """Draw rows of x, 128 + 10 (x' - x) and x' into a PNG; False if D found no image.
+
+    x, images: (N, 3, H, W).  t, after: labels (N,) of x and of images.  names: of the labels.
+    """
     parts = []
     found = np.flatnonzero(~np.isnan(distortion(x, images)))[:SHOWN]
     scale = max(1, SIDE // x.shape[3])

@@ -1,14 +1,14 @@
-"""Figure 6: cars that are recognised by QuocNet's features, and the same cars, not recognised.
+"""Figure 6: cars that QuocNet's features recognise, and the same cars after D, not recognised.
 
     python -m experiments.figure6 --weights runs/quocnet.npz --data cifar10 --count 16
     python -m experiments.figure6 --weights runs/quocnet-M.npz --data stl10
 
-The net is that of train_quocnet, frozen; on its features stands a logistic regression, fitted to
-the labels of the training images as in experiments.cars.  Of the test images that are cars and
-that it recognises, `count` are drawn by seed, and D(x, l) is searched for with l: not a car.  This
-once with the features of the last stage, as the paper has it, and once with those of all stages.
-Written: figure6-....png, rows of x, x' and the difference magnified; figure6.md and figure6.json.
-Of another size than S, all are called figure6-M and so on.
+The net is the one that train_quocnet saved, frozen.  A logistic regression on its features is
+fitted to the labels of the training images, as in experiments.cars.  Of the cars in the test part
+that it recognises, `count` are drawn by seed, and D(x, l) is searched with l: not a car.  All this
+is done with the features of the last stage, as in the paper, and with those of all stages.
+Files: figure6-....png, rows of x, x' and the difference magnified; figure6.md and figure6.json.
+For another size than S the names begin with figure6-M and so on.
 """
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from nets.backend import to_host
 from nets.models import features, quocnet
 
 MAGNIFIED = 10                              # |x' - x|; the paper does not say how much
-SIDE = 96                                   # pixels of a tile's side, at least
+SIDE = 96                                   # pixels of a tile's side, about, for smaller images
 COLUMNS = 8
 HELP = {"data": cli.FLAGS["photographs"], "weights": "the .npz file of train_quocnet"}
 
@@ -35,25 +35,37 @@ def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, solver="a
     print(f"Data: {page.describe(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
           flush=True)
     stem = quocnet_training.stem_of("figure6", model.size)
-    found = {kind: attacked(car_classifier.classifier(of(model.net), *training), x, t, count, seed,
-                            solver)
-             for kind, of in car_classifier.FEATURES.items()}
-    for kind, (_, pair) in found.items():
-        drawn(*pair, Path(out, picture_of(stem, kind)))
-    numbers = {kind: row for kind, (row, _) in found.items()}
+    numbers, pairs = {}, {}
+    for kind, take in car_classifier.FEATURES.items():
+        f = car_classifier.classifier(take(model.net), *training)
+        numbers[kind], pairs[kind] = attacked(f, x, t, count, seed, solver)
+    for kind, (cars, images) in pairs.items():
+        drawn(cars, images, Path(out, picture_of(stem, kind)))
     page.save(stem, main, flags, name, started, report(numbers, model, car, stem), numbers)
     return numbers
 
 
 def picture_of(stem, kind):
-    """The name of the picture for these features."""
+    """The file name of the picture for these features."""
     return f"{stem}-{kind.replace(' ', '-')}.png"
 
 
 def attacked(f, x, t, count, seed, solver):
-    """D(x, not a car) for cars that f recognises: numbers, and (x, x'), (count, 3, H, W) each.
+    """Search D(x, not a car) for cars that f recognises.
 
-    x: (N, 3, H, W) uint8.  t: (N,) 1 for a car, else 0.  solver: as for D.
+    Args:
+        f: the classifier, a Net from pixels to two logits.
+        x: test images (N, 3, H, W) uint8.
+        t: (N,) 1 for a car, else 0.
+        count: how many cars, drawn by seed.
+        seed: of these draws.
+        solver: as for D.
+
+    Returns:
+        The row of numbers; a pair: the cars and what D found for them, (count, 3, H, W) each.
+
+    Raises:
+        ValueError: f recognises fewer cars.
     """
     z = features.features(f, x)             # the logits
     score = z[:, 1] - z[:, 0]
@@ -73,10 +85,10 @@ def attacked(f, x, t, count, seed, solver):
 
 
 def drawn(x, found, path):
-    """Rows of x, x' and |x' - x| magnified, images (N, 3, H, W) of the cars found, as a PNG."""
-    path.unlink(missing_ok=True)            # of another run: it would stand for this one's
-    whole = ~np.isnan(distortion(x, found))
-    x, found = x[whole], found[whole]
+    """Draw rows of x, x' and |x' - x| magnified into a PNG.  x, found: (N, 3, H, W)."""
+    path.unlink(missing_ok=True)            # an earlier run's would look like this run's
+    success = ~np.isnan(distortion(x, found))
+    x, found = x[success], found[success]
     bands = [np.concatenate([x[i:i + COLUMNS], found[i:i + COLUMNS],
                              np.minimum(MAGNIFIED * abs(found - x)[i:i + COLUMNS], 1)])
              for i in range(0, len(x), COLUMNS)]
@@ -89,20 +101,21 @@ def drawn(x, found, path):
 
 
 def report(numbers, model, car, stem):
-    """The Markdown."""
+    """The page in Markdown.  car: the name of the class."""
     shown = "\n\n".join(
         f"{kind.capitalize()}:\n\n![cars, the same not recognised, and the difference]"
         f"({picture_of(stem, kind)})"
         for kind, row in numbers.items() if row["searched"] > row["not found"])
     return f"""\
-# Figure 6: {car}, and no longer, by QuocNet's features (size {model.size})
+# Figure 6: {car}, recognised and no longer recognised, by QuocNet's features (size {model.size})
 
 {format_table(numbers)}
 
-Of the test images: AUC and balanced accuracy as in cars.md, and the share of cars that are \
-recognised.  Searched: cars that are recognised, drawn by seed.  Distortion: root mean square over \
-pixels in [0, 1]; the paper gives none for this figure.  The difference is its absolute value, \
-{MAGNIFIED} times.  The net was trained with lam = {model.lam:g} and below: {model.below}.
+AUC, balanced accuracy (see cars.md) and the share of cars that are recognised are those of the \
+test images.  Searched: cars that are recognised, drawn by seed.  Distortion: root mean square \
+over pixels in [0, 1]; the paper gives none for this figure.  The picture shows the absolute \
+value of the difference, {MAGNIFIED} times.  The net was trained with lam = {model.lam:g} and \
+--below "{model.below}".
 
 {shown}"""
 

@@ -2,12 +2,14 @@
 
     python -m experiments.figure7 --seed 1
 
-Three panels of 4 rows x 6 columns, each pair an original and the image made from it: (a) a
-linear net, (b) the 200-200-10 sigmoid net, both with every distorted image labelled wrong;
-(c) Gaussian noise of stddev 1, under which nothing is to be seen and a net still labels half of
-the images right.  The paper says neither which net nor whether the noise was clipped to [0, 1]
-(a picture shows it clipped); shown is the one of ours nearest to its 51 %, and all are listed.
-Accuracies and distortions are measured on all `count` images.
+Three panels of 4 rows x 6 columns, in pairs of an original and the image made from it.
+(a): D for a linear net; (b): D for the 200-200-10 sigmoid net.  They label every distorted image
+wrong.
+(c): Gaussian noise of stddev 1.  A person sees almost nothing, and a net still labels half of the
+images right.  The paper does not state which net it is, and whether the noise was clipped to [0, 1]
+(in a picture it always is).  The panel shows the case of ours nearest to the paper's 51 %; the page
+lists all.
+Accuracies and distortions are those of all `count` images.
 """
 import numpy as np
 
@@ -29,13 +31,13 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
     noise = {how: noisy(job.x, 1.0, clip, seed) for how, clip in CLIPPED.items()}
     accuracy = accuracies(job, noise)
     how, nearest = min(((how, name) for how in noise for name in job.nets),
-                       key=lambda k: abs(accuracy[k[0]][k[1]] - PAPER["c"]["accuracy %"]))
+                       key=lambda case: abs(accuracy[case[0]][case[1]] - PAPER["c"]["accuracy %"]))
     numbers = {"accuracy % on noise of stddev 1": accuracy}
     parts = []
     for panel, name, images in (*((p, n, job.images[n]) for p, n in PANELS.items()),
                                 ("c", nearest, noise[how])):
         numbers[panel], picture = pairs(job, name, images, searched=panel != "c")
-        parts.append((picture, words(panel, numbers[panel], how)))
+        parts.append((picture, words(panel, numbers[panel], how)))      # (picture, caption)
     title = ("Figure 7: pairs of an image and the same image distorted.  "
              f"{page.describe(job.data)}.  Ours (the paper's).")
     pictures.save(pictures.panels(parts, title), page.folder(out, job.data) / "figure7.png")
@@ -55,7 +57,7 @@ Accuracy % of each net on noise of stddev 1; panel c shows the one nearest to th
 
 
 def format_panels(numbers):
-    """What each panel shows, in Markdown, ours (the paper's).  numbers: as in JSON."""
+    """A row for each panel, in Markdown, ours (the paper's).  numbers: as in JSON."""
     rows = [[p, numbers[p]["net"], *(page.cell(numbers[p][k], PAPER[p][k])
                                      for k in ("stddev", "accuracy %"))] for p in PAPER]
     return page.table(["panel", "net", "stddev", "accuracy %"], rows)
@@ -68,16 +70,16 @@ def format_accuracies(accuracy):
 
 
 def accuracies(job, noise):
-    """{how: {net: accuracy %}} on the images {how: (N, ...)}."""
+    """{how: {net: accuracy %}} on images with noise, {how: (N, ...)}."""
     errors = transfer(list(job.nets.values()), list(noise.values()), job.t)
     return {how: dict(zip(job.nets, (100 - 100 * row).tolist(), strict=True))
             for how, row in zip(noise, errors, strict=True)}
 
 
 def pairs(job, name, images, searched):
-    """What is measured on the images (N, ...) made for a net, and a picture of PAIRS of them.
+    """Measure the images (N, ...) made for a net, and draw the first PAIRS of them.
 
-    searched: leave out those that were left as they are, and those not found.
+    searched: whether D made them; then those that D left as they are or did not find are left out.
     """
     shown = job.searched[name] & ~np.isnan(distortion(job.x, images)) if searched else slice(None)
     x, images, t = job.x[shown], images[shown], job.t[shown]
@@ -89,12 +91,12 @@ def pairs(job, name, images, searched):
             "accuracy %": 100 * float((labels == t).mean())}, pictures.grid(both, 6)
 
 
-def words(panel, found, how):
-    """The caption of one panel.  how: whether the noise of panel c was clipped."""
-    what = f"noise of stddev 1, {how}" if panel == "c" else f"D(x, l) for {found['net']}"
-    whose = f" of {found['net']}" if panel == "c" else ""
-    return (f"({panel}) {what}: stddev {page.cell(found['stddev'], PAPER[panel]['stddev'])}, "
-            f"accuracy{whose} {page.cell(found['accuracy %'], PAPER[panel]['accuracy %'])} %")
+def words(panel, row, how):
+    """The caption of one panel.  row: its numbers.  how: whether the noise was clipped."""
+    what = f"noise of stddev 1, {how}" if panel == "c" else f"D(x, l) for {row['net']}"
+    whose = f" of {row['net']}" if panel == "c" else ""
+    stddev, accuracy = (page.cell(row[k], PAPER[panel][k]) for k in ("stddev", "accuracy %"))
+    return f"({panel}) {what}: stddev {stddev}, accuracy{whose} {accuracy} %"
 
 
 if __name__ == "__main__":

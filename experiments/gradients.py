@@ -1,13 +1,14 @@
-"""Backpropagation, layer by layer, every gradient beside its numeric derivative.
+"""Backpropagation, layer by layer: every gradient beside its numeric derivative.
 
     python -m experiments.gradients
     python -m experiments.gradients --net LeNet
 
-One image goes forward through the net and the gradient of its loss comes back.  For each layer:
-shapes, the equations (read from the layer's docstrings), and d loss / d x and d loss / d parameter
-at the largest entry and at random ones, analytic (the layer's code) beside numeric (loss moved up
-and down, nothing but forward).  The script fails if a relative error exceeds BOUND.
-gradients.png: -d loss / d x towards each of the ten labels, r and D(x, l) below.
+One image goes forward through the net, and the gradient of its loss comes back.  For each layer the
+page shows the shapes, the equations (from the layer's docstrings), and d loss / d x and d loss / d
+parameter at the largest entry and at random ones: analytic, from the layer's code, beside numeric.
+The numeric derivative moves one number up and down and runs forward only.  The script fails if a
+relative error exceeds BOUND.
+gradients.png: -d loss / d x towards each of the ten labels, and below it r and D(x, l).
 """
 import inspect
 import textwrap
@@ -21,9 +22,9 @@ from nets.gradcheck import STEP, slope
 from nets.losses import softmax_cross_entropy
 from nets.net import Net
 
-BOUND = 1e-5                                # on a relative error; right ones show 1e-8 or less
-NOISE = 0.1                                 # moves the image off the kinks
-RANDOM = 3                                  # places of each array, beside the largest entry's
+BOUND = 1e-5                                # of a relative error; right code has 1e-8 or less
+NOISE = 0.1                                 # moves the image away from kinks
+RANDOM = 3                                  # places of each array, besides the largest entry's
 C = 1.0                                     # of the objective that is checked
 NAMES = ("W", "b")                          # of a layer's parameters
 SCALE = 4                                   # of the pictures
@@ -44,10 +45,9 @@ def main(net="FC100-100-10", data="auto", seed=0, train="adam", solver="auto",
     text = f"""\
 # {net}: the gradients by hand and by numbers
 
-x: test image {which}, which the net labels {label}, as it should, with up to {NOISE} added to each
-pixel at random: on black paper ReLU and max pooling have kinks, where there is no gradient.  The
-loss is the one towards l = {target}: towards {label} there is next to nothing to gain, and all
-gradients would be near 0.
+x: test image {which}, which the net labels {label}, which is right.  Up to {NOISE} is added to each
+pixel at random, because on black paper ReLU and max pooling have kinks, where there is no gradient.
+The loss is the one towards l = {target}; that towards {label} is almost 0, as are its gradients.
 Relative errors are relative to the largest entry of the gradient, in float64, step {STEP:g}.
 
 ```
@@ -67,7 +67,7 @@ Relative errors are relative to the largest entry of the gradient, in float64, s
 
 
 def first_right(net, images, labels):
-    """The first of images (N, ...) that the net has right: x (1, ...), its label, its number."""
+    """The first of images (N, ...) that the net labels right: x (1, ...), its label, its index."""
     for i in range(len(images)):
         x = images[i:i + 1].astype(float)
         if net.predict(x)[0] == labels[i]:
@@ -76,23 +76,33 @@ def first_right(net, images, labels):
 
 
 def checked(errors, text):
-    """Fail, after showing why, if a gradient is wrong.  errors: in the order of the backward."""
-    for where, found in errors.items():
-        for name, error in found.items():
+    """Print the text and raise RuntimeError if a gradient is wrong.
+
+    errors: {layer: {array: relative error}}; the first one that is too large is named.
+    """
+    for where, of_arrays in errors.items():
+        for name, error in of_arrays.items():
             if not error <= BOUND:          # NaN is wrong too
                 print(f"\n{text}\n")
                 raise RuntimeError(f"{where}: d loss / d {name} is wrong, by {error:.1e} of its "
-                                   f"largest entry ({BOUND:g} is allowed), or the loss bends "
-                                   "there: another --seed tells; nothing is saved")
+                                   f"largest entry ({BOUND:g} is allowed), or the loss has a kink "
+                                   "there: try another --seed; nothing is saved")
 
 
 # ---- Layer by layer --------------------------------------------------------------------------
 
 
 def explained(net, x, target, rng):
-    """The net forward, then backward, as text; the worst relative errors {layer: {array: error}}.
+    """Run the net forward and backward, and write down what happens.
 
-    x: (1, ...) float64 on the host.  target: the label of the loss.
+    Args:
+        net: a Net in float64.
+        x: one image (1, ...), float64, on the host.
+        target: the label of the loss.
+        rng: chooses the places that are compared.
+
+    Returns:
+        The text; the worst relative errors {layer: {array: error}}.
     """
     wanted = to_device(np.array([target]))
     inputs, caches = [to_device(x.copy())], []
@@ -106,7 +116,7 @@ def explained(net, x, target, rng):
     lines += row("loss", f"{float(loss[0]):.4f}", loss, equation(softmax_cross_entropy))
 
     def loss_from(i):
-        """Of the input of layer i as it is now: nothing but forward."""
+        """The loss from the input of layer i on, as this array is now."""
         logits = Net(net.layers[i:]).forward(inputs[i])[0]
         return float(softmax_cross_entropy(logits, wanted)[0][0])
 
@@ -136,22 +146,22 @@ def explained_backward(net, inputs, caches, dy, loss_from, rng):
 
 
 def explained_objective(net, x, target, rng):
-    """The same for the objective in r at x (1, C, H, W), which is what the search minimises."""
+    """Text and errors of the objective's gradient in r, at x (1, C, H, W): the search uses it."""
     r = to_device(rng.uniform(-0.1, 0.1, x.shape))
     at = net, to_device(x), to_device(np.array([target])), to_device(np.array([C])), r
-    rows, errors = compared(lambda: float(objective(*at)[0][0]), {"r": (r, objective(*at)[1])},
-                            rng)
+    arrays = {"r": (r, objective(*at)[1])}
+    rows, errors = compared(lambda: float(objective(*at)[0][0]), arrays, rng)
     return "\n".join([f"THE SEARCH'S OBJECTIVE, l = {target}, c = {C:g}, at a random r",
                       *indented(equation(objective)), *rows]), errors
 
 
 def called(net, i):
-    """A layer by number and class: "2 Dense"."""
+    """A layer's number and class: "2 Dense"."""
     return f"{i + 1} {type(net.layers[i]).__name__}"
 
 
 def equation(function):
-    """The first paragraph of a docstring, on one line."""
+    """The first paragraph of a function's docstring, on one line."""
     return " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split("\n"))
 
 
@@ -161,36 +171,42 @@ def shape(a):
 
 
 def row(name, what, a, text):
-    """One line of the table of the forward pass, or more where the text is long."""
+    """The lines of one row of the forward pass; a long text takes several."""
     return textwrap.wrap(text, 99, initial_indent=f"  {name:<12}{what:<8}{shape(a):<18}",
                          subsequent_indent=" " * 40)
 
 
 def indented(text):
-    """A text as lines, indented below its heading."""
+    """The lines of a text, indented below its heading."""
     return textwrap.wrap(text, 99, initial_indent="    ", subsequent_indent="      ")
 
 
-# ---- Analytic and numeric --------------------------------------------------------------------
+# ---- Analytic beside numeric -----------------------------------------------------------------
 
 
 def compared(loss, arrays, rng):
-    """Lines that compare gradients with differences, and {name: worst relative error}.
+    """Compare gradients with numeric derivatives, at the largest entry and at random places.
 
-    loss: takes nothing, reads the arrays, returns a number.  arrays: {name: (a, d loss / d a)}.
+    Args:
+        loss: a function without arguments that reads the arrays and returns a number.
+        arrays: {name: (a, d loss / d a)}.
+        rng: chooses the places.
+
+    Returns:
+        The lines, and {name: worst relative error}.
     """
     lines, errors = [f"      {'d loss / d':<24}{'analytic':>16}{'numeric':>18}"], {}
     for name, (a, da) in arrays.items():
         da = to_host(da)
-        some = [abs(da).argmax(), *rng.choice(da.size, min(da.size, RANDOM + 1), replace=False)]
-        places = [np.unravel_index(i, a.shape) for i in dict.fromkeys(some)][:RANDOM + 1]
+        indices = [abs(da).argmax(), *rng.choice(da.size, min(da.size, RANDOM + 1), replace=False)]
+        places = [np.unravel_index(i, a.shape) for i in dict.fromkeys(indices)][:RANDOM + 1]
         slopes = np.array([slope(loss, a, place) for place in places])
         ours = np.array([da[place] for place in places])
         scale = max(abs(da).max(), abs(slopes).max(), 1e-300)
         errors[name] = float(abs(ours - slopes).max() / scale)
         lines += [f"      {name + '[' + ', '.join(map(str, place)) + ']':<24}"
-                  f"{one:>+z16.9f}{other:>+z18.9f}"
-                  for place, one, other in zip(places, ours, slopes, strict=True)]
+                  f"{analytic:>+z16.9f}{numeric:>+z18.9f}"
+                  for place, analytic, numeric in zip(places, ours, slopes, strict=True)]
         lines[-1] += f"    worst relative error {errors[name]:.0e}"
     return lines, errors
 
@@ -207,28 +223,33 @@ def format_errors(errors):
 
 
 def drawn(net, x, label, found, who):
-    """Ten columns, one a label l: -d loss / d x, r and D(x, l) below each other.
+    """Draw a column for each label l: -d loss / d x, r and D(x, l) below each other.
 
-    x: (1, 1, 28, 28) and its label.  found: (10, 1, 28, 28), D for each l.  who: the net.
+    Args:
+        net: the Net.
+        x: the image (1, 1, 28, 28).
+        label: its label.
+        found: (10, 1, 28, 28), D(x, l) for each l.
+        who: the net in words, for the title.
     """
     logits, caches = net.forward(to_device(np.repeat(x, 10, 0)))
-    falls = -to_host(net.backward(softmax_cross_entropy(logits, to_device(np.arange(10)))[1],
-                                  caches))
+    descent = -to_host(net.backward(softmax_cross_entropy(logits, to_device(np.arange(10)))[1],
+                                    caches))
     r = np.nan_to_num(found - x)
-    steepest, largest = (abs(a).max() or 1 for a in (falls, r))
+    steepest, largest = (abs(a).max() or 1 for a in (descent, r))
     size = distortion(np.repeat(x, len(found), 0), found)
     parts = []
     for l in range(10):  # noqa: E741
-        column = np.concatenate([pictures.magnified(falls[l:l + 1], 0.5 / steepest),
+        column = np.concatenate([pictures.magnified(descent[l:l + 1], 0.5 / steepest),
                                  pictures.magnified(r[l:l + 1], 0.5 / largest), (x + r)[l:l + 1]])
-        words = "its own label: r = 0" if l == label else \
+        result = "its own label: r = 0" if l == label else \
             "none found" if np.isnan(size[l]) else f"distortion {size[l]:.3f}"
-        parts.append((pictures.grid(column, 1, SCALE), f"l = {l}, {words}"))
+        parts.append((pictures.grid(column, 1, SCALE), f"l = {l}, {result}"))
     return pictures.panels(parts, (
-        f"From a {label} to each label l, for {who}.  Top row: -d loss / d x, what to make "
-        f"brighter so that the loss towards l falls (white {steepest:.2g}, grey 0, black "
-        f"-{steepest:.2g}).  Middle row: r, the least change found (white +{largest:.2g}, grey 0, "
-        f"black -{largest:.2g}).  Bottom row: D(x, l) = x + r."), columns=10)
+        f"From a {label} to each label l, for {who}.  Top row: -d loss / d x; the loss towards l "
+        f"falls if bright pixels get brighter and dark ones darker (white {steepest:.2g}, grey 0, "
+        f"black -{steepest:.2g}).  Middle row: r, the least change found (white +{largest:.2g}, "
+        f"grey 0, black -{largest:.2g}).  Bottom row: D(x, l) = x + r."), columns=10)
 
 
 if __name__ == "__main__":

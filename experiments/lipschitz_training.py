@@ -4,12 +4,15 @@
     python -m experiments.lipschitz_training --count 1024 --seeds 3
     python -m experiments.lipschitz_training --net LeNet
 
-A net trained with mu log L added to its cost, L the product of its layers' norms, for several mu;
-everything else is as for Table 1, mu = 0 is that net.  Of each: errors; L, the proven bound of
-|logits(x) - logits(x + r)| / |r|; the average distortion that takes the accuracy to 0, on
-`count` training images, each with a target drawn from the nine wrong labels; and transfer, the
-error on the images made for the net of another seed and the same mu.  Mean and standard
-deviation over the seeds.  What is trained and found is kept: an interrupted run goes on.
+mu log L is added to the cost of a net, where L is the product of its layers' norms, for several mu.
+Everything else is as for Table 1; mu = 0 is Table 1's net.  For each net the script gives
+errors;
+L: a proven bound of |logits(x) - logits(x + r)| / |r|;
+distortion: the average that takes the accuracy to 0, on `count` training images, each with a
+target drawn from the nine wrong labels;
+transfer: the error on the images made for the net of another seed and the same mu.
+Numbers are means and standard deviations over the seeds.  Nets and images are saved as soon as
+they are there: an interrupted run goes on.
 """
 import numpy as np
 
@@ -43,30 +46,31 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="aut
     nets = trained(net, arms, data, workers, quiet)
     x, t = training[0][rows], training[1][rows]
     images = cache.load_or_search(nets, x, t, targets, data, solver, workers, quiet)
-    found = {arm: measured(nets[arm], images[arm], x, t, training, test) for arm in arms}
+    results = {arm: measured(nets[arm], images[arm], x, t, training, test) for arm in arms}
     for mu in MU[net]:
-        for arm, value in transferred([(mu, s) for _, s in arms[:seeds]], nets, images, t).items():
-            found[arm]["transfer %"] = value
+        same_mu = [(mu, s) for s in range(seed, seed + seeds)]
+        for arm, error in transferred(same_mu, nets, images, t).items():
+            results[arm]["transfer %"] = error
     stem = "lipschitz_training" + ("" if net == "FC100-100-10" else f"-{net}")
-    numbers = {f"mu {mu:g}, seed {s}": row for (mu, s), row in found.items()}
+    numbers = {f"mu {mu:g}, seed {s}": row for (mu, s), row in results.items()}
     by_mu = group_by_mu(numbers)
     page.save(stem, main, flags, data, started, f"""\
 # {net} trained with mu log L added to its cost
 
 {format_table(by_mu)}
 
-{seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}; {count:,} training images \
-attacked, each with a target drawn from the nine wrong labels; those that the net has wrong \
-already left out.  L: the product of the layers' norms and of the slopes of what stands between \
-them, a proven bound of |logits(x) - logits(x + r)| / |r|.  Trained by Adam, {EPOCHS[net]} epochs \
-from rate {RATES[net]}.
+{seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}.  Distortion: of {count:,} \
+training images, each with a target drawn from the nine wrong labels; an image that the net has \
+wrong already is left out.  L: the product of the layers' norms and of the largest slopes of what \
+is between them, a proven bound of |logits(x) - logits(x + r)| / |r|.  Trained by Adam, \
+{EPOCHS[net]} epochs from rate {RATES[net]}.
 
 {claims(by_mu)}""", numbers)
     return numbers
 
 
 def trained(name, arms, data, workers, quiet):
-    """{(mu, seed): net}, trained or from the cache, in float64."""
+    """{(mu, seed): net}, in float64, from the cache or trained.  arms: [(mu, seed)]."""
     nets = {arm: models.build(name, arm[1]) for arm in arms}
     paths = {(mu, s): cache.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
                                            f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
@@ -76,7 +80,7 @@ def trained(name, arms, data, workers, quiet):
 
 
 def train_arm(name, data, mu, seed):
-    """In a worker: the named net, trained with the penalty mu log L, from this seed."""
+    """In a worker: train the named net with the penalty mu log L, from this seed."""
     _, (x, t), _ = datasets.load(data, quiet=True)
     net = models.build(name, seed)
     cost = costs.classification(net, MODELS[name].lams)
@@ -89,7 +93,10 @@ def train_arm(name, data, mu, seed):
 
 
 def measured(net, images, x, t, training, test):
-    """What one net gives, {column: number}; images (N, ...) made for it from x, labels t (N,)."""
+    """The row of one net, {column: number}, but for transfer.
+
+    images: D of x for this net, (N, ...).  t: labels of x, (N,).  training, test: (x, t) of all.
+    """
     size = distortion(x, images)[net.predict(x.astype(float)) == t]
     return {"train error %": 100 * loop.error(net, *training),
             "test error %": 100 * loop.error(net, *test),
@@ -98,7 +105,7 @@ def measured(net, images, x, t, training, test):
 
 
 def transferred(arms, nets, images, t):
-    """{arm: its error % on the images made for the others, on average; None without others}."""
+    """{arm: its mean error % on the images made for the other arms; None if there is no other}."""
     errors = 100 * transfer([nets[arm] for arm in arms], [images[arm] for arm in arms], t)
     own = np.eye(len(arms), dtype=bool)
     return {arm: page.mean(errors[~own[:, k], k]) for k, arm in enumerate(arms)}
@@ -118,15 +125,15 @@ def format_table(by_mu):
 
 
 def claims(by_mu):
-    """What the penalty does, from the numbers {mu: [row of each seed]} alone: a list."""
+    """The effects of the penalty: a list.  by_mu: {mu: [row of each seed]}."""
     def mean(column, mu):
-        return np.mean([np.nan if (v := row[column]) is None else v for row in by_mu[mu]])
+        return page.average_column(by_mu[mu], column)
     mus = list(by_mu)
     best = min(mus, key=lambda mu: mean("test error %", mu))
     far = max(mus, key=lambda mu: np.nan_to_num(mean("av. min. distortion", mu)))
     falls = all(mean("L", b) < mean("L", a) for a, b in zip(mus, mus[1:], strict=False))
     return f"""\
-- Does L fall as mu grows?  {"Yes" if falls else "No"}: from {page.cell(mean("L", mus[0]))} to \
+- Does L fall as mu grows?  {page.format_answer(falls)}: from {page.cell(mean("L", mus[0]))} to \
 {page.cell(mean("L", mus[-1]))}.
 - Does it generalise better?  The least test error, {page.cell(mean("test error %", best))} %, \
 is that of mu = {best:g}; without the penalty it is {page.cell(mean("test error %", 0))} %.

@@ -1,17 +1,17 @@
-"""How loose is the bound of section 4.3, and what does it certify?  The paper asks neither.
+"""How loose is the bound of section 4.3, and what does it certify?  Not in the paper.
 
     python -m experiments.stability --count 64
     python -m experiments.stability --weights runs/alexnet.npz --photographs cifar10
 
-For every net and `count` of its training images (of AlexNet, held-out photographs), the gain
-|f(x + r) - f(x)| / |r| of the logits f, in Euclidean norms, pixels in [0, 1]:
+For every net and `count` of its training images (for AlexNet: photographs of the test part), the
+page gives gains |f(x + r) - f(x)| / |r| of the logits f, in Euclidean norms, pixels in [0, 1]:
 bound: L, the product of the layers' bounds, proven (nets/norms.py).
-searched: the largest that L-BFGS-B finds from any of the images, x + r in the box, starting
-along random r; or the largest along D's r, if that is larger.
-along D's r, along random r: the average over the images; random ones are Gaussian, as long as D's.
-The certificate: no image nearer than min over j of (logit_f(x) - logit_j(x)) / (sqrt(2) L sqrt(n))
-has another label, as a distortion (root mean square of n pixels); beside it the one that D finds,
-for the next label.
+searched: the largest gain that L-BFGS-B finds from any image, with x + r in the box, starting
+along random r; or the largest gain along D's r, if that is larger.
+along D's r, along random r: the average over the images; random r are Gaussian, as long as D's.
+certificate: min over j of (logit_f(x) - logit_j(x)) / (sqrt(2) L sqrt(n)), a distortion (root mean
+square over n pixels).  No image at a smaller distortion has another label.  Beside it stands the
+distortion that D finds, for the next label.
 """
 import numpy as np
 
@@ -26,8 +26,8 @@ from nets.norms import lipschitz_bound
 from nets.search.scipy_lbfgsb import minimize
 
 NETS = ("FC100-100-10", "LeNet")
-SMALL = 1e-2                                # |r| where the search for the largest gain starts
-STEPS = 100                                 # of it, at most
+SMALL = 1e-2                                # |r| at the start of the search for the largest gain
+STEPS = 100                                 # of this search, at most
 COLUMNS = ("images", "not found", "bound", "searched", "along D's r", "along random r",
            "bound / searched", "certificate", "distortion", "certificate / distortion, at most")
 NOT_RUN = """
@@ -55,20 +55,21 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
     for i, row in over_processes(measured, list(jobs.values()), workers, 3 * len(jobs),
                                  "measuring", quiet):
         numbers[list(jobs)[i]] = row
-    where = page.describe(data)
+    images = f"training images of {page.describe(data)}"
     if shown:
-        where += f"; of AlexNet, {page.describe(photographs)}"
+        images += f" (for AlexNet: {page.describe(photographs)}, of the test part)"
     page.save("stability", main, flags, data, started, f"""\
 # Section 4.3: the bound, and what can be found
 
 {format_table(numbers)}
 
-Gains of the logits, |f(x + r) - f(x)| / |r|, pixels in [0, 1].  images: training images of \
-{where}, that the net has right.  not found: by D, and left out of what follows.  bound: proven, \
-for every x and r.  searched: the largest found from any image, which no bound can be below; the \
-others on average.  certificate: the distortion below which the bound proves that no image has \
-another label, on average, beside the one that D finds; the last column is the largest ratio of \
-any image: above 1 it would disprove one of them.
+Gains of the logits, |f(x + r) - f(x)| / |r|, pixels in [0, 1].  images: {images} that the net has \
+right.  not found: the images that D did not find; the columns to the right of bound leave them \
+out.  bound: proven for every x and r.  searched: the largest gain found from any image; no \
+correct bound is smaller.  The other gains are averages.  certificate: the bound proves that no \
+image at a smaller distortion has another label.  distortion: the one that D finds.  Both are \
+averages.  The last column is the largest ratio of any image; above 1 it would disprove the bound \
+or the search.
 {"" if shown else NOT_RUN}""", numbers)
     return numbers
 
@@ -80,15 +81,18 @@ def format_table(numbers):
 
 
 def measured(net, x, target, seed, solver):
-    """In a worker: the row of COLUMNS for one net; images x (N, ...) that it labels right."""
+    """In a worker: the row of COLUMNS for one net.
+
+    x: images (N, ...) that it labels right.  target: (N,), of D.  seed: of random r.
+    """
     (_, L), n = lipschitz_bound(net, x.shape[1:]), np.prod(x.shape[1:])
     tick()
     images = D(net, x, target, solver=solver)
-    found = ~np.isnan(square(images))
-    row = {"images": len(x), "not found": int((~found).sum()), "bound": L}
-    if not found.any():
+    success = ~np.isnan(square(images))
+    row = {"images": len(x), "not found": int((~success).sum()), "bound": L}
+    if not success.any():
         return dict.fromkeys(COLUMNS) | row
-    x, images = x[found].astype(float), images[found].astype(float)
+    x, images = x[success].astype(float), images[success].astype(float)
     tick()
     noise = samples.stream(seed, "noise").normal(size=x.shape)
     noise *= column(np.sqrt(square(images - x) / square(noise)), noise)
@@ -103,7 +107,7 @@ def measured(net, x, target, seed, solver):
 
 
 def logits(net, x):
-    """f(x) of images x (N, ...): (N, K) float64 on the host."""
+    """f(x) for images x (N, ...): (N, K) float64 on the host."""
     n = chunk(x)
     return np.concatenate([to_host(net.forward(to_device(x[i:i + n]))[0])
                            for i in range(0, len(x), n)]).astype(float)
@@ -115,24 +119,24 @@ def gains(net, x, r):
 
 
 def certificate(net, x, L):
-    """The |r| below which no x + r has another label: (N, ...) -> (N,).
+    """The largest |r| for which the bound proves that x + r has x's label: (N, ...) -> (N,).
 
-    A difference of two logits has the gain sqrt(2) L at most.
+    The gain of a difference of two logits is at most sqrt(2) L.
     """
     z = np.sort(logits(net, x), 1)
     return (z[:, -1] - z[:, -2]) / (np.sqrt(2) * L)
 
 
 def largest_gains(net, x, start):
-    """The largest gain found from each image, x + r in [0, 1], by L-BFGS-B: (N, ...) -> (N,).
+    """The largest gain that L-BFGS-B finds from each image, x + r in [0, 1]: (N, ...) -> (N,).
 
-    Minimised is log |r| - log |f(x + r) - f(x)|; with d = f(x + r) - f(x) its gradient in r is
-    r / |r|^2 - J^T d / |d|^2, J^T by backward.  start: (N, ...), a direction for each image.
+    It minimises log |r| - log |d|, with d = f(x + r) - f(x).  The gradient in r is
+    r / |r|^2 - J^T d / |d|^2; backward gives J^T d.  start: (N, ...), a direction for each image.
     """
     r = start * column(SMALL / np.sqrt(square(start)), start)
     flat, of_x, best = x.reshape(len(x), -1), logits(net, x), np.zeros(len(x))
 
-    def fun(r, rows):
+    def evaluate(r, rows):
         r = r.reshape(-1, *x.shape[1:])
         z, caches = net.forward(to_device(x[rows] + r))
         d = to_host(z).astype(float) - of_x[rows]
@@ -145,7 +149,7 @@ def largest_gains(net, x, start):
     for i in range(0, len(x), n := chunk(x, 128)):
         rows = slice(i, i + n)
         offset = np.arange(len(x))[rows]
-        minimize(lambda z, k, offset=offset: fun(z, offset[k]),
+        minimize(lambda z, k, offset=offset: evaluate(z, offset[k]),
                  r[rows].reshape(len(offset), -1), -flat[rows], 1 - flat[rows],
                  corrections=10, ftol=1e-6, gtol=0.0, maxiter=STEPS)
     return best

@@ -1,14 +1,13 @@
-"""Table 1: the nets' errors, and how small a distortion takes their accuracy to 0.
+"""Table 1: the nets' errors, and the small distortions that take their accuracy to 0.
 
     python -m experiments.table1 --count 64 --seed 1
 
-av. min. distortion: D(x, l) is found for `count` training images, the same for every net, each
-with a label l drawn from the nine wrong ones (or, --targets nearest, the nearest of the nine).
-The distortion is sqrt(sum (x' - x)^2 / 784), pixels in [0, 1], averaged over the images that
-the net had right; those that it gets wrong need none and are left out.
-Beyond the print: FC100-100-10 from another start, and LeNet, a conv net.
-Below it, the errors of the linear nets under the three readings of the weight decay, and the
-filters of the autoencoder.
+av. min. distortion: D(x, l) is searched for `count` training images, the same for every net, each
+with a label l drawn from the nine wrong ones (with --targets nearest: the nearest of the nine).
+The distortion is sqrt(sum (x' - x)^2 / 784), pixels in [0, 1], averaged over the images that the
+net labels right.  An image that it labels wrong needs no distortion and is left out.
+Not in the paper: FC100-100-10 from another start, and LeNet, a convolutional net; the errors of
+the linear nets under three readings of the weight decay; the filters of the autoencoder.
 """
 import numpy as np
 
@@ -26,6 +25,7 @@ PAPER = {  # train error %, test error %, av. min. distortion
     "FC200-200-10": (0, 1.54, 0.065),
     "AE400-10": (0.57, 1.9, 0.086),
 }
+COLUMNS = ("train error %", "test error %", "av. min. distortion")     # those of the paper
 LINEAR = [name for name in PAPER if name.startswith("FC10(")]
 READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
             "per unit": "lambda sum w^2 / k"}
@@ -69,15 +69,15 @@ Each tile shows a unit's weights, grey where they are 0, each scaled to its larg
 
 def decays(job, seed, method, workers, quiet):
     """{reading: {name: (train error %, test error %)}} of the linear nets."""
-    found = {}
+    by_reading = {}
     for reading in READINGS:
         nets = cache.load_or_train(LINEAR, job.data, seed, method, workers, quiet, reading)
-        found[reading] = {name: errors(net, job) for name, net in nets.items()}
-    return found
+        by_reading[reading] = {name: errors(net, job) for name, net in nets.items()}
+    return by_reading
 
 
 def errors(net, job):
-    """Train error %, test error %, in the precision that the net was trained in."""
+    """Train error %, test error %, in float32, the precision of training."""
     net = net.astype("float32")
     return 100 * error(net, *job.train), 100 * error(net, *job.test)
 
@@ -86,10 +86,11 @@ def format_models(models):
     """Table 1 in Markdown, ours (the paper's).  models: {name: {column: number}}."""
     rows = []
     for name, row in models.items():
-        *ours, searched, not_found = row.values()
+        ours = [row[column] for column in COLUMNS]
         paper = PAPER.get(name, [None] * 3)
-        rows.append([name, format_lams(name), *map(page.cell, ours, paper), searched, not_found])
-    return page.table(["model", "lambda", *next(iter(models.values()))], rows)
+        rows.append([name, format_lams(name), *map(page.cell, ours, paper), row["searched"],
+                     row["not found"]])
+    return page.table(["model", "lambda", *COLUMNS, "searched", "not found"], rows)
 
 
 def format_lams(name):
@@ -100,14 +101,14 @@ def format_lams(name):
 
 
 def readings_table(readings):
-    """The three readings side by side, and the paper's."""
+    """The errors under the three readings in Markdown, beside the paper's."""
     rows = [[name, *("{:.3g}, {:.3g}".format(*readings[r][name]) for r in READINGS),
              "{:g}, {:g}".format(*PAPER[name][:2])] for name in LINEAR]
     return page.table(["model", *READINGS.values(), "paper"], rows)
 
 
 def filters(net, data):
-    """The first layer's weights (D, H) as a picture: one tile a unit, each to its own scale."""
+    """Draw the first layer's weights (D, H): a tile for each unit, each with its own scale."""
     W = to_host(net.params[0]).T.reshape(-1, 1, 28, 28)             # (H, 1, 28, 28)
     scale = abs(W).max((1, 2, 3), keepdims=True)
     return pictures.panels([(pictures.grid(pictures.magnified(W / scale, 0.5), 20, scale=1),

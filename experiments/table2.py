@@ -2,20 +2,20 @@
 
     python -m experiments.table2 --count 64 --seed 1
 
-Each row: the error of every net on the images that were distorted for the row's net, the same
-training images for all (those that the row's net had wrong anyway are fed as they are).  The
-noise rows: the same images with Gaussian noise, not clipped and clipped to [0, 1]; the paper does
-not say which, and its numbers stand beside both.
-Beyond the print: FC100-100-10 trained again from another start (the paper claims transfer
-across initial weights and shows none); LeNet, a convolutional net; the images undistorted,
-against which each column is to be read; and, of the images found for the row's net, the share
-that it still gets wrong after they are rounded to 8 bits a pixel.
+A row: the error of every net on images that D made for the row's net.  All rows start from the
+same training images.  An image that the row's net labels wrong already stays as it is.
+The noise rows: the same images with Gaussian noise, clipped to [0, 1] and not clipped.  The paper
+does not say whether it clipped, so its numbers stand beside both.
+Not in the paper: FC100-100-10 trained again from another start (the paper claims transfer across
+initial weights and shows none); LeNet, a convolutional net; a row of undistorted images, to compare
+each column with; and the last column: of the images that D found for the row's net, the share that
+it still labels wrong after they are rounded to 8 bits a pixel.
 """
 import numpy as np
 
 from experiments.shared import attacked_set, cli, page, pictures, samples
 from experiments.shared.models import BEYOND, TABLE_1
-from experiments.shared.noise import noises
+from experiments.shared.noise import drop_clipping, noises
 from intriguing import distortion, transfer
 
 PAPER = {  # error % of each of TABLE_1, and the average distortion
@@ -40,8 +40,9 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
         [error] = 100 * transfer(list(job.nets.values()), [images], job.t)
         size, eight = samples.apply_in_chunks(distortion, job.x, images), None
         if name in job.nets:
-            found = job.searched[name] & ~np.isnan(size)
-            size, eight = size[found], in_8_bits(job.nets[name], images[found], job.t[found])
+            success = job.searched[name] & ~np.isnan(size)
+            size = size[success]
+            eight = in_8_bits(job.nets[name], images[success], job.t[success])
         numbers[name] = {"error %": dict(zip(job.nets, error.tolist(), strict=True)),
                          "av. distortion": page.mean(size), "still wrong in 8 bits %": eight}
     page.save("table2", main, flags, job.data, started, f"""\
@@ -49,8 +50,8 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
 
 {format_table(numbers)}
 
-{attacked_set.describe(job)}  Noise that is clipped to [0, 1] measures less than its stddev; the \
-paper does not say whether it clipped.""", numbers)
+{attacked_set.describe(job)}  Noise that is clipped to [0, 1] has a distortion below its stddev; \
+the paper does not say whether it clipped.""", numbers)
     return numbers
 
 
@@ -58,8 +59,7 @@ def format_table(numbers):
     """Table 2 in Markdown, ours (the paper's).  numbers: {row: {column: number}} as in JSON."""
     rows = []
     for name, row in numbers.items():
-        *paper, paper_size = PAPER.get(name.rsplit(", ", 1)[0],     # for either clipping
-                                       [None] * (len(TABLE_1) + 1))
+        *paper, paper_size = PAPER.get(drop_clipping(name), [None] * (len(TABLE_1) + 1))
         paper = dict(zip(TABLE_1, paper, strict=True))
         rows.append([name, *(page.cell(e, paper.get(net)) for net, e in row["error %"].items()),
                      page.cell(row["av. distortion"], paper_size),
@@ -69,7 +69,7 @@ def format_table(numbers):
 
 
 def fed(job, seed):
-    """Yield each row's name and images (N, ...): one row of noise is in memory at a time."""
+    """Yield each row's name and images (N, ...); only one row of noise is in memory at a time."""
     yield from job.images.items()
     yield from noises(job.x, 0.1, seed)
     yield from noises(job.x, 0.3, seed)
@@ -77,7 +77,7 @@ def fed(job, seed):
 
 
 def in_8_bits(net, images, t):
-    """How many % of the images (N, ...), float32, the net gets wrong when rounded to 8 bits."""
+    """How many % of images (N, ...) float32, rounded to 8 bits, the net labels wrong.  t: (N,)."""
     def wrong(images, t):
         return net.predict(pictures.eight_bits(images.astype(float)) / 255) != t
     return page.mean(100.0 * samples.apply_in_chunks(wrong, images, t))

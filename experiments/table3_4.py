@@ -2,26 +2,26 @@
 
     python -m experiments.table3_4 --count 64 --seed 1
 
-The training images are split, by seed, into disjoint halves P1 and P2: two nets are trained on
-P1, a third on P2.  Of the test images `count` are distorted for each, as in Table 1.
-Table 3: each net's error on P1, P2 and the whole test set; the av. min. distortion is the mean
-over the attacked images that the net had right.
-Table 4: the error of every net on the images distorted for each; on the same distortions
-amplified to a root mean square of 0.1; on Gaussian noise.  Images that the row's net had wrong
-anyway are fed as they are, in the amplified rows too; images that were not found are left out.
-The paper does not say whether it clipped to [0, 1]: its numbers stand beside both.  Its formula
-of the amplification divides by the L2 norm (slip 5 in the README) and does not clip.  What is
-farther than 0.1 as found is brought nearer by it, and may get its right label back.
-Beyond the print: the images undistorted, against which each column is to be read.
+The training images are split, by seed, into disjoint halves P1 and P2.  Two nets are trained on P1,
+a third on P2.  D is searched for `count` test images and each net, as in Table 1.
+Table 3: each net's error on P1, on P2 and on the test set; and the av. min. distortion, the mean
+over the images that the net labels right.
+Table 4: the error of every net on the images that D made for each net; on the same distortions
+amplified to a root mean square of 0.1; and on Gaussian noise.  An image that the row's net labels
+wrong already stays as it is, in the amplified rows too.  An image that D did not find is left out.
+The paper does not say whether it clipped to [0, 1], so its numbers stand beside both.  Its formula
+of the amplification divides by the L2 norm (slip 5 in the README) and does not clip.  The formula
+brings an image that is farther than 0.1 nearer, and the image may get its right label back.
+Not in the paper: a row of undistorted images, to compare each column with.
 """
 import numpy as np
 
 from experiments.shared import attacked_set, cli, models, page
-from experiments.shared.noise import CLIPPED, noises
+from experiments.shared.noise import CLIPPED, drop_clipping, noises
 from intriguing import amplified, distortion, transfer
 from nets.training.loop import error
 
-NETS = {  # cache's names: the paper's.  Whether the third has another start is not stated
+NETS = {  # {name in cache: the paper's}; the paper does not say whether the third starts anew
     "FC100-100-10 on P1": "FC100-100-10",
     "FC123-456-10 on P1": "FC123-456-10",
     "FC100-100-10 again on P2": "FC100-100-10'",
@@ -41,7 +41,7 @@ PAPER_4 = {  # error % of each of the three nets, and the average distortion
     "FC100-100-10', amplified to 0.1": (27, 50, 100, 0.1),
     "Gaussian noise, stddev 0.1": (2.6, 2.8, 2.7, 0.1),
 }
-CLAIMS = (  # what is asked; the row that is to have the higher rate; the row to compare it with
+CLAIMS = (  # the claim; the row with the higher error, if it holds; the row to compare it with
     ("above that on noise of stddev 0.06, clipped or not",
      "{net}", "Gaussian noise, stddev 0.06, {how}"),
     ("amplified to 0.1, above that as found", "{net}, amplified to 0.1, {how}", "{net}"),
@@ -66,8 +66,8 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
 {table_3(numbers["table 3"])}
 
 P1, P2: disjoint halves of the {len(job.train[0]):,} training images, drawn by seed.  \
-FC100-100-10' starts from the next seed; the paper does not say whether it had another start, \
-nor the weight decay, which is Table 1's.
+FC100-100-10' starts from the next seed; the paper does not say whether it did.  The weight decay \
+is Table 1's; the paper does not give it.
 
 # Table 4: error % of each column's model on the images of each row, ours (the paper's)
 
@@ -75,15 +75,14 @@ nor the weight decay, which is Table 1's.
 
 {compared({row: of["error %"] for row, of in numbers["table 4"].items()})}
 
-{attacked_set.describe(job)}  Images that are farther than 0.1 as found, which amplifying \
-therefore brings nearer, so that some get their right label back and the diagonal falls below \
-100: {nearer}.  Clipped: to [0, 1], after which a distortion measures less; the paper does not \
-say whether it clipped.""", numbers)
+{attacked_set.describe(job)}  Amplification brings images that are farther than 0.1 nearer; \
+some of them get their right label back, and the diagonal falls below 100: {nearer}.  \
+Clipped: to [0, 1], which makes a distortion smaller; the paper does not say whether it clipped.""", numbers)
     return numbers
 
 
 def errors(job, seed):
-    """{net: {column: number}} of Table 3; errors in the precision that the nets were trained in."""
+    """{net: {column: number}} of Table 3; errors in float32, the precision of training."""
     x, t = job.train
     one, two = (models.rows_of_part(len(x), part, seed) for part in ("P1", "P2"))
     sets = {"P1": (x[one], t[one]), "P2": (x[two], t[two]), "test": job.test}
@@ -91,13 +90,14 @@ def errors(job, seed):
     for full_name, name in NETS.items():
         net = job.nets[name].astype("float32")
         numbers[name] = {"trained on": models.parse_name(full_name).part,
-                         **{f"error on {of} %": 100 * error(net, *sets[of]) for of in sets},
+                         **{f"error on {name} %": 100 * error(net, *both)
+                            for name, both in sets.items()},
                          **attacked_set.summarise_search(job, name)}
     return numbers
 
 
 def fed(job, seed):
-    """{row: (N, ...)}: the images of each row of Table 4, NaN where none was found."""
+    """{row: images (N, ...)} of Table 4, NaN where D found none."""
     images = {**job.images, **dict(noises(job.x, 0.06, seed))}
     for how, clip in CLIPPED.items():
         for name, found in job.images.items():
@@ -109,12 +109,13 @@ def fed(job, seed):
 def transfers(job, seed):
     """{row: {"error %": {net: number}, "av. distortion": number}} of Table 4.
 
-    The distortion is averaged over the images that were searched for the row's net and found.
+    The average distortion is that of the images that were searched for the row's net and found.
     """
     images, numbers = fed(job, seed), {}
     rates = 100 * transfer(list(job.nets.values()), list(images.values()), job.t)
     for row, rate in zip(images, rates, strict=True):
-        moved = job.searched.get(row.split(", ")[0], slice(None))       # noise moves all
+        net, _, _ = row.partition(", ")     # "FC123-456-10, amplified to 0.1, clipped"
+        moved = job.searched.get(net, slice(None))      # noise and "undistorted" have no net
         size = page.mean(distortion(job.x, images[row])[moved])
         numbers[row] = {"error %": dict(zip(job.nets, rate.tolist(), strict=True)),
                         "av. distortion": size}
@@ -122,34 +123,34 @@ def transfers(job, seed):
 
 
 def table_3(numbers):
-    """Table 3 in Markdown; numbers as `errors` gives them."""
-    rows = []
-    for name, columns in numbers.items():
-        half, *ours, searched, lost = columns.values()
-        rows.append([name, half, *map(page.cell, ours, PAPER_3[name]), searched, lost])
-    return page.table(["model", *columns], rows)
+    """Table 3 in Markdown.  numbers: of `errors`."""
+    columns = [*(f"error on {part} %" for part in ("P1", "P2", "test")), "av. min. distortion"]
+    rows = [[name, row["trained on"],
+             *map(page.cell, (row[column] for column in columns), PAPER_3[name]),
+             row["searched"], row["not found"]] for name, row in numbers.items()]
+    return page.table(["model", "trained on", *columns, "searched", "not found"], rows)
 
 
 def table_4(numbers):
-    """Table 4 in Markdown; numbers as `transfers` gives them."""
+    """Table 4 in Markdown.  numbers: of `transfers`."""
     rows = []
-    for row, of in numbers.items():
-        paper = PAPER_4.get(row.rsplit(", ", 1)[0], [None] * 4)         # for either clipping
-        ours = [*of["error %"].values(), of["av. distortion"]]
-        rows.append([row, *map(page.cell, ours, paper)])
+    for name, row in numbers.items():
+        paper = PAPER_4.get(drop_clipping(name), [None] * 4)
+        ours = [*row["error %"].values(), row["av. distortion"]]
+        rows.append([name, *map(page.cell, ours, paper)])
     return page.table(["made for / fed to", *PAPER_3, "av. distortion"], rows)
 
 
 def compared(rate):
-    """Whether CLAIMS hold off the diagonal, in words.  rate: {row: {net: error %}}."""
-    words = ["Off the diagonal, is every rate\n"]
+    """Whether each of CLAIMS holds off the diagonal: a list.  rate: {row: {net: error %}}."""
+    lines = ["Off the diagonal, is every rate\n"]
     for claim, high, low in CLAIMS:
         cases = [(high.format(net=a, how=how), low.format(net=a, how=how), b)
                  for a in PAPER_3 for b in PAPER_3 if a != b for how in CLIPPED]
-        not_so = [f"{b} on {above}: {rate[above][b]:.3g} against {rate[below][b]:.3g} on {below}"
-                  for above, below, b in cases if not rate[above][b] > rate[below][b]]
-        words.append(f"- {claim}?  {'No: ' + '; '.join(not_so) if not_so else 'Yes'}.")
-    return "\n".join(words)
+        against = [f"{b} on {above}: {rate[above][b]:.3g} against {rate[below][b]:.3g} on {below}"
+                   for above, below, b in cases if not rate[above][b] > rate[below][b]]
+        lines.append(f"- {claim}?  {'No: ' + '; '.join(against) if against else 'Yes'}.")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

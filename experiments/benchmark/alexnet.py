@@ -1,4 +1,4 @@
-"""How fast AlexNet is, for experiments.benchmark: milliseconds, share of the machine, memory."""
+"""The speed of AlexNet, for experiments.benchmark: milliseconds, share of the peak, memory."""
 import time
 
 import numpy as np
@@ -17,57 +17,62 @@ from nets.net import chunk
 from nets.search.scipy_lbfgsb import CORRECTIONS, minimize
 
 BATCHES = (1, 16, 32)
-COMPARED = 10                               # photographs searched in float32 and in float64
+COMPARED = 10                               # photographs that are searched
 
 
 def measure(size=227, width=1):
-    """In a worker, on one thread: AlexNet of 2012 in float32, its weights and images random.
+    """In a worker, on one thread: measure AlexNet of 2012 in float32, weights and images random.
 
-    Returns {batch: {ms, GFLOP, MB}}, ms and GFLOP (10^9 operations) an image of objective's value
-    and gradient, MB the process's peak so far; and [[layer, ms forward, ms backward, GFLOP]].
+    Returns:
+        {batch: {ms, GFLOP, MB}}: milliseconds and GFLOP (10^9 operations) an image of the
+        objective's value and gradient, and the process's peak of memory so far.
+        [[layer, ms forward, ms backward, GFLOP]], an image.
     """
     net, args = random(size, width, max(BATCHES))
-    found = {}
+    batches = {}
     for n in BATCHES:
-        found[n] = {"ms": fastest(objective, net, *(a[:n] for a in args)) / n, "MB": peak()}
+        batches[n] = {"ms": fastest(objective, net, *(a[:n] for a in args)) / n, "MB": peak()}
         tick()
     layers = each_layer(net, args[0][:16])
-    for row in found.values():
+    for row in batches.values():
         row["GFLOP"] = sum(gflop for *_, gflop in layers)
-    return found, layers
+    return batches, layers
 
 
 def one_evaluation(size=227, width=1):
-    """In a worker: what an evaluation in D costs, per image: {net, GFLOP, solver}.
+    """In a worker: the cost of an evaluation in D, an image.
 
-    net: milliseconds of the objective and its gradient in D's batches, weights and images random,
-    and GFLOP, its 10^9 operations.  solver: milliseconds of L-BFGS-B with as many unknowns, on a
-    bowl whose curvatures are 1 to 100.
+    Returns {net, GFLOP, solver}:
+        net: milliseconds of the objective with its gradient, in D's batches, with random weights
+        and images.
+        GFLOP: its 10^9 operations.
+        solver: milliseconds of L-BFGS-B with as many unknowns, on a quadratic with curvatures from
+        1 to 100.
     """
     net, args = random(size, width, chunk(np.empty((1, 3, size, size)), WIDTH))
-    found = {"net": fastest(objective, net, *args) / len(args[0]),
-             "GFLOP": sum(of_products([net], args[0][:1])) / 1e9}
+    row = {"net": fastest(objective, net, *args) / len(args[0]),
+           "GFLOP": sum(of_products([net], args[0][:1])) / 1e9}
     curvature = np.linspace(1, 100, 3 * size ** 2)[None]
-    spent = []
+    seconds = []                            # in the quadratic itself
 
-    def bowl(z, rows):
+    def quadratic(z, rows):
         begin = time.perf_counter()
         value, gradient = (curvature * z * z).sum(1) / 2, curvature * z
-        spent.append(time.perf_counter() - begin)
+        seconds.append(time.perf_counter() - begin)
         return value, gradient
 
     begin = time.perf_counter()
     box = np.ones_like(curvature)
-    result = minimize(bowl, 0.5 * box, -box, box, corrections=CORRECTIONS)
+    result = minimize(quadratic, 0.5 * box, -box, box, corrections=CORRECTIONS)
     total = time.perf_counter() - begin
     tick()
-    return found | {"solver": 1000 * (total - sum(spent)) / int(result.evaluations[0])}
+    return row | {"solver": 1000 * (total - sum(seconds)) / int(result.evaluations[0])}
 
 
 def random(size, width, n):
-    """AlexNet of 2012 in float32, its weights random, and objective's x, target, c, r for n images.
+    """AlexNet of 2012 in float32, and the objective's x, target, c, r for n images, on the device.
 
-    On the device; images and targets random, c 1, r 0.
+    Weights, images and targets are random; c is 1, r is 0.
     """
     rng = np.random.default_rng(0)
     net = alexnet.krizhevsky2012(rng, width, size).astype("float32")
@@ -76,7 +81,7 @@ def random(size, width, n):
 
 
 def each_layer(net, x):
-    """[[name, ms forward, ms backward, GFLOP of both]] of every layer, an image of x."""
+    """[[name, ms forward, ms backward, GFLOP of both]] of every layer, an image of x (N, ...)."""
     rows, n = [], len(x)
     for layer in net.layers:
         y, cache = layer.forward(x)
@@ -87,14 +92,14 @@ def each_layer(net, x):
 
 
 def operations(layer, y):
-    """Additions and multiplications of forward and backward together, those of products alone."""
-    if isinstance(layer, Conv):             # each of y's numbers is a sum over one filter
+    """Additions and multiplications in the products of forward and backward; y: the output."""
+    if isinstance(layer, Conv):             # each number of y is a sum over one filter
         return 4 * y.size * layer.params[0][0].size
     return 4 * y.size * len(layer.params[0]) if isinstance(layer, Dense) else 0
 
 
 def of_products(chain, x):
-    """[operations] of each layer with products, x (N, ...) through nets one after the other."""
+    """[operations] of each layer with parameters; x (N, ...) goes through a chain of nets."""
     counts = []
     for net in chain:
         for layer in net.layers:
@@ -104,15 +109,19 @@ def of_products(chain, x):
 
 
 def precisions(model, photographs, t, names, seed):
-    """D of COMPARED photographs, each with the next label, in float32 and in float64.
+    """Search D for COMPARED photographs, each with the next label, in float32 and in float64.
 
-    The first four as weights.loaded gives them.
+    The third row is the control: float64, from pixels that are moved by about 1e-7.  At the kinks
+    of ReLU and max pooling such a change can lead a search elsewhere.
 
-    The third row is the control: in float64, from pixels moved by some 1e-7.  At the kinks of ReLU
-    and max pooling a rounding decides where a search goes on, so that some end elsewhere.
-    Returns {how: {ms, not found, av. distortion, and, of its distortions, how many % are within
-    2 % of those in float64, and by how many % the mean is above theirs}}; what is not found in all
-    three is left out of the last three.
+    Args:
+        model, photographs, t, names: of `weights.loaded`.
+        seed: chooses the photographs and how pixels are moved.
+
+    Returns:
+        {how: {ms, not found, av. distortion, within 2 % of float64: how many % of the distortions
+        are, mean above %: by how many % the mean is above float64's}}.  The last three are over the
+        photographs that were found in all rows.
     """
     x, t, *_ = recognised(model.net, photographs, t, -1, COMPARED, seed)
     moved = np.clip(x + 1e-7 * np.random.default_rng(seed).normal(size=x.shape), 0, 1)
@@ -120,9 +129,9 @@ def precisions(model, photographs, t, names, seed):
     for how, (image, dtype) in {"float64": (x, "float64"), "float32": (x, "float32"),
                                 "float64, moved": (moved, "float64")}.items():
         net, begin = model.net.astype(dtype), time.perf_counter()
-        found = D(net, image, (t + 1) % len(names))
+        images = D(net, image, (t + 1) % len(names))
         rows[how] = {"ms": 1000 * (time.perf_counter() - begin) / len(x)}
-        sizes[how] = distortion(x, found)
+        sizes[how] = distortion(x, images)
     everywhere = ~np.isnan(sum(sizes.values()))
     best = sizes["float64"][everywhere]
     for how, row in rows.items():
@@ -136,21 +145,21 @@ def precisions(model, photographs, t, names, seed):
 # ---- The page's tables -----------------------------------------------------------------------
 
 
-def format_batches(found, rate):
-    """A row for each batch, in Markdown.  found: from `measure`; rate: the product's GFLOP/s."""
+def format_batches(batches, rate):
+    """A row for each batch, in Markdown.  batches: of `measure`.  rate: the product's GFLOP/s."""
     rows = [[n, page.cell(row["ms"]), page.cell(gflops := 1000 * row["GFLOP"] / row["ms"]),
              page.cell(100 * gflops / rate), page.cell(row["MB"], digits=4)]
-            for n, row in found.items()]
+            for n, row in batches.items()]
     return page.table(["batch", "ms an image", "GFLOP/s", "% of the product's", "peak MB"], rows)
 
 
 def format_layers(layers):
-    """A row for each layer, in Markdown.  layers: from `measure`."""
+    """A row for each layer, in Markdown.  layers: of `measure`."""
     return page.table(["layer", "ms forward", "ms backward", "GFLOP"],
                       [[name, *map(page.cell, row)] for name, *row in layers])
 
 
 def format_precisions(rows):
-    """A row for each precision, in Markdown.  rows: from `precisions`."""
+    """A row for each precision, in Markdown.  rows: of `precisions`."""
     return page.table(["search in", *next(iter(rows.values()))],
                       [[how, *map(page.cell, row.values())] for how, row in rows.items()])

@@ -1,4 +1,4 @@
-"""How fast QuocNet is at every size, for experiments.benchmark, and what training it all takes."""
+"""The speed of QuocNet at every size, for experiments.benchmark, and the cost of training it."""
 import math
 from typing import NamedTuple
 
@@ -25,10 +25,10 @@ from nets.models.quocnet import (
 )
 from nets.net import Net
 
-TRAINED = ("S", "M")
+TRAINED = ("S", "M")                        # sizes whose training step is measured
 TICKS = len(SIZES) + len(TRAINED)
-SPARE = 10 ** 9                             # bytes of memory that must be free beside the weights
-FRAMES, CORES, DAYS = 10 ** 7, 16_000, 3    # Le et al.'s (2012)
+SPARE = 10 ** 9                             # bytes of memory that must be free besides the weights
+FRAMES, CORES, DAYS = 10 ** 7, 16_000, 3    # of Le et al. (2012)
 GPUS = (1, 8, 64)
 
 
@@ -41,14 +41,14 @@ class Device(NamedTuple):
 
 
 LARGE = Device("an H100 (SXM)", 67e12, 3.35e12, 80e9)
-PER_BYTE = 2                                # operations: a number of a patch is written, then read
-                                            # (8 bytes) for the products with 8 maps (16)
+PER_BYTE = 2                                # operations: a number of a patch is written and read, 8
+                                            # bytes, for its products with 8 maps, 16 operations
 
 
 def measure():
-    """In a worker, on one thread: {size: a row of `one_image`} and {size: a row of `one_step`}.
+    """In a worker, on one thread: {size: row of `one_image`} and {size: row of `one_step`}.
 
-    The row of a size that was left out is a sentence that says why.
+    For a size that is left out, the row is a sentence that says why.
     """
     images = {}
     for name, size in SIZES.items():
@@ -65,12 +65,17 @@ def measure():
 
 
 def one_image(size):
-    """One image forward, back to its pixels, and D of it; weights, image and classifier random.
+    """Measure one image forward, back to its pixels, and D of it, with random weights.
 
-    Returns {weights, GB of them, ms forward, ms back, D: {ms, evaluations, distortion}, MB: the
-    process's peak so far}; distortion is NaN if nothing was found.  Raises MemoryError.
+    Returns:
+        {weights, GB: of the weights, ms forward, ms back, D: {ms, evaluations, distortion}, MB: the
+        process's peak of memory so far}.  distortion is NaN if D found nothing.
+
+    Raises:
+        MemoryError: the net does not fit into the free memory.
     """
-    needed, free = 4 * weights(size) + SPARE, memory.free_memory() if xp is np else math.inf
+    needed = 4 * weights(size) + SPARE
+    free = memory.free_memory() if xp is np else math.inf
     if needed > free:
         raise MemoryError(f"it takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
                           "free")
@@ -83,13 +88,13 @@ def one_image(size):
            "ms back": fastest(features.backward, y, caches)}
     classifier = Net([Dense(y.shape[1], 2, rng)]).astype("float32")
     net = Net(features.layers + classifier.layers)
-    row["D"], found = timed(D, net, x, 1 - net.predict(x))
-    row["D"]["distortion"] = float(distortion(x, found)[0])
+    row["D"], image = timed(D, net, x, 1 - net.predict(x))
+    row["D"]["distortion"] = float(distortion(x, image)[0])
     return row | {"MB": peak()}
 
 
 def one_step(size):
-    """A step of training, on BATCH random images: {ms, GFLOP an image, GFLOP/s}."""
+    """Measure a step of training on BATCH random images: {ms, GFLOP an image, GFLOP/s}."""
     rng = np.random.default_rng(0)
     net = quocnet(size, rng, dtype="float32")
     back = decoders(net)
@@ -106,27 +111,33 @@ def one_step(size):
 
 
 def weights(size):
-    """How many the encoder has; the decoder has as many again."""
+    """The number of weights of the encoder; the decoder has as many again."""
     return sum(math.prod(shape) for shape, _, _ in shapes(size))
 
 
 def operations(size):
-    """Additions and multiplications that training does for an image, those of products alone.
+    """Additions and multiplications in the products of a training step, an image.
 
-    Each weight is used three times: forward, for its own gradient and for that of its input, the
-    code where it is the decoder's; but the first stage's encoder does not need the last.
+    Each weight of encoder and decoder is used three times: forward, for its own gradient, and for
+    the gradient of its input.  The first stage's encoder does not need this last one.
     """
     first = math.prod(shapes(size)[0][0])
     return 2 * (6 * weights(size) - first)
 
 
 def training(rate, product):
-    """What it takes to train the full net on FRAMES images once: a calculation.
+    """Calculate the cost of training the full net on FRAMES images, each once.
 
-    rate: GFLOP/s of a step, measured; product: of a matrix product on the same machine.
-    A GPU reaches the same share of its peak, unless its memory is too slow for that.  Adam's step
-    moves some thirty numbers a weight, two or three in each of its dozen operations.
-    Returns {PFLOP, days here, TFLOP/s and hours of LARGE, GB of weights, gradients, Adam's means}.
+    It is assumed that a large GPU reaches the same share of its peak, unless its memory is too slow
+    for that, and that Adam's step moves thirty numbers a weight: two or three in each of its dozen
+    operations.
+
+    Args:
+        rate: GFLOP/s of a step, measured.
+        product: GFLOP/s of a matrix product on the same machine.
+
+    Returns:
+        {PFLOP, days here, TFLOP/s and hours of LARGE, GB of weights, gradients, Adam's means}.
     """
     n, flop = 2 * weights(SIZES["full"]), operations(SIZES["full"])
     large = min(rate / product * LARGE.flops, PER_BYTE * LARGE.bytes)
@@ -136,30 +147,34 @@ def training(rate, product):
 
 
 def report(numbers):
-    """The text, from numbers: images and steps as `measure` gives them, training as `training`."""
-    images, steps, once = (numbers[key] for key in ("images", "steps", "training"))
+    """The page in Markdown.  numbers: as in JSON."""
+    images, steps, estimate = (numbers[key] for key in ("images", "steps", "training"))
     product = numbers["GFLOP/s"]
-    left_out = "".join(f"\n\nLeft out: size {name}; {row}." for name, row in images.items()
-                       if isinstance(row, str))
     return f"""\
 # QuocNet, on {timing.describe_machine(numbers)}
 
-One image, in float32; its pixels, the weights, drawn independently at every place, and the \
-classifier of two labels on the last stage's outputs are random; D is for the other label.  Of one \
-image every weight is used once each way, so that the memory's speed decides.
+One image, in float32.  Its pixels, the weights (independent at every place) and the classifier of \
+two labels on the last stage's outputs are random.  D is for the other label.  For one image every \
+weight is used once each way, so the speed of the memory decides.
 
-{format_images(images)}{left_out}
+{format_images(images)}{format_left_out(images)}
 
 A step of training on {BATCH} images: the objective of all stages, its gradients in encoders and \
 decoders, and Adam's step.
 
 {format_steps(steps, product)}
 
-{calculation(steps["M"]["GFLOP/s"], product, once)}"""
+{calculation(steps["M"]["GFLOP/s"], product, estimate)}"""
+
+
+def format_left_out(images):
+    """A paragraph for each size that does not fit into the memory.  images: of `measure`."""
+    return "".join(f"\n\nLeft out: size {name}; {row}." for name, row in images.items()
+                   if isinstance(row, str))
 
 
 def format_images(images):
-    """A row for each size that was measured, in Markdown.  images: from `measure`."""
+    """A row for each size that was measured, in Markdown.  images: of `measure`."""
     rows = [[name, SIZES[name].pixels, f"{row['weights']:,}", *map(page.cell, (
         row["GB"], row["ms forward"], row["ms back"], row["D"]["distortion"],
         row["D"]["evaluations"], row["D"]["ms"] / 1000, row["MB"] / 1000))]
@@ -169,41 +184,42 @@ def format_images(images):
 
 
 def format_steps(steps, product):
-    """A row for each size that was trained, in Markdown.  Arguments as of `report`."""
+    """A row for each size that was trained, in Markdown.  steps: of `measure`; product: GFLOP/s."""
     rows = [[name, f"{weights(SIZES[name]):,}", *map(page.cell, row.values()),
              page.cell(100 * row["GFLOP/s"] / product)] for name, row in steps.items()]
     return page.table(["size", "weights", "ms a step", "GFLOP an image", "GFLOP/s",
                        "% of the product's"], rows)
 
 
-def calculation(rate, product, once):
-    """The text of `training`, whose arguments and result these are."""
+def calculation(rate, product, estimate):
+    """The calculation of `training` in words: its arguments and its result."""
     full = SIZES["full"]
     n, share = weights(full), rate / product
-    spread = [[gpus, *(page.cell(once[key] / gpus) for key in ("hours", "GB"))] for gpus in GPUS]
+    by_gpus = [[gpus, *(page.cell(estimate[key] / gpus) for key in ("hours", "GB"))]
+               for gpus in GPUS]
     return f"""\
-What it takes to train the full net on {FRAMES / 1e6:.0f} million images, each once: a \
+The cost of training the full net on {FRAMES / 1e6:.0f} million images, each once.  This is a \
 calculation, not measured.
 
-- Operations: each of the encoder's {n:,} weights, and of as many of the decoder, is used three \
-times an image: forward, for its own gradient and for that of its input, which the first stage's \
-encoder needs not.  These are {operations(full) / 2e9:.2f} billion multiplications and as many \
-additions an image, {once["PFLOP"]:.0f} x 10^15 operations in all.
+- Operations: the encoder has {n:,} weights, and the decoder as many.  Each is used three times an \
+image: forward, for its own gradient, and for the gradient of its input.  The first stage's \
+encoder does not need this last one.  These are {operations(full) / 2e9:.2f} billion \
+multiplications and as many additions an image, {estimate["PFLOP"]:.0f} x 10^15 operations in all.
 - Here, at the {rate:.0f} GFLOP/s of a step at size M, one thread would take \
-{once["days here"]:.0f} days.
+{estimate["days here"]:.0f} days.
 - Memory: weights, gradients and Adam's two means of both are {8e-9 * n:.2f} billion numbers, \
-{once["GB"]:.1f} GB in float32.
+{estimate["GB"]:.1f} GB in float32.
 - A large GPU: {LARGE.name}, by its data sheet {LARGE.flops / 1e12:.0f} TFLOP/s in float32, \
 {LARGE.bytes / 1e12:.2f} TB/s, {LARGE.memory / 1e9:.0f} GB.  The same share of its peak as here \
-would be {share * LARGE.flops / 1e12:.1f} TFLOP/s; but each number of a patch is written and read, \
-8 bytes, for the 16 operations of 8 maps, and its memory is fast enough for \
-{PER_BYTE * LARGE.bytes / 1e12:.1f} TFLOP/s.  At the lesser, and with Adam's step after every \
-{BATCH} images, it takes {once["hours"]:.1f} hours.
-- N of them divide the image plane, each with the weights of its places; what they exchange, \
-borders of {full.field + full.pool + full.norm - 3} pixels, is not counted:
+would be {share * LARGE.flops / 1e12:.1f} TFLOP/s.  But each number of a patch is written and \
+read, 8 bytes, for the 16 operations of 8 maps, so its memory is fast enough for \
+{PER_BYTE * LARGE.bytes / 1e12:.1f} TFLOP/s.  At the smaller of these two rates, and with Adam's \
+step after every {BATCH} images, it takes {estimate["hours"]:.1f} hours.
+- Several of them divide the image plane; each has the weights of its places.  They exchange \
+borders of {full.field + full.pool + full.norm - 3} pixels, which is not counted:
 
-{page.table(["GPUs", "hours", "GB each"], spread)}
+{page.table(["GPUs", "hours", "GB each"], by_gpus)}
 
 Le et al. had {CORES:,} cores for {DAYS} days, {CORES * DAYS * 24 / 1e6:.2f} million core-hours, \
-against {once["days here"] * 24:,.0f} hours of this thread for one pass; how often they used each \
-image they do not say."""
+against {estimate["days here"] * 24:,.0f} hours of this thread for one pass.  They do not say how \
+often they used each image."""

@@ -1,4 +1,4 @@
-"""How fast the search is and how near it comes, for experiments.benchmark: on MNIST's nets."""
+"""The speed of the search and its distortions on MNIST's nets, for experiments.benchmark."""
 import copy
 import functools
 import math
@@ -23,62 +23,84 @@ from nets.search.rounds import in_rounds
 SMOOTH = ["FC10(1e-4)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10"]
 NETS = [*SMOOTH, "LeNet"]
 SEARCHED, FEW = 256, 64                     # images of smooth nets, and of LeNet
-BATCHES = (1, 4, 16, 64, 128, 256, 1024)    # searches that go on together
-WIDTH = intriguing.WIDTH                    # of D as it is
+BATCHES = (1, 4, 16, 64, 128, 256, 1024)    # numbers of searches together
+WIDTH = intriguing.WIDTH                    # the number of searches together in D as it is
 SHARD, SHARDS = 64, 16                      # images that a process takes at a time, and how often
 TICKS = 3                                   # of `measure`
 HOUR = 3.6e6                                # milliseconds
-A, B, C = "(a) D, many at once", "(b) image by image", "(c) D, onto the boundary"
-BY_HAND, DDN = "(d) D by hand, float32", "(e) DDN, float32"
+A = "(a) D, many at once"
+B = "(b) image by image"
+C = "(c) D, onto the boundary"
+BY_HAND = "(d) D by hand, float32"
+DDN = "(e) DDN, float32"
 STEPS = 100                                 # of DDN
 PRODUCTS, OTHER, SOLVER, PYTHON = ("dense and convolutional layers", "other layers",
                                    "SciPy's solver", "the rest: Python, loss, c")
 
 
 def measure(net, x, target, smooth):
-    """In a worker, on one thread: for one net, what `compared`, `shares` and `by_batch` give.
+    """In a worker, on one thread: all measurements of one net.
 
-    x: (N, ...), all of which the net has right.  target: (N,).  smooth: whether the net is; else
-    it is slow, and less is measured.
+    Args:
+        net: the net.
+        x: images (N, ...) that it labels right.
+        target: (N,).
+        smooth: whether the net is smooth.  If not, it is slow, and fewer images are searched.
+
+    Returns:
+        The results of `compared`, `shares` and `by_batch`.
     """
     few = slice(SEARCHED if smooth else FEW)
     most = BATCHES[-1] if smooth else SEARCHED
     rows = compared(net, x[few], target[few], [A, B, C, BY_HAND, DDN])
-    return rows, shares(net, x[few], target[few]), by_batch(net, x[:most], target[:most])
+    return (rows, shares(net, x[few], target[few]),
+            by_batch(net, x[:most], target[:most]))
 
 
 def compared(net, x, target, searches, repeats=REPEATS):
-    """{search: {ms, evaluations, distortion, ...}} of some of the searches (a) to (e).
+    """Run some of the searches (a) to (e) on the same images: {search: row of numbers}.
 
-    x: (N, ...), target: (N,), here and in what follows.
+    Args:
+        net: the net.
+        x: images (N, ...).
+        target: (N,).
+        searches: names, A to DDN; A must be the first.
+        repeats: how often each runs; the fastest run counts.
+
+    Returns:
+        {search: {ms, evaluations, times (a), distortion, found %, above best %}}, the first two an
+        image.
     """
     functions = {A: D, B: functools.partial(D, solver=in_rounds(one_by_one)),
                  C: functools.partial(D, onto_boundary=True),
                  BY_HAND: functools.partial(D, solver="by-hand"), DDN: ddn}
     single = net.astype("float32")
-    found = {}
-    for _ in range(repeats):                # in turn, so that all see the same disturbances
+    fastest = {}
+    for _ in range(repeats):                # in turn, so that other jobs disturb all alike
         for how in searches:
             run = timed(functions[how], single if how in (BY_HAND, DDN) else net, x, target)
-            found[how] = min(found.get(how, run), run, key=lambda run: run[0]["ms"])
-    sizes = np.array([distortion(x, images) for _, images in found.values()])
+            fastest[how] = min(fastest.get(how, run), run, key=lambda run: run[0]["ms"])
+    sizes = np.array([distortion(x, images) for _, images in fastest.values()])
     best = np.fmin.reduce(sizes)            # of each image; NaN where no search found it
-    for (row, _), size in zip(found.values(), sizes, strict=True):
+    for (row, _), size in zip(fastest.values(), sizes, strict=True):
         ok = np.isfinite(size)
-        row |= {"times (a)": row["ms"] / found[A][0]["ms"], "distortion": page.mean(size),
+        row |= {"times (a)": row["ms"] / fastest[A][0]["ms"], "distortion": page.mean(size),
                 "found %": 100 * float(ok.mean())}
         if best[ok].sum() > 0:
             row["above best %"] = 100 * float(size[ok].mean() / best[ok].mean() - 1)
     tick()
-    return {how: row for how, (row, _) in found.items()}
+    return {how: row for how, (row, _) in fastest.items()}
 
 
 def ddn(net, x, target, steps=STEPS, gamma=0.05):
     """x + r by DDN (decoupled direction and norm): Rony et al. (2019), algorithm 1, with a target.
 
-    r goes a step of length a along -d loss / dr, is brought to the norm e, and clipped to the box;
-    e shrinks by gamma where x + r has the label, and grows by it elsewhere.  a falls from 1 to 0.01
-    along a cosine.  As for D: NaN where no step had the label.
+    In each step r moves by a length a along -d loss / dr, gets the norm e, and is clipped to the
+    box.  e shrinks by the share gamma where x + r has the label, and grows by it elsewhere.  a
+    falls from 1 to 0.01 along a cosine.
+
+    Returns:
+        The nearest image with the label, (N, ...), NaN where no step had the label.
     """
     x_device, wanted = to_device(x), to_device(target)
     r, e = xp.zeros_like(x_device), xp.ones(len(x), x.dtype)
@@ -98,7 +120,7 @@ def ddn(net, x, target, steps=STEPS, gamma=0.05):
 
 
 def one_by_one(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxiter=1000):
-    """`scipy_lbfgsb.minimize` by SciPy's public function, a row after the other."""
+    """`scipy_lbfgsb.minimize` by SciPy's public function, one row after another."""
     z, evaluations = np.empty_like(z0), np.zeros(len(z0), int)
     ftol, gtol = (np.broadcast_to(tolerance, len(z0)) for tolerance in (ftol, gtol))
 
@@ -108,67 +130,67 @@ def one_by_one(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-
 
     for i in range(len(z0)):
         with scipy_lbfgsb.ONE_THREAD():
-            found = scipy.optimize.minimize(
+            result = scipy.optimize.minimize(
                 evaluate_row, z0[i], args=(i,), jac=True, method="L-BFGS-B",
                 bounds=np.stack([lower[i], upper[i]], 1),
                 options={"maxcor": corrections, "ftol": ftol[i], "gtol": gtol[i],
                          "maxiter": maxiter, "maxfun": np.inf, "maxls": scipy_lbfgsb.MAXLS})
-        z[i], evaluations[i] = found.x, found.nfev
+        z[i], evaluations[i] = result.x, result.nfev
     return Result(z, evaluations)
 
 
 def shares(net, x, target):
-    """{part: how many % of D's time it takes}.
+    """{part: its share of D's time in %}.
 
-    The solver's is the time in SciPy's compiled code, the layers' that in their forward and
-    backward; a GPU's falls where its result is waited for.
+    The solver's time is that in SciPy's compiled code, the layers' that in forward and backward.
+    On a GPU, time counts for the part that waits for the result.
     """
-    spent = dict.fromkeys((PRODUCTS, OTHER, SOLVER), 0.0)
+    seconds = dict.fromkeys((PRODUCTS, OTHER, SOLVER), 0.0)
 
-    def clocked(part, function):
+    def add_clock(part, function):
         def run(*args):
             begin = time.perf_counter()
             result = function(*args)
-            spent[part] += time.perf_counter() - begin
+            seconds[part] += time.perf_counter() - begin
             return result
         return run
 
     net = copy.deepcopy(net)
     for layer in net.layers:
         part = PRODUCTS if layer.params else OTHER
-        layer.forward = clocked(part, layer.forward)
-        layer.backward = clocked(part, layer.backward)
-    scipy_lbfgsb.setulb_works()             # asks once per process
-    with patch.object(scipy_lbfgsb, "setulb", clocked(SOLVER, scipy_lbfgsb.setulb)):
+        layer.forward = add_clock(part, layer.forward)
+        layer.backward = add_clock(part, layer.backward)
+    scipy_lbfgsb.setulb_works()             # its check runs once per process: now, not below
+    with patch.object(scipy_lbfgsb, "setulb", add_clock(SOLVER, scipy_lbfgsb.setulb)):
         begin = time.perf_counter()
         D(net, x, target)
         total = time.perf_counter() - begin
-    spent[PYTHON] = total - sum(spent.values())
+    seconds[PYTHON] = total - sum(seconds.values())
     tick()
-    return {part: 100 * seconds / total for part, seconds in spent.items()}
+    return {part: 100 * s / total for part, s in seconds.items()}
 
 
 def by_batch(net, x, target):
-    """{n: {ms an image, MB}} of D, n searches together, as far as there are so many images.
+    """{n: {ms an image, MB}} of D with n searches together, for every n that x has images for.
 
-    The fastest of REPEATS runs over n images, or over FEW if n is less.  MB: the most that
-    the arrays and objects of one batch take on the host, the images it is given left out.
+    ms: of the fastest of REPEATS runs over n images, or over FEW if n is less.  MB: the peak of the
+    arrays and objects of one batch on the host, without its images.
     """
-    found = {}
+    rows_by_n = {}
     for n in (n for n in BATCHES if n <= len(x)):
         rows = slice(max(n, FEW))
         with patch.object(intriguing, "WIDTH", n):
             ms = min(timed(D, net, x[rows], target[rows])[0]["ms"] for _ in range(REPEATS))
             tracemalloc.start()
             D(net, x[:n], target[:n])
-            found[n] = {"ms": ms, "MB": tracemalloc.get_traced_memory()[1] / 1e6}
+            rows_by_n[n] = {"ms": ms, "MB": tracemalloc.get_traced_memory()[1] / 1e6}
             tracemalloc.stop()
     tick()
-    return found
+    return rows_by_n
 
 
 def over_workers(net, x, target, counts, quiet):
-    """{workers: images a second} of D over so many processes: the sum of what each one does."""
+    """{processes: images a second} of D in so many processes: the sum of their rates."""
     job = (net, x[:SHARD], target[:SHARD])
     return {n: sum(rate for _, rate in
                    over_processes(images_a_second, [job] * n, n, n, "measuring", quiet))
@@ -176,11 +198,8 @@ def over_workers(net, x, target, counts, quiet):
 
 
 def images_a_second(net, x, target):
-    """In a worker: how many images it searches a second, the median of SHARDS runs over x.
-
-    The first images, which load what it needs, are left out.
-    """
-    D(net, x[:4], target[:4])
+    """In a worker: how many images it searches a second, the median of SHARDS runs over x."""
+    D(net, x[:4], target[:4])               # loads code and memory: not measured
     times = []
     for _ in range(SHARDS):
         begin = time.perf_counter()
@@ -194,7 +213,7 @@ def images_a_second(net, x, target):
 
 
 def format_searches(search):
-    """The searches in Markdown.  search: {net: {search: row}}; the first row has all columns."""
+    """The searches in Markdown.  search: {net: {name: row}}; the first row has all columns."""
     columns = [*next(iter(next(iter(search.values())).values()))]
     rows = [[name, how, *(page.cell(row.get(column)) for column in columns)]
             for name, of_net in search.items() for how, row in of_net.items()]
@@ -202,7 +221,7 @@ def format_searches(search):
 
 
 def format_costs(search):
-    """What (a), the first of each net's searches, costs, in Markdown."""
+    """The cost of (a), the first search of each net, in Markdown.  search: {net: {name: row}}."""
     first = {name: next(iter(of_net.values())) for name, of_net in search.items()}
     return page.table(["net", "ms", "searches an hour"],
                       [[name, page.cell(row["ms"]), searches_an_hour(row)]
@@ -210,53 +229,53 @@ def format_costs(search):
 
 
 def searches_an_hour(row):
-    """As many as one thread does, in words.  row: of a search, with its ms an image."""
+    """How many searches one thread makes in an hour.  row: of a search, with its ms an image."""
     return f"{HOUR / row['ms']:,.0f}"
 
 
 def format_shares(time):
-    """Where the time of (a) goes, in Markdown.  time: {net: what `shares` gives}."""
+    """The parts of the time of (a) in Markdown.  time: {net: of `shares`}."""
     rows = [[name, *map(page.cell, of_net.values())] for name, of_net in time.items()]
     return page.table(["net", *next(iter(time.values()))], rows)
 
 
 def format_batches(batches):
-    """ms (MB) by the number of searches together, in Markdown.  batches: {net: `by_batch`}."""
+    """ms (MB) by the number of searches together, in Markdown.  batches: {net: {n: row}}."""
     sizes = sorted({n for of_net in batches.values() for n in of_net}, key=int)
     return page.table(["net", *sizes], [[name, *(both(of_net.get(n)) for n in sizes)]
                                         for name, of_net in batches.items()])
 
 
 def format_workers(workers):
-    """Images a second by the number of processes, from one on, in Markdown."""
-    one = next(iter(workers.values()))
+    """Images a second by the number of processes, in Markdown.  workers: {processes: images}."""
+    one = next(iter(workers.values()))      # the first row is that of one process
     return page.table(["processes", "images a second", "times 1"],
                       [[n, page.cell(rate), page.cell(rate / one)]
                        for n, rate in workers.items()])
 
 
 def details(time, batches, workers, stem):
-    """Where the time goes, by searches together, by processes: as `measure` and `over_workers`.
+    """The page's tables of time, batches and processes.  stem: the name of the page's picture.
 
-    stem: the name of the page and of its picture.
+    time, batches, workers: as for `format_shares`, `format_batches` and `format_workers`.
     """
     return f"""\
-Where the time of (a) goes, in %:
+The parts of the time of (a), in %:
 
 {format_shares(time)}
 
-By the number of searches that go on together, milliseconds an image, and the MB that they take on \
-the host; D takes {WIDTH}:
+Milliseconds an image by the number of searches together, and in brackets the MB that they take on \
+the host; D has {WIDTH} searches together:
 
 {format_batches(batches)}
 
-![milliseconds an image by the number of searches that go on together]({stem}.png)
+![milliseconds an image by the number of searches together]({stem}.png)
 
-FC100-100-10, by the number of processes, the median of {SHARDS} times {SHARD} images each:
+FC100-100-10, by the number of processes, each with the median of {SHARDS} times {SHARD} images:
 
 {format_workers(workers)}"""
 
 
 def both(row):
-    """ms (MB), or a dash where it was not measured."""
+    """ms (MB), or a dash for None."""
     return "-" if row is None else f"{page.cell(row['ms'])} ({page.cell(row['MB'])})"

@@ -1,4 +1,4 @@
-"""What the benchmarks share: time, memory, and the evaluations of a net."""
+"""What the benchmarks share: clocks, a net that counts its evaluations, names of the machine."""
 import re
 import time
 
@@ -15,13 +15,13 @@ def fastest(function, *args):
     times = []
     for _ in range(REPEATS):
         begin = time.perf_counter()
-        to_host(function(*args)[0][:1])     # a GPU has then finished
+        to_host(function(*args)[0][:1])     # waits until a GPU has finished
         times.append(1000 * (time.perf_counter() - begin))
     return min(times)
 
 
 def timed(search, net, x, target):
-    """{ms, evaluations} an image of search(net, x (N, ...), target), and what it found."""
+    """{ms, evaluations} an image of search(net, x (N, ...), target), and the images it returns."""
     counting, begin = Counting(net), time.perf_counter()
     images = search(counting, x, target)
     return {"ms": 1000 * (time.perf_counter() - begin) / len(x),
@@ -29,7 +29,7 @@ def timed(search, net, x, target):
 
 
 class Counting:
-    """A net that counts the images whose gradient it is asked for; all that D wants of one."""
+    """A net that counts the images in its calls of backward; it has all that D needs."""
 
     def __init__(self, net):
         self.net, self.evaluations = net, 0
@@ -47,22 +47,28 @@ def matrix_product(n=2048):
 
 
 def describe_machine(numbers):
-    """What the titles say, of numbers {device, GFLOP/s}: a thread, or which GPU, and how fast."""
+    """The machine, for titles: a thread or which GPU, and its rate.  numbers: device, GFLOP/s."""
     device = numbers["device"]
     unit = "a thread" if device == "CPU" else f"a GPU ({device})"
     return f"{unit} that reaches {numbers['GFLOP/s']:.0f} GFLOP/s in a float32 matrix product"
 
 
 def name_page(*words):
-    """The stem of a page: its words with hyphens; those of a GPU end with the GPU's name."""
+    """The stem of a page: words with hyphens; on a GPU it ends with the GPU's name."""
     device = name_device()
     return "-".join([*words, *(re.findall(r"\w+", device) if device != "CPU" else ())])
 
 
 def measured(tasks, steps, quiet):
-    """{name: function(*arguments)} of tasks {name: (function, *arguments)}.
+    """Run tasks in turn, in one worker, on one thread.
 
-    In turn, in one worker, on one thread.
+    Args:
+        tasks: {name: (function, *arguments)}.
+        steps: how often the functions call `tick`.
+        quiet: show no progress bar.
+
+    Returns:
+        {name: result}.
     """
     done = over_processes(call, list(tasks.values()), 1, steps, "measuring", quiet)
     return {list(tasks)[i]: result for i, result in done}

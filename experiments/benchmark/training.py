@@ -1,4 +1,4 @@
-"""How fast training and convolutions are, for experiments.benchmark: as shares of the machine."""
+"""The speed of training and convolutions, for experiments.benchmark, as shares of the peak."""
 import numpy as np
 
 from experiments.benchmark.alexnet import each_layer, of_products
@@ -12,35 +12,39 @@ from nets.net import Net
 from nets.training import loop, optimisers
 from nets.training.costs import classification, cross_entropy
 
-IMAGES = 2000                               # of MNIST, that an epoch is measured on
-PHOTOGRAPHS = 16                            # a step of AlexNet
-CONVOLVED = 128                             # images of MNIST that LeNet's layers are measured on
+IMAGES = 2000                               # of MNIST: an epoch is measured on these
+PHOTOGRAPHS = 16                            # in a step of AlexNet
+CONVOLVED = 128                             # images of MNIST: LeNet's layers are measured on these
 TICKS = 6                                   # of `measure`
-EPOCH, IMAGENET = 60_000, 1_281_167         # images of an epoch: of MNIST, of ImageNet's 2012 set
+EPOCH, IMAGENET = 60_000, 1_281_167         # images of an epoch: MNIST's, ImageNet's of 2012
 
 
 def measure(x, t, size, width):
-    """In a worker, on one thread, all in float32: what `epochs` and `convolutions` give.
+    """In a worker, on one thread, in float32: measure epochs and convolutions.
 
-    x: (n, 1, 28, 28), t: (n,) of MNIST, IMAGES or fewer.  size, width: of AlexNet, 227 pixels and
-    1 in 2012.
+    Args:
+        x, t: (n, 1, 28, 28) and (n,), n at most IMAGES.
+        size, width: of AlexNet; 227 pixels and 1 in 2012.
+
+    Returns:
+        The results of `epochs` and `convolutions`.
     """
     rng = np.random.default_rng(0)
     alex = alexnet.krizhevsky2012(rng, width, size).astype("float32")
     photographs = to_device(rng.random((PHOTOGRAPHS, 3, size, size), np.float32))
-    found = epochs(to_device(x), to_device(t))
+    rows = epochs(to_device(x), to_device(t))
     cost, adam = cross_entropy(alex), optimisers.Adam(alex.params)
     ms = fastest(one_epoch, adam, cost, photographs, to_device(np.arange(PHOTOGRAPHS)), PHOTOGRAPHS)
     tick()
-    found["AlexNet"] = {"images": IMAGENET, "batch": PHOTOGRAPHS,
-                        "s an epoch": ms / 1000 * IMAGENET / PHOTOGRAPHS,
-                        "GFLOP/s": 1000 / ms * of_training([alex], photographs)}
-    return found, convolutions({"LeNet": (models.build("LeNet", 0), to_device(x[:CONVOLVED])),
-                                "AlexNet": (alex, photographs)})
+    rows["AlexNet"] = {"images": IMAGENET, "batch": PHOTOGRAPHS,
+                       "s an epoch": ms / 1000 * IMAGENET / PHOTOGRAPHS,
+                       "GFLOP/s": 1000 / ms * of_training([alex], photographs)}
+    return rows, convolutions({"LeNet": (models.build("LeNet", 0), to_device(x[:CONVOLVED])),
+                               "AlexNet": (alex, photographs)})
 
 
 def epochs(x, t):
-    """{net: {images, batch, s an epoch, GFLOP/s}} by Adam; x (n, 1, 28, 28), t (n,) for all."""
+    """{net: {images, batch, s an epoch, GFLOP/s}} by Adam on x (n, 1, 28, 28), t (n,)."""
     nets = {name: models.build(name, 0) for name in ("FC100-100-10", "FC200-200-10", "LeNet")}
     costs = {name: (classification(net, [1e-4] * (len(net.params) // 2)), lenet.BATCH, [net])
              for name, net in nets.items()}
@@ -48,36 +52,37 @@ def epochs(x, t):
     decoder = Net([Dense(400, 784, np.random.default_rng(0))]).astype("float32")
     costs["AE400-10's code"] = (autoencoder.reconstruction(encoder, decoder), autoencoder.BATCH,
                                 [encoder, decoder])
-    found = {}
+    rows = {}
     for name, (cost, batch, chain) in costs.items():
         ms = fastest(one_epoch, optimisers.Adam([p for net in chain for p in net.params]), cost, x,
                      t, min(batch, len(x)))
-        found[name] = {"images": EPOCH, "batch": batch, "s an epoch": ms / 1000 * EPOCH / len(x),
-                       "GFLOP/s": 1000 / ms * of_training(chain, x)}
+        rows[name] = {"images": EPOCH, "batch": batch, "s an epoch": ms / 1000 * EPOCH / len(x),
+                      "GFLOP/s": 1000 / ms * of_training(chain, x)}
         tick()
-    return found
+    return rows
 
 
 def one_epoch(optimiser, cost, x, t, batch):
-    """An epoch of x, for `fastest`: the weights that it ends with."""
+    """Train for an epoch of x, and return the weights, for `fastest` to wait for."""
     rates = [1e-3] * (len(x) // batch)
     loop.one_epoch(optimiser, cost, x, t, rates, np.random.default_rng(0), batch)
     return [optimiser.params[0].ravel()]
 
 
 def of_training(chain, x):
-    """10^9 operations of the products of a training step; arguments as `of_products` has them.
+    """10^9 operations in the products of a training step of a chain of nets on x (N, ...).
 
-    Each layer's go forward, to its weights, and, except from the first one, to its input.
+    A layer has products forward, for its weights' gradient and, but for the first layer, for its
+    input's.
     """
     passes = [count / 2 / 1e9 for count in of_products(chain, x)]
     return 3 * sum(passes) - passes[0]
 
 
 def convolutions(nets):
-    """[[name, ms forward, ms backward, GFLOP/s]] of each convolution, per image.
+    """[[name, ms forward, ms backward to the input, GFLOP/s]] of each convolution, an image.
 
-    nets: {name: (net, the images it is measured on)}.  Backward is that to the input.
+    nets: {name: (net, images)}.
     """
     rows = []
     for name, (net, x) in nets.items():
@@ -89,18 +94,18 @@ def convolutions(nets):
 
 
 def report(epochs, convolutions, rate):
-    """The page's part, from what `measure` gives and the matrix product's GFLOP/s."""
-    trained = [[name, f"{row['images']:,}", row["batch"], page.cell(row["s an epoch"]),
-                page.cell(row["GFLOP/s"]), page.cell(100 * row["GFLOP/s"] / rate)]
-               for name, row in epochs.items()]
+    """Both tables in Markdown.  epochs, convolutions: of `measure`; rate: the product's GFLOP/s."""
+    nets = [[name, f"{row['images']:,}", row["batch"], page.cell(row["s an epoch"]),
+             page.cell(row["GFLOP/s"]), page.cell(100 * row["GFLOP/s"] / rate)]
+            for name, row in epochs.items()]
     layers = [[name, *map(page.cell, row), page.cell(100 * row[-1] / rate)]
               for name, *row in convolutions]
+    rates = "GFLOP/s", "% of the product's"
     return f"""\
-Training in float32 by Adam, reckoned from {IMAGES:,} images, or {PHOTOGRAPHS} photographs:
+Training in float32 by Adam, calculated from {IMAGES:,} images, or {PHOTOGRAPHS} photographs:
 
-{page.table(["net", "images an epoch", "batch", "s an epoch", "GFLOP/s", "% of the product's"],
-            trained)}
+{page.table(["net", "images an epoch", "batch", "s an epoch", *rates], nets)}
 
 Convolutions in float32, per image, forward and back to their input:
 
-{page.table(["layer", "ms forward", "ms backward", "GFLOP/s", "% of the product's"], layers)}"""
+{page.table(["layer", "ms forward", "ms backward", *rates], layers)}"""

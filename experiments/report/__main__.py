@@ -1,13 +1,13 @@
-"""All results on one page, beside the paper's, and the headline numbers in the README.
+"""Write all results on one page, beside the paper's, and the headline numbers into the README.
 
     python -m experiments.report
     python -m experiments.report --out experiments/results --readme README.md
 
-Reads the json files of the folder `out`, which the other scripts write there, and nothing else.
-Writes README.md in that folder, whole: every table and figure, what it says of the paper's claim,
-and the command that made it.  Writes the headline numbers into `readme`, between two comments;
-all else there stays as it is.  Nothing is computed anew, and nothing is written by hand: a test
-(tests/experiments/test_report.py) fails if either text is not what this script writes.
+The script reads the json files that the other scripts wrote into the folder `out`.  It writes the
+whole README.md of that folder: every table and figure, whether the paper's claim holds, and the
+command that made it.  And it writes the headline numbers into the file `readme`, between two
+comments; the rest of that file stays as it is.  It computes nothing anew.  A test
+(tests/experiments/test_report.py) fails if either text differs from what this script writes.
 """
 import json
 import re
@@ -22,7 +22,7 @@ MADE_BY_CODE_OF = "4e423de"                 # the last commit whose code the rec
 
 
 class Record(NamedTuple):
-    """What a script saved beside its page, see page.save."""
+    """The json file that a script saved beside its page, see page.save."""
     command: str
     flags: dict
     data: str
@@ -30,13 +30,13 @@ class Record(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of the page: which records it shows, and who writes it."""
+    """A section of the page."""
     title: str
-    stems: tuple
+    stems: tuple                            # of the records that it shows
     write: object                           # {stem: Record} -> Markdown
 
 
-RECORDS = {  # what makes each, apart from --out: said where one is missing
+RECORDS = {  # {stem: its command without --out}, for the error where a record is missing
     "attack": "attack --image experiments/results/digit.png --target 7 --train lbfgs",
     "table1": "table1 --count 60000 --train lbfgs",
     "table2": "table2 --count 60000 --train lbfgs",
@@ -62,7 +62,7 @@ RECORDS = {  # what makes each, apart from --out: said where one is missing
     "benchmark-alexnet": "benchmark --which alexnet --weights runs/alexnet.npz",
     "benchmark-quocnet": "benchmark --which quocnet",
 }
-PARTS = {  # of the page: sections in the paper's order, then what is beyond it
+PARTS = {  # of the page: sections in the paper's order, then what the paper does not have
     "Units and directions (section 3)": [
         Section("Figures 1 and 2: units and random directions", ("figure1_2",),
                 digits.write_figures_1_2),
@@ -108,7 +108,7 @@ PARTS = {  # of the page: sections in the paper's order, then what is beyond it
     ],
 }
 BVLC = "BVLC's weights (243 MB) and Imagenette (342 MB), both downloaded; requirements-onnx.txt"
-NOT_RUN = (  # what; command; what it needs; whether the records lack it
+NOT_RUN = (  # what; command; what it needs; a function of the records: whether they lack it
     ("Figures 3 and 4 on the paper's net",
      "python -m experiments.figure3_4 --weights bvlc --data imagenette", BVLC,
      lambda records: records["figure3_4"].flags["weights"].endswith(".npz")),
@@ -120,7 +120,7 @@ NOT_RUN = (  # what; command; what it needs; whether the records lack it
      lambda records: records["table5"].numbers["random"]),
     ("Figure 6 on a net as large as the paper's",
      "python -m experiments.train_quocnet --size full --data FOLDER",
-     "ten million frames of video, and the memory and the days given above, under speed",
+     "ten million frames of video; for memory and days see above, under speed",
      lambda records: True),
 )
 
@@ -142,7 +142,7 @@ def read(folder, stem):
     """The Record that a script saved in a folder.
 
     Raises:
-        ValueError: there is none, or it is broken; in one line, with the command that makes it.
+        ValueError: there is none, or it is broken; the error names the command that makes it.
     """
     path = folder / f"{stem}.json"
     mend = f"make it by `python -m experiments.{RECORDS[stem]} --out {folder}`"
@@ -166,8 +166,8 @@ def write_page(records):
         body.append(f"## {part}")
         for section in sections:
             contents.append(f"  - {link(section.title)}")
-            made = "  \n".join(describe_making(stem, records[stem]) for stem in section.stems)
-            body += [f"### {section.title}", write_section(section, records), made]
+            ends = "  \n".join(describe_making(stem, records[stem]) for stem in section.stems)
+            body += [f"### {section.title}", write_section(section, records), ends]
     contents.append(f"- {link('Not run here')}")
     return "\n\n".join([f"""\
 # Results, beside the paper's
@@ -184,10 +184,10 @@ anew.""", "\n".join(contents), *body, "## Not run here", list_not_run(records)])
 
 
 def write_section(section, records):
-    """A section's Markdown; ValueError if a record does not hold what it shows."""
+    """A section's Markdown; ValueError if a record lacks what the section shows."""
     try:
         return section.write(records)
-    except Exception as error:              # whatever wrong numbers make of the code
+    except Exception as error:              # wrong numbers can raise anything in the code
         names = " or ".join(f"{stem}.json" for stem in section.stems)
         raise ValueError(f"{section.title}: {names} does not hold what is shown here ({error!r}); "
                          f"make it anew by `python -m experiments.{RECORDS[section.stems[0]]}` and "
@@ -195,7 +195,7 @@ def write_section(section, records):
 
 
 def link(title):
-    """A link to a heading of the page, as GitHub names it."""
+    """A link to a heading of this page, by the name that GitHub gives it."""
     return f"[{title}](#{re.sub('[^a-z0-9 -]', '', title.lower()).replace(' ', '-')})"
 
 
@@ -206,7 +206,7 @@ def describe_making(stem, record):
 
 
 def list_not_run(records):
-    """What of the paper the records lack, as Markdown."""
+    """The parts of the paper that the records lack, in Markdown."""
     rows = [[what, f"`{command}`", needs] for what, command, needs, lacks in NOT_RUN
             if lacks(records)]
     if not rows:

@@ -1,6 +1,6 @@
-"""What the results page shows of MNIST: Tables 1 to 4, Figures 1, 2 and 7, and what is beyond.
+"""The sections on MNIST: Tables 1 to 4, Figures 1, 2 and 7, and what the paper does not have.
 
-Each function takes the records, {stem: report.Record}, and returns the Markdown of one section.
+Each `write_` function takes the records, {stem: Record}, and returns a section's Markdown.
 """
 import numpy as np
 
@@ -54,7 +54,7 @@ convolutional net; the paper has neither.
 
 {table1.format_models(models)}
 
-- Does the search take every accuracy to 0?  {adversarial_training.yes(failed == 0)}: of \
+- Does the search take every accuracy to 0?  {page.format_answer(failed == 0)}: of \
 {searched:,} searches {failed:,} failed.
 - The average distortions are {format_range(share)} % of the printed ones.
 - The test errors differ from the printed ones by {page.cell(apart)} points at most.
@@ -72,10 +72,10 @@ What the 400 units of AE400-10 look for: each tile shows the weights of one unit
 
 def nearest_reading(readings):
     """The reading of the weight decay whose errors are nearest to the paper's, on average."""
-    def away(reading):
+    def difference(reading):
         return np.mean([abs(np.subtract(readings[reading][name], table1.PAPER[name][:2]))
                         for name in table1.LINEAR])
-    return table1.READINGS[min(readings, key=away)]
+    return table1.READINGS[min(readings, key=difference)]
 
 
 def write_table_2(records):
@@ -86,18 +86,18 @@ def write_table_2(records):
     above = sum(rate[a][b] > rate[UNDISTORTED][b] for a, b in pairs)
     sigmoid = [FC100, FC200, "AE400-10", AGAIN]
     noise = {name: rate["Gaussian noise, stddev 0.1, not clipped"][name] for name in nets}
-    kept = [numbers[name]["still wrong in 8 bits %"] for name in nets]
+    rounded = [numbers[name]["still wrong in 8 bits %"] for name in nets]
     return f"""\
 Do images that are made for one net fool another one?  A row: the images made for its net.  A \
-column: how many % of them its net gets wrong.  The last row is without any distortion: transfer \
-is what lies above it.  The noise rows show how much a random distortion does.  The last column: \
-how many % are still wrong for the row's net after rounding to 8 bits a pixel.
+column: how many % of them its net gets wrong.  The last row has no distortion: what is above it \
+is transfer.  The noise rows show the effect of a random distortion.  The last column: how many % \
+are still wrong for the row's net after rounding to 8 bits a pixel.
 
 ![images are made for one net and shown to all nets](table2.svg)
 
 {table2.format_table(numbers)}
 
-- Off the diagonal the error is above that of the undistorted images in {above} of {len(pairs)} \
+- Off the diagonal, the error is above that of the undistorted images in {above} of {len(pairs)} \
 cases.
 - Images made for {FC100} are wrong for the same net from another start at \
 {page.cell(rate[FC100][AGAIN])} %, for {FC200} at {page.cell(rate[FC100][FC200])} %.  The \
@@ -105,22 +105,23 @@ paper claims transfer across initial weights and shows no number.
 - From fully connected nets to a convolutional one: LeNet has \
 {format_range(rate[a][LENET] for a in sigmoid)} % wrong of the images made for the sigmoid nets, \
 and {page.cell(noise[LENET])} % of those with noise of stddev 0.1, not clipped.
-- And back: the sigmoid nets have {format_range(rate[LENET][b] for b in sigmoid)} % wrong of the \
-images made for LeNet, and {format_range(noise[b] for b in sigmoid)} % of those with that noise.
+- In the other direction: the sigmoid nets have {format_range(rate[LENET][b] for b in sigmoid)} % \
+wrong of the images made for LeNet, and {format_range(noise[b] for b in sigmoid)} % of those with \
+that noise.
 - Was the paper's noise clipped to [0, 1]?  The paper does not say.  On average its noise rows \
 differ from ours by {away_from_noise(rate, "not clipped"):.1f} points without clipping, and by \
 {away_from_noise(rate, "clipped"):.1f} with it.
-- Rounded to 8 bits, {format_range(kept)} % of the images are still wrong."""
+- Rounded to 8 bits, {format_range(rounded)} % of the images are still wrong."""
 
 
 def format_range(values):
-    """The least and the largest, as text: "0.1 to 2"."""
+    """The smallest and the largest of the values: "0.1 to 2"."""
     values = list(values)
     return f"{page.cell(min(values))} to {page.cell(max(values))}"
 
 
 def away_from_noise(rate, how):
-    """Points between Table 2's noise rows and the paper's, on average.  how: clipped or not."""
+    """The mean difference of Table 2's noise rows from the paper's, in points.  how: of CLIPPED."""
     return np.mean([abs(rate[f"{row}, {how}"][net] - paper)
                     for row, of in table2.PAPER.items() if row.startswith("Gaussian noise")
                     for net, paper in zip(TABLE_1, of, strict=False)])
@@ -149,10 +150,10 @@ def write_figure_7(records):
     numbers = records["figure7"].numbers
     cells = {panel: page.cell(numbers[panel]["accuracy %"]) for panel in figure7.PAPER}
     return f"""\
-Pairs of an image and the same image distorted: by the search, (a) and (b), so that a person can \
-read the digits, and by Gaussian noise of stddev 1, (c), so that a person hardly can.  The nets \
-see it the other way round: of the images in (a) and (b) they label {cells["a"]} and \
-{cells["b"]} % right, of those in (c) {cells["c"]} %.
+Pairs of an image and the same image distorted.  In (a) and (b) the search distorted it, and a \
+person can read the digit.  In (c) Gaussian noise of stddev 1 covers it, and a person can hardly \
+read it.  For the nets it is the other way round: they label {cells["a"]} and {cells["b"]} % of \
+the images in (a) and (b) right, and {cells["c"]} % of those in (c).
 
 ![pairs of an image and the same image distorted](figure7.png)
 
@@ -169,9 +170,9 @@ def write_figures_1_2(records):
     study = coherence.read(records["figure1_2"].numbers, [*figure1_2.MEASURED], figure1_2.IMAGES)
     return f"""\
 Figure 1: the test images with the largest activation of single units.  Figure 2: those farthest \
-along random directions of the same layer.  The paper claims that one sees no distinction, so \
-that a unit means no more than any direction does.  It shows neither numbers nor controls; here \
-are both.
+along random directions of the same layer.  The paper sees no distinction, and concludes that a \
+single unit means no more than any other direction.  It shows no numbers and no controls; here are \
+both.
 
 ![four units, and the ten test images with the largest activation of each](figure1.png)
 
@@ -191,17 +192,17 @@ figure1_2-histograms.png)
 
 
 def demote(text):
-    """Markdown whose headings stand below those of a section."""
+    """Markdown with its headings two levels lower, below those of a section."""
     return text.replace("## ", "#### ")
 
 
 def write_adversarial_training(records):
     by_arm = page.group_by_seed(records["adversarial_training"].numbers)
     return f"""\
-{adversarial_training.NAME}, trained on adversarial examples that are made anew all the time, for \
-the pixels, for the outputs of the two hidden layers (h1, h2), or for all of these.  Beside it: \
-weight decay alone, dropout, noise of like size, and examples made by a step up the gradient \
-instead of the search; the paper has examples by the search alone.  *Transfer*: the error on the \
+{adversarial_training.NAME}, trained on adversarial examples that are renewed during training: for \
+the pixels, for the outputs of the two hidden layers (h1, h2), or for all of these.  To compare: \
+weight decay alone, dropout, noise of like size, and examples made by steps up the gradient \
+instead of the search.  The paper has examples by the search only.  *Transfer*: the error on the \
 images made for the net with weight decay alone.  The settings were chosen on validation images \
 ([what was tried](adversarial_training-tuning.md)).
 
@@ -233,12 +234,12 @@ def write_gradients(records):
     worst = max(error for of in n["relative errors"].values() for error in of.values())
     return f"""\
 The gradients are written by hand, so each is compared with a numeric derivative, for one image \
-of a {n["label"]} and the wanted label {n["l"]}.  A number is the difference, as a share of the \
-largest entry of that gradient; the worst is {worst:.0e}.
+of a {n["label"]} and the target {n["l"]}.  A number is the difference, as a share of the largest \
+entry of that gradient; the worst is {worst:.0e}.
 
 {gradients.format_errors(n["relative errors"])}
 
-Below: for each label l, what to make brighter so that the loss towards l falls; the least change \
-r that was found; and the image x + r.
+The picture, for each label l: -d loss / d x, which shows how to change the pixels so that the \
+loss towards l falls; the least change r that was found; and the image x + r.
 
 ![the gradient of the loss, r and x + r for each label l](gradients.png)"""

@@ -1,4 +1,4 @@
-"""The headline numbers, one table, and where they stand in the README."""
+"""The headline numbers: one table, and its place in the README."""
 from experiments import adversarial_training, figure5, table1, table2, table3_4
 from experiments.benchmark.search import searches_an_hour
 from experiments.shared import page
@@ -8,13 +8,14 @@ END = "<!-- end of headline numbers -->"
 
 
 def write_headlines(records):
-    """The table of the README, as Markdown.  records: {stem: Record}."""
-    of = {stem: record.numbers for stem, record in records.items()}
-    models, transfer = of["table1"]["models"], of["table2"]["FC100-100-10"]["error %"]
-    halves = of["table3_4"]["table 4"]["FC100-100-10"]["error %"]
-    arms = page.group_by_seed(of["adversarial_training"])
+    """The table of the README in Markdown.  records: {stem: Record}."""
+    numbers = {stem: record.numbers for stem, record in records.items()}
+    models, transfer = numbers["table1"]["models"], numbers["table2"]["FC100-100-10"]["error %"]
+    halves = numbers["table3_4"]["table 4"]["FC100-100-10"]["error %"]
+    arms = page.group_by_seed(numbers["adversarial_training"])
     error = page.spread([row["test error %"] for row in arms["all layers"]])
-    search = next(iter(of["benchmark"]["search"]["FC100-100-10"].values()))     # D as it is
+    search = next(row for name, row in numbers["benchmark"]["search"]["FC100-100-10"].items()
+                  if name.startswith("(a)"))            # D as it is
     rows = [[f"{name}: test error %, average distortion",
              *(", ".join(page.cell(value) for value in values) for values in (
                  (models[name]["test error %"], models[name]["av. min. distortion"]),
@@ -27,7 +28,7 @@ def write_headlines(records):
          page.cell(halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
         ["Figure 5: average distortion of photographs" +
          (" (a smaller AlexNet)" if records["figure5"].flags["weights"].endswith(".npz") else ""),
-         page.cell(of["figure5"]["av. distortion"]), figure5.PAPER["av. distortion"]],
+         page.cell(numbers["figure5"]["av. distortion"]), figure5.PAPER["av. distortion"]],
         ["adversarial training of FC100-100-10: test error %", error,
          adversarial_training.PAPER["all layers"]],
         ["searches an hour on one core, FC100-100-10",
@@ -39,10 +40,10 @@ def write_headlines(records):
 
 
 def insert(text, records, name):
-    """The text of a README with the headlines between BEGIN and END.  name: its file's.
+    """Put the headline numbers between BEGIN and END in the text of a file called `name`.
 
     Raises:
-        ValueError: the two comments do not stand there once, in this order.
+        ValueError: the text has not each of the two comments once, in this order.
     """
     if [text.count(mark) for mark in (BEGIN, END)] != [1, 1] or text.index(BEGIN) > text.index(END):
         raise ValueError(f"{name}: expected the line `{BEGIN}` once, and after it the line `{END}` "

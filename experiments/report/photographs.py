@@ -1,16 +1,16 @@
-"""What the results page shows of AlexNet and QuocNet: Figures 3 to 6, Table 5, their training.
+"""The sections on AlexNet and QuocNet: Figures 3 to 6, Table 5, and their training.
 
-Each function takes the records, {stem: report.Record}, and returns the Markdown of one section.
+Each `write_` function takes the records, {stem: Record}, and returns a section's Markdown.
 """
 from experiments import cars, figure3_4, figure5, figure6, stability, table5, train_quocnet
 from experiments.report.digits import demote
 from experiments.shared import coherence, page
 
-TRAINED = "train_alexnet"
+TRAINED = "train_alexnet"                   # the stem of our AlexNet's record
 
 
 def describe_net(weights, records):
-    """The net that has these --weights, in words."""
+    """The net with these --weights, in words."""
     flags, n = records[TRAINED].flags, records[TRAINED].numbers
     if weights != flags["weights"]:
         return f"AlexNet with the weights {weights}"
@@ -26,7 +26,7 @@ AlexNet at {flags["width"]:g} of its width for photographs of {flags["size"]} pi
 {n["parameters"]:,} parameters, trained on {n["training photographs"]:,} photographs for \
 {flags["epochs"]} epochs.  It labels {n["test accuracy %"]:.1f} % of {n["test photographs"]:,} \
 test photographs right, and {n["test accuracy %, ten views"]:.1f} % by the mean of ten views \
-each.  It stands in for the paper's net in the sections that say so."""
+each.  It takes the place of the paper's net in the sections that say so."""
 
 
 def write_figures_3_4(records):
@@ -82,30 +82,30 @@ def write_figure_6(records):
     return f"""\
 A net that was trained without labels, QuocNet, and a classifier of cars on its features.  \
 Pictures, from the top: cars that it recognises; the same cars after the search, not recognised; \
-the difference, {figure6.MAGNIFIED} times.  So a net that learnt without labels can be attacked as \
-well.  The paper gives no number for this figure, and its net is far larger.  AUC: the area under \
-the ROC curve, 1 at best, 0.5 by chance.
+the difference, {figure6.MAGNIFIED} times.  So the search succeeds on a net that learnt without \
+labels, too.  The paper gives no number for this figure, and its net is far larger.  AUC: the area \
+under the ROC curve, 1 at best, 0.5 by chance.
 
 """ + "\n\n".join(parts)
 
 
 def write_cars(records):
     numbers = records["cars"].numbers
-    auc = {what: sum(row["AUC"] for row in of) / len(of) for what, of in numbers["test"].items()}
-    trained, control = (max((what for what in auc if of_kind(what)), key=auc.get)
-                        for of_kind in (lambda what: ", trained " in what,
-                                        lambda what: ", trained " not in what))
-    beaten = "is beaten" if auc[trained] > auc[control] else "is not beaten"
+    auc = {kind: sum(row["AUC"] for row in rows) / len(rows)
+           for kind, rows in numbers["test"].items()}
+    best = max((kind for kind in auc if ", trained " in kind), key=auc.get)
+    control = max((kind for kind in auc if ", trained " not in kind), key=auc.get)
+    order = "below" if auc[control] < auc[best] else "not below"
     return f"""\
-What QuocNet's features are worth, on the task of Figure 6: beside raw pixels, and beside the same \
-net before training.  *Pixels as they are*: from 0 to 1, not brought to mean 0, so that every code \
-also says how bright the image is.
+How good are QuocNet's features, on the task of Figure 6, compared with raw pixels and with the \
+same net before training?  *Pixels as they are*: from 0 to 1, not brought to mean 0, so that every \
+code also tells how bright the image is.
 
 {cars.format_features(numbers["test"])}
 
 {cars.claims(numbers["test"])}
-- The best control, {control} ({page.cell(auc[control])}), {beaten} by the best trained \
-features, {trained} ({page.cell(auc[trained])}).
+- The AUC of the best control, {control} ({page.cell(auc[control])}), is {order} that of the best \
+trained features, {best} ({page.cell(auc[best])}).
 
 lambda, the weight of the codes' sparsity, was chosen by the AUC on validation images:
 
@@ -123,22 +123,23 @@ def write_quocnet_training(records):
                   f"![what units of the last stage like]({stem}-units.png)"]
     return """\
 QuocNet learns to reconstruct images from sparse codes, in three stages, without labels.  Error: \
-the share of a stage's input that its codes do not reconstruct, on images kept apart.  Sparsity: \
-the sum of its pooled outputs, an image.  Epoch 0 is before training.  Pictures: images and what \
-the first stage makes of them; filters of the first stage; what units of the last stage like.
+the share of a stage's input that its codes do not reconstruct, on images that it is not trained \
+on.  Sparsity: the sum of its pooled outputs, an image.  Epoch 0 is before training.  Pictures: \
+images and their reconstruction by the first stage; filters of the first stage; the images that \
+activate units of the last stage most, among the frames and among all possible images.
 
 """ + "\n\n".join(parts)
 
 
 def write_table_5(records):
     n = records["table5"].numbers
-    random = (", before training: the weights are random, so the computation is the table's, and "
+    random = (", before training: the weights are random, so the computation is the table's, but "
               "the numbers are not" if n["random"] else "")
     return f"""\
 How much each layer of AlexNet can stretch a change of its input.  The product bounds the whole \
 net: where it is small, no small change has a large effect.  The net: {n["net"]}{random}.  *As \
 printed*: by the paper's formula; *corrected*: with the factor 1 / stride in place of its square, \
-a bound; *true operator*: of the layer as it is, a lower estimate.
+a bound; *true operator*: the norm of the layer as it is, a lower estimate.
 
 {table5.format_layers(n["layers"], "torchvision" in n["net"])}
 
@@ -153,13 +154,12 @@ def write_stability(records):
     ratio = max(row["certificate / distortion, at most"] or 0 for row in n.values())
     loose = ", ".join(f"{page.cell(row['bound / searched'])} ({name})" for name, row in n.items())
     return f"""\
-The bound of section 4.3 beside what can be found; the paper has no such table.  Gains: \
-|f(x + r) - f(x)| / |r| of the logits f.  Bound: no gain is larger, proven.  Searched: the largest \
-that was found.  Certificate: no image at a smaller distortion has another label, proven; beside \
-it the distortion that the search finds.
+The bound of section 4.3 beside the gains that were found; the paper has no such table.  Gains: \
+|f(x + r) - f(x)| / |r| of the logits f.  Bound: it is proven that no gain is larger.  Searched: \
+the largest gain that was found.  Certificate: it is proven that no image at a smaller distortion \
+has another label; beside it stands the distortion that the search finds.
 
 {stability.format_table(n)}
 
 A ratio above 1 in the last column would disprove the bound or the search; the largest is \
-{page.cell(ratio)}.  How many times the bound is larger than the largest gain that was found: \
-{loose}."""
+{page.cell(ratio)}.  The bound is so many times the largest gain that was found: {loose}."""

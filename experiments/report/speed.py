@@ -1,45 +1,48 @@
-"""What the results page shows of speed: the search, training, AlexNet and QuocNet.
+"""The sections on speed: the search, training, AlexNet and QuocNet.
 
-Each function takes the records, {stem: report.Record}, and returns the Markdown of one section.
+Each `write_` function takes the records, {stem: Record}, and returns a section's Markdown.
 """
 from experiments.benchmark import alexnet, quocnet, search, training
 from experiments.shared import page
 
-SEARCHES = {  # by how a search's name begins
+SEARCHES = {  # {the beginning of a search's name: its description}
     "(a)": "D as it is, many searches together",
     "(b)": "the same search by SciPy's public function, image by image",
-    "(c)": "D with a last step onto the boundary, which is beyond the paper",
-    "(d)": "tight tolerances, and c halved until it is known to 0.1 %",
+    "(c)": "D with a last step onto the boundary, which is not in the paper",
+    "(d) reference": "tight tolerances, and c halved until it is known to 0.1 %",
+    search.BY_HAND: "D by hand, the net in float32",
+    search.DDN: "DDN, the attack that other libraries use for small distortions, in float32",
 }
 
 
 def write_search(records):
     n = records["benchmark"].numbers
-    names = dict.fromkeys(how[:3] for of_net in n["search"].values() for how in of_net)
+    names = {name for of_net in n["search"].values() for name in of_net}
+    searches = "; ".join(f"{begin[:3]} {text}" for begin, text in SEARCHES.items()
+                         if any(name.startswith(begin) for name in names))
     return f"""\
 Milliseconds and evaluations (of the objective and its gradient) an image, on one thread.  Times \
 differ from machine to machine: compare ratios, and read them beside the {n["GFLOP/s"]:.0f} \
-GFLOP/s that the same thread reaches in a float32 matrix product.  \
-{"; ".join(f"{name} {SEARCHES[name]}" for name in names)}.
+GFLOP/s that the same thread reaches in a float32 matrix product.  {searches}.
 
 {search.format_searches(n["search"])}
 
 {compare_with_boundary(n["search"])}
 
-What (a) costs:
+The cost of (a):
 
 {search.format_costs(n["search"])}
 
 AlexNet at its full size, 227 pixels: {page.cell(n["AlexNet"]["net"])} ms an evaluation, and \
-{page.cell(n["AlexNet"]["solver"])} ms of the solver.  Where the time of (a) goes, in %:
+{page.cell(n["AlexNet"]["solver"])} ms of the solver.  The parts of (a)'s time, in %:
 
 {search.format_shares(n["time"])}
 
-Milliseconds an image, and the MB that they take, by the number of searches that go on together:
+Milliseconds an image by the number of searches together, and in brackets the MB that they take:
 
 {search.format_batches(n["batches"])}
 
-![milliseconds an image by the number of searches that go on together](benchmark.png)
+![milliseconds an image by the number of searches together](benchmark.png)
 
 By the number of processes:
 
@@ -47,14 +50,15 @@ By the number of processes:
 
 
 def compare_with_boundary(search):
-    """How much nearer the last step onto the boundary comes than (a), a line for each net."""
+    """How much smaller the distortion of (c) is than that of (a), a line for each net."""
     lines = []
     for name, of_net in search.items():
         a, c = (next((row["distortion"] for how, row in of_net.items() if how.startswith(label)),
                      None) for label in ("(a)", "(c)"))
         if a and c:
             lines.append(f"- {name}: the last step onto the boundary lowers the distortion from "
-                         f"{page.cell(a)} to {page.cell(c)}, by {100 * (1 - c / a):.1f} %.")
+                         f"{page.cell(a)} to {page.cell(c)}, "
+                         f"by {100 * (1 - c / a):.1f} %.")
     return "\n".join(lines)
 
 
@@ -77,8 +81,8 @@ Each layer, in a batch of 16, per image:
     if "precisions" in n:
         text += f"""
 
-The search in float32 and in float64, on photographs; *moved*: from pixels moved by some 1e-7, as \
-rounding does:
+The search in float32 and in float64, on photographs; *moved*: the pixels are moved by about 1e-7, \
+as rounding moves them:
 
 {alexnet.format_precisions(n["precisions"])}"""
     return text
@@ -86,21 +90,19 @@ rounding does:
 
 def write_quocnet(records):
     n = records["benchmark-quocnet"].numbers
-    left_out = "".join(f"\n\nLeft out: size {name}; {row}." for name, row in n["images"].items()
-                       if isinstance(row, str))
-    once = n["training"]
+    estimate = n["training"]
     return f"""\
 QuocNet at every size, one image at a time, on a thread that reaches {n["GFLOP/s"]:.0f} GFLOP/s in \
 a float32 matrix product.  Size *full* is that of Le et al., whose net the paper attacks.  D: with \
 a random classifier of two labels.
 
-{quocnet.format_images(n["images"])}{left_out}
+{quocnet.format_images(n["images"])}{quocnet.format_left_out(n["images"])}
 
 A step of training on {quocnet.BATCH} images:
 
 {quocnet.format_steps(n["steps"], n["GFLOP/s"])}
 
 To train the full net on {quocnet.FRAMES:,} images, each once, takes \
-{once["PFLOP"]:.0f} x 10^15 operations: {once["days here"]:.0f} days of such a thread, and \
-{once["GB"]:.1f} GB for weights, gradients and Adam's means.  A calculation, not measured.  Le et \
-al. had {quocnet.CORES:,} cores for {quocnet.DAYS} days."""
+{estimate["PFLOP"]:.0f} x 10^15 operations: {estimate["days here"]:.0f} days of such a thread, and \
+{estimate["GB"]:.1f} GB for weights, gradients and Adam's means.  This is a calculation, not \
+measured.  Le et al. had {quocnet.CORES:,} cores for {quocnet.DAYS} days."""

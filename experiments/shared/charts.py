@@ -122,7 +122,7 @@ def save(figure, path):
 
 
 def start_figure(title, height):
-    """A figure `height` inches high, with its title; what is drawn later finds its own place."""
+    """A figure `height` inches high, with its title; matplotlib arranges what is drawn later."""
     from matplotlib.figure import Figure
     figure = Figure((WIDTH, height), dpi=DPI, layout="constrained")
     # A folder's name may hold a $: it starts no formula.
@@ -133,14 +133,14 @@ def start_figure(title, height):
 
 def draw_lines(ax, lines, heading=None):
     """Draw {label: (x (E,), y (E,))}, and at the right a legend in the order of the last y."""
-    drawn = []
+    handles = []
     for i, (label, (x, y)) in enumerate(lines.items()):
         step = max(1, len(x) // 8)          # a marker at about every eighth of a line
-        drawn += ax.plot(x, y, color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)],
-                         linestyle=DASHES[i % len(DASHES)], label=label,
-                         markevery=(i % step, step))
-    drawn.sort(key=lambda line: line.get_ydata()[-1], reverse=True)
-    ax.legend(handles=drawn, title=heading, loc="center left", bbox_to_anchor=(1, 0.5),
+        handles += ax.plot(x, y, color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)],
+                           linestyle=DASHES[i % len(DASHES)], label=label,
+                           markevery=(i % step, step))
+    handles.sort(key=lambda line: line.get_ydata()[-1], reverse=True)
+    ax.legend(handles=handles, title=heading, loc="center left", bbox_to_anchor=(1, 0.5),
               frameon=False, alignment="left", handlelength=3)
     ax.grid(color=GREY)
     ax.spines[["top", "right"]].set_visible(False)

@@ -1,6 +1,7 @@
-"""Figures 1 to 4 in numbers: kinds of directions measured, compared, and what that says in words.
+"""Figures 1 to 4 in numbers: compare kinds of directions, and write tables and sentences of that.
 
-A layer is called by its net; what it is not trained on, or raw pixels, are its controls.
+A group of directions has a key, (layer, kind), where the layer has its net's name; or the key
+AT_RANDOM.  The controls are the layers of untrained nets, raw pixels, and images at random.
 """
 from typing import NamedTuple
 
@@ -8,64 +9,89 @@ import numpy as np
 
 from experiments.shared import measures, page
 
-LEVEL = 0.05                                # chance of a false alarm, shared by a study's tests
-FEW = 0.25                                  # of the places: so few different images, and p is void
+LEVEL = 0.05                                # chance that any of a study's tests is a false alarm
+FEW = 0.25                                  # with a smaller share of different images, p is void
 AT_RANDOM = ("images at random",)
-WORDS = {                                   # for a higher and a lower mean; the coherent end
-    "purity": ("purer", "less pure", max),
-    "entropy": ("more mixed", "less mixed", min),
-    "correlation": ("more alike", "less alike", max),
+
+
+class Wording(NamedTuple):
+    """How to describe the means of a measure."""
+    higher: str
+    lower: str
+    most_coherent: object                   # max or min
+
+
+WORDS = {
+    "purity": Wording("purer", "less pure", max),
+    "entropy": Wording("more mixed", "less mixed", min),
+    "correlation": Wording("more alike", "less alike", max),
 }
 
 
 class Study(NamedTuple):
-    """What is known of the groups of directions, (layer, kind) or AT_RANDOM."""
-    trained: list                           # the layers whose kinds are compared
+    """The numbers of all groups of directions, and the tests of natural against other kinds."""
+    trained: list                           # the layers of trained nets
     places: int                             # images of each direction
-    rows: dict                              # {group: what `summary` says}
-    tests: dict                             # {(layer, kind): {measure: measures.compare}}
+    rows: dict                              # {key of a group: row of `summary`}
+    tests: dict                             # {(layer, kind): {measure: of measures.compare}}
 
     @property
     def level(self):
-        """The p below which two kinds differ: Bonferroni's, for the tests of trained layers."""
+        """Two kinds differ if p is below this: Bonferroni's, for the tests of trained layers."""
         return LEVEL / sum(len(test) for key, test in self.tests.items() if key[0] in self.trained)
 
+    @property
+    def measures(self):
+        """The names of the measures."""
+        return list(next(iter(self.tests.values())))
 
-def study(groups, found, trained, seed):
-    """The Study of {group: measures.Group} whose measures are found, {group: {measure: (M,)}}."""
-    tests = {key: {m: measures.compare(found[key[0], "natural"][m], values, seed)
-                   for m, values in found[key].items()}
+
+def study(groups, values, trained, seed):
+    """Compare the natural directions of each layer with its other kinds.
+
+    Args:
+        groups: {key: measures.Group}.
+        values: {key: {measure: (M,)}}, of the same groups.
+        trained: the layers of trained nets.
+        seed: of the permutation tests.
+
+    Returns:
+        The Study.
+    """
+    tests = {key: {m: measures.compare(values[key[0], "natural"][m], other, seed)
+                   for m, other in values[key].items()}
              for key in groups if key[-1] in measures.RANDOM}
     places = next(iter(groups.values())).images.shape[1]
-    return Study(trained, places, {key: summary(g, found[key]) for key, g in groups.items()}, tests)
+    return Study(trained, places, {key: summary(g, values[key]) for key, g in groups.items()},
+                 tests)
 
 
-def summary(group, found):
-    """What the first table shows of a group whose measures are found, {measure: (M,)}."""
+def summary(group, values):
+    """The numbers of the first table's row.  values: {measure: (M,)} of the group."""
     return {"directions": len(group.images),
-            **{m: {"mean": page.mean(v), "std": float(np.nanstd(v))} for m, v in found.items()},
+            **{m: {"mean": page.mean(v), "std": float(np.nanstd(v))} for m, v in values.items()},
             "different": len(np.unique(group.images)), "left out": group.left_out,
             "ties": group.ties}
 
 
 def untrained(name):
-    """What a net's control is called."""
+    """The layer of a net before training, its control."""
     return f"{name} untrained"
 
 
 def called(key):
-    """What a group is called: its layer and its kind."""
+    """A group's name: its layer and its kind."""
     return ", ".join(key)
 
 
 def record(s):
-    """A Study for JSON."""
+    """A Study for JSON, where groups have their names as keys."""
     return {part: {called(key): row for key, row in rows.items()}
             for part, rows in (("directions", s.rows), ("natural against", s.tests))}
 
 
 def read(numbers, trained, places):
-    """The Study that `record` made the numbers of; trained, places: see Study."""
+    """The Study from the numbers that `record` gave.  trained, places: see Study."""
     def by_key(rows):
         return {tuple(name.rsplit(", ", 1)): row for name, row in rows.items()}
     return Study(trained, places, by_key(numbers["directions"]), by_key(numbers["natural against"]))
@@ -75,10 +101,9 @@ def read(numbers, trained, places):
 
 
 def findings(s):
-    """The claim's fate for each trained net, then where the controls lie, as a list."""
-    names = next(iter(s.tests.values()))
+    """A list: whether the claim holds for each trained net, then the controls of each measure."""
     return "\n".join([*(verdict(s, name, kind) for name in s.trained for kind in measures.RANDOM),
-                      *(controls(s, m) for m in names)])
+                      *(controls(s, m) for m in s.measures)])
 
 
 def verdict(s, name, kind):
@@ -90,23 +115,24 @@ def verdict(s, name, kind):
         natural, other = (s.rows[name, k][m]["mean"] for k in ("natural", kind))
         differs = not few and test["p"] is not None and test["p"] < s.level
         differing += differs
-        word = (f"**{WORDS[m][natural < other]}**" if differs else "not tested"
+        word = WORDS[m].lower if natural < other else WORDS[m].higher
+        word = (f"**{word}**" if differs else "not tested"
                 if few or test["p"] is None else "no difference found")
         d, p = (page.cell(test[k], digits=2) for k in ("d", "p"))
         parts.append(f"{m} {page.cell(natural)} against {page.cell(other)} (d = {d}"
                      f"{'' if few else f', p = {p}'}: {word})")
-    fate = "**no difference found**, the claim stands"
+    result = "**no difference found**, the claim stands"
     if few:
-        fate = (f"not tested, because the {few} ones pick only {s.rows[name, few]['different']} "
-                "different images")
+        result = (f"not tested, because the {few} ones pick only {s.rows[name, few]['different']} "
+                  "different images")
     elif differing:
-        fate = f"**the claim does not hold**, by {differing} of {len(parts)} measures"
-    return f"- {name}, natural against {kind} directions: {fate}.  Natural: {'; '.join(parts)}."
+        result = f"**the claim does not hold**, by {differing} of {len(parts)} measures"
+    return f"- {name}, natural against {kind} directions: {result}.  Natural: {'; '.join(parts)}."
 
 
 def controls(s, m):
     """Which directions of the trained nets are more coherent than all controls, in a sentence."""
-    best = WORDS[m][2]
+    best = WORDS[m].most_coherent
     mean = {key: row[m]["mean"] for key, row in s.rows.items() if row[m]["mean"] is not None}
     control = best((key for key in mean if key[0] not in s.trained), key=mean.get)
     beyond, rest = [], []
@@ -123,30 +149,29 @@ def controls(s, m):
 
 
 def directions_table(s):
-    """The groups' numbers, as Markdown."""
-    names = next(iter(s.tests.values()))
+    """The groups' numbers in Markdown."""
     rows = [[called(key), row["directions"],
              *(f"{page.cell(row[m]['mean'])} ± {page.cell(row[m]['std'], digits=2)}"
-               for m in names), *(row[k] for k in ("different", "left out", "ties"))]
+               for m in s.measures), *(row[k] for k in ("different", "left out", "ties"))]
             for key, row in s.rows.items()]
-    heads = ("entropy, bits" if m == "entropy" else m for m in names)
+    heads = ("entropy, bits" if m == "entropy" else m for m in s.measures)
     return page.table(["layer and kind", "directions", *heads, "different", "left out", "ties"],
                       rows)
 
 
 def tests_table(s):
-    """The comparisons, as Markdown."""
-    def words(test):
+    """The tests of natural directions against other kinds, in Markdown."""
+    def format_test(test):
         d, share, p = (page.cell(test[k], digits=2) for k in ("d", "superiority", "p"))
         return f"{d}; {share}; {p}"
-    return page.table(["layer", "natural against", *next(iter(s.tests.values()))],
-                      [[*key, *map(words, row.values())] for key, row in s.tests.items()])
+    return page.table(["layer", "natural against", *s.measures],
+                      [[*key, *map(format_test, row.values())] for key, row in s.tests.items()])
 
 
 def tables(s):
-    """Both tables under their headings, as Markdown, with every number's definition."""
+    """Both tables in Markdown, with headings and the definition of every number."""
     of_labels = ("  Purity and entropy are two readings of the same labels."
-                 if "purity" in next(iter(s.tests.values())) else "")
+                 if "purity" in s.measures else "")
     tests = round(LEVEL / s.level)
     return f"""\
 ## The {s.places} images of a direction: mean ± standard deviation over the directions
@@ -155,7 +180,7 @@ def tables(s):
 
 different: how many different images the directions of a row pick in all.  left out: units that \
 are constant over the images, such as those that never fire.  ties: directions whose last image \
-scores the same as the next one; a draw by seed decides.
+scores the same as the next one; the seed decides between them.
 
 ## Natural against random and non-negative: Cohen's d; share of pairs in which natural is higher; p
 
@@ -163,8 +188,8 @@ scores the same as the next one; a draw by seed decides.
 
 d: difference of the means, natural minus the other, in pooled standard deviations (Cohen calls \
 0.2 small, 0.5 medium, 0.8 large).  In the share, equal values count half.  p: two-sided \
-permutation test of the means, {measures.RESAMPLES:,} permutations, so at least \
-{2 / (measures.RESAMPLES + 1):g}, if both kinds were alike; below {LEVEL} / {tests} tests of the \
-trained nets = {s.level:.2g} (Bonferroni) we say that they differ.{of_labels}  p takes the \
-directions for independent draws; where they pick few different images they are not, and p is too \
-small.  It speaks of these nets, not of others."""
+permutation test of the means, with {measures.RESAMPLES:,} permutations, so p is at least \
+{2 / (measures.RESAMPLES + 1):g}.  Two kinds differ if p is below {LEVEL} / {tests} tests of the \
+trained nets = {s.level:.2g} (Bonferroni).{of_labels}  p assumes that the directions are \
+independent.  Where they pick few different images they are not, and p is too small.  p says \
+something about these nets, and nothing about others."""

@@ -1,6 +1,6 @@
-"""The images that directions pick, what they have in common, and whether two kinds differ in it.
+"""Pick the images farthest along directions, measure how alike they are, compare two kinds.
 
-Section 3 of the paper judges such sets of images by eye; these are numbers in its place.
+Section 3 of the paper judges such sets of images by eye.  Here are numbers instead.
 """
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from intriguing import natural_direction, random_direction, top_images
 
 RANDOM = {"random": "gaussian", "non-negative": "non-negative"}     # intriguing.DISTRIBUTIONS
 RESAMPLES, BATCH = 9_999, 1_000             # of the permutation test; a batch takes a few MB
-TINY = 1e-12                                # less than this is 0 but for rounding
+TINY = 1e-12                                # what is smaller is 0, apart from rounding
 
 
 # ---- Sets of images --------------------------------------------------------------------------
@@ -22,25 +22,35 @@ TINY = 1e-12                                # less than this is 0 but for roundi
 class Group(NamedTuple):
     """M sets of n images, one for each direction of a kind."""
     names: list                             # of the directions, for captions
-    images: np.ndarray                      # (M, n) indices, best first
-    left_out: int                           # units that give all images the same
-    ties: int                               # sets whose last image is one of several that tie
+    images: np.ndarray                      # (M, n) indices, the largest score first
+    left_out: int                           # units that have one value on all images
+    ties: int                               # sets whose last image scores the same as the next
 
 
 def picked(a, M, n, seed):
-    """{kind: Group} for activations a (N, H): the top n images of M directions of each kind.
+    """Pick the top n images of M directions of each kind.
 
-    natural: units drawn by seed among the live ones, those that are not constant on all images;
-    all of them where there are fewer than M.  The others: the keys of RANDOM.
+    Args:
+        a: activations (N, H).
+        M: directions of a kind.  Natural ones are fewer if fewer units are live.
+        n: images of a direction.
+        seed: decides which units, which random directions, and between ties.
+
+    Returns:
+        {kind: Group}.  natural: units among the live ones, which are not constant on all images.
+        The other kinds are the keys of RANDOM_KINDS.
+
+    Raises:
+        ValueError: no unit is live, or there are no more than n images.
     """
     H = a.shape[1]
     live = np.flatnonzero(a.max(0) > a.min(0))
     if len(live) == 0 or len(a) <= n:
-        raise ValueError(f"no unit of the layer varies over these {len(a)} images, or they are no "
-                         f"more than {n}: nothing to pick")
+        raise ValueError(f"no unit of the layer varies over these {len(a)} images, or there are "
+                         f"no more than {n} of them: nothing to pick")
     units = stream(seed, "units").permutation(live)[:M]
-    groups = {"natural": group(a, {f"unit {i}": natural_direction(H, i) for i in units}, n, seed,
-                               H - len(live))}
+    natural = {f"unit {i}": natural_direction(H, i) for i in units}
+    groups = {"natural": group(a, natural, n, seed, H - len(live))}
     for kind, distribution in RANDOM.items():
         vs = {f"random_direction({H}, [{seed}, 47, {i}])":
               random_direction(H, [seed, 47, i], distribution) for i in range(M)}
@@ -49,7 +59,7 @@ def picked(a, M, n, seed):
 
 
 def group(a, directions, n, seed, left_out=0):
-    """The Group of {name: direction (H,)} for activations a (N, H)."""
+    """The Group of directions {name: (H,)} for activations a (N, H)."""
     scores = a @ np.stack([*directions.values()], 1).astype(a.dtype)    # (N, M), in one product
     images = [top_images(scores[:, [i]], np.ones(1), n, [seed, 48, i])
               for i in range(len(directions))]
@@ -58,17 +68,17 @@ def group(a, directions, n, seed, left_out=0):
 
 
 def at_random(N, M, n, seed):
-    """The Group of M sets of n images out of N; within a set none comes twice."""
+    """The Group of M sets of n different images out of N, drawn at random."""
     rng = stream(seed, "directions")
     images = [rng.choice(N, n, replace=False) for _ in range(M)]
     return Group([f"set {i}" for i in range(M)], np.stack(images), 0, 0)
 
 
-# ---- What the images of a set have in common -------------------------------------------------
+# ---- How alike the images of a set are -------------------------------------------------------
 
 
 def counts(labels):
-    """How often each label stands in each set: (M, n) integers from 0 on -> (M, K)."""
+    """How often each label occurs in each set: (M, n) integers from 0 on -> (M, K)."""
     return (labels[:, :, None] == np.arange(labels.max() + 1)).sum(1)
 
 
@@ -78,7 +88,7 @@ def purity(labels):
 
 
 def entropy(labels):
-    """- sum of p log2 p over the labels' shares p, in bits: (M, n) -> (M,), 0 if all are alike."""
+    """- sum of p log2 p over the labels' shares p, in bits: (M, n) -> (M,), 0 for one label."""
     return entr(counts(labels) / labels.shape[1]).sum(1) / np.log(2)
 
 
@@ -86,7 +96,7 @@ def correlation(x):
     """The mean of Pearson's correlation over all pairs of a set's images: (M, n, ...) -> (M,).
 
     With z an image less its mean, scaled to length 1: |sum of z|^2 = n + 2 sum over pairs <z, z'>.
-    An image of one grey has no correlation and is left out; NaN where fewer than two remain.
+    An image of one grey has no correlation and is left out.  NaN where fewer than two remain.
     """
     z = x.reshape(*x.shape[:2], -1).astype(float)
     z -= z.mean(2, keepdims=True)
@@ -117,7 +127,7 @@ def cohens_d(a, b):
 
 
 def superiority(a, b):
-    """How often one of a (m,) lies above one of b (n,), over all pairs; equal ones count half."""
+    """The share of all pairs in which a (m,) is above b (n,); equal ones count half."""
     return float((1 + np.sign(a[:, None] - b)).mean() / 2)
 
 
@@ -129,7 +139,10 @@ def p_value(a, b, seed):
 
 
 def compare(a, b, seed):
-    """{"d", "superiority", "p"} of a (m,) against b (n,), NaN left out; None: cannot be had."""
+    """{"d", "superiority", "p"} of a (m,) against b (n,), NaN left out.
+
+    All are None where a or b has fewer than two values; d is None where nothing varies.
+    """
     a, b = a[~np.isnan(a)], b[~np.isnan(b)]
     if min(len(a), len(b)) < 2:
         return dict.fromkeys(("d", "superiority", "p"))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def peak():
-    """The most memory that this process has had, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024      # bytes there, KB elsewhere
+    """The most memory that this process has had so far, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024      # macOS counts bytes, others KB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def free_memory():
-    """Bytes that are free; infinite where the system does not say: only Linux does."""
+    """Bytes of free memory; infinite on a system other than Linux, which does not tell."""
     try:
         text = Path("/proc/meminfo").read_text()
     except OSError:

@@ -1,15 +1,22 @@
-"""Images with Gaussian noise, clipped to [0, 1] and not: of Tables 2 and 4 and Figure 7."""
+"""Images with Gaussian noise, clipped to [0, 1] or not, for Tables 2 and 4 and Figure 7."""
 import numpy as np
 
 from experiments.shared import samples
 
-CLIPPED = {"not clipped": False, "clipped": True}       # to [0, 1]; ends the names of such rows
+CLIPPED = {"not clipped": False, "clipped": True}       # a row's name ends with one of these
 
 
 def noises(x, stddev, seed):
     """Yield each row's name and x (N, ...) with Gaussian noise, not clipped and clipped."""
     for how, clip in CLIPPED.items():
         yield f"Gaussian noise, stddev {stddev}, {how}", noisy(x, stddev, clip, seed)
+
+
+def drop_clipping(row):
+    """A row's name as the paper has it, which does not say whether it clipped."""
+    for how in CLIPPED:
+        row = row.removesuffix(f", {how}")
+    return row
 
 
 def noisy(x, stddev, clip, seed):

@@ -1,4 +1,4 @@
-"""Results: cells, tables, and a page and a record, saved together."""
+"""Results: cells and tables in Markdown; `save` writes a page and its record together."""
 import importlib.metadata
 import inspect
 import json
@@ -13,7 +13,7 @@ from nets.store import write
 
 
 def command(stem, main, flags):
-    """The command line that gives main these flags; those left at their defaults are left out."""
+    """The command line that gives main these flags; a flag with its default value is left out."""
     words = [f"python -m experiments.{stem}"]
     for name, parameter in inspect.signature(main).parameters.items():
         if flags[name] != parameter.default:
@@ -23,35 +23,48 @@ def command(stem, main, flags):
 
 
 def mean(a):
-    """The mean of what is not NaN in a (N,), or None if that is nothing."""
+    """The mean of a (N,) without its NaN, or None if nothing is left."""
     a = a[~np.isnan(a)]
     return float(a.mean()) if len(a) else None
 
 
 def describe(name):
-    """The data set's name as a caption gives it."""
+    """The data set's name, as a caption shows it."""
     return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette", "stl10": "STL-10",
             "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)",
             "none": "none"}.get(name, f"the photographs in {name}")
 
 
 def cell(ours, paper=None, digits=3):
-    """`ours (paper's)`, to a number of significant digits; None or NaN is a dash."""
+    """Our number, and in brackets the paper's, to so many significant digits.
+
+    None and NaN become a dash.  Without a paper's number there are no brackets.
+    """
     text = "-" if ours is None or np.isnan(ours) else \
         f"{ours:.{digits}g}" if abs(ours) < 10 ** digits else f"{ours:.0f}"
     return text if paper is None else f"{text} ({paper:g})"
 
 
 def spread(values):
-    """The mean, and with several values their standard deviation, as a cell."""
+    """A cell: the mean of values, and, if there are several, ± their standard deviation."""
     values = np.array([np.nan if v is None else v for v in values], float)
     text = cell(mean(values))
     return text if len(values) == 1 or np.isnan(values).any() else (
         f"{text} ± {cell(values.std(ddof=1), digits=2)}")
 
 
+def format_answer(true):
+    """Yes or No."""
+    return "Yes" if true else "No"
+
+
+def average_column(rows, column):
+    """The mean of a column of rows [{column: number or None}]; NaN if one is None."""
+    return np.mean([np.nan if row[column] is None else row[column] for row in rows])
+
+
 def group_by_seed(numbers):
-    """{what: [row of each seed]} of a record's numbers {"what, seed s": row}."""
+    """{name: [row of each seed]} of a record's numbers {"name, seed s": row}."""
     groups = {}
     for name, row in numbers.items():
         groups.setdefault(name.rpartition(", seed ")[0], []).append(row)
@@ -59,7 +72,7 @@ def group_by_seed(numbers):
 
 
 def table(head, rows):
-    """A Markdown table, its columns aligned so that it reads as plain text too."""
+    """A Markdown table; its columns are aligned, so it reads well as plain text."""
     rows = [[str(c) for c in row] for row in [head, *rows]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
@@ -71,9 +84,14 @@ def table(head, rows):
 def save(stem, main, flags, data, started, text, numbers):
     """Write out/stem.md and out/stem.json, whole or not at all, and print the text.
 
-    stem: the script's name, and, after a hyphen, which of its results.  data: the data set's name;
-    what is made of strokes goes to a folder of its own, see `folder`.  numbers: what the text
-    shows, for JSON.
+    Args:
+        stem: the script's name, and after a hyphen, if there is one, the name of the result.
+        main: the script's main function.
+        flags: {flag: value}; flags["out"] is the folder, see `folder`.
+        data: the data set's name.
+        started: the time of the start, in seconds.
+        text: the page in Markdown; a line with the data and the command is added.
+        numbers: what the text shows, for JSON; NaN becomes null.
     """
     out = folder(flags["out"], data)
     cmd = command(stem.partition("-")[0], main, flags)
@@ -89,11 +107,11 @@ def save(stem, main, flags, data, started, text, numbers):
 
 
 def folder(out, data):
-    """Where results on this data set go: strokes never to where MNIST's results stand."""
+    """The folder for results on this data set: out, but for strokes, which have their own in it."""
     return Path(out) / data if data == "strokes" else Path(out)
 
 
 def versions():
-    """Of what the numbers depend on."""
+    """The versions of Python and of the packages that decide the numbers."""
     return {"python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("numpy", "scipy")}}

@@ -1,4 +1,4 @@
-"""Pictures: grids of images, and panels with captions under them, by Pillow."""
+"""Pictures by Pillow: grids of images, and panels with captions under them."""
 import textwrap
 
 import numpy as np
@@ -11,23 +11,23 @@ FONT = ImageFont.load_default(SIZE)
 
 
 def eight_bits(x):
-    """Pixels in [0, 1], any shape, as a picture file has them: the nearest of 0 to 255, uint8."""
+    """Round pixels in [0, 1], of any shape, to 0 to 255, uint8, as a picture file has them."""
     return np.round(x * 255).astype(np.uint8)
 
 
 def pixels(x):
-    """Images (N, 1 or 3, H, W), cut off at 0 and 1, as 8-bit (N, H, W, 3)."""
+    """Images (N, 1 or 3, H, W), clipped to [0, 1], as 8-bit colours (N, H, W, 3)."""
     x = eight_bits(np.clip(x, 0, 1))
     return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
 
 
 def magnified(r, factor):
-    """r (N, C, H, W) as an image: grey where it is 0, factor times as strong (Figure 5's way)."""
+    """0.5 + factor r, clipped to [0, 1], for r (N, C, H, W): grey where r is 0, as in Figure 5."""
     return np.clip(0.5 + factor * r, 0, 1)
 
 
 def grid(x, columns, scale=2):
-    """Images (N, C, H, W) in [0, 1] as one picture, row by row, each pixel scale x scale."""
+    """Draw images (N, C, H, W) in [0, 1] row by row; each of their pixels is scale x scale."""
     tiles = pixels(x).repeat(scale, 1).repeat(scale, 2)
     N, H, W, _ = tiles.shape
     rows = -(-N // columns)
@@ -39,7 +39,7 @@ def grid(x, columns, scale=2):
 
 
 def panels(parts, title="", columns=3):
-    """Pictures with a caption under each, `columns` side by side: parts = [(picture, caption)]."""
+    """Draw parts [(picture, caption)] row by row, `columns` side by side, under a title."""
     width = max(picture.width for picture, _ in parts)
     letters = max(20, int(width / FONT.getlength("n")))
     captions = [textwrap.fill(caption, letters) for _, caption in parts]

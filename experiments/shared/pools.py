@@ -1,9 +1,9 @@
 """Adversarial training with a pool of examples for each layer (section 4, "Adversarial training").
 
-An example of layer k is phi_k(x) of a training image, moved within [0, 1] towards a wrong label,
-and keeps the true one.  It trains the layers above k: k = 0 is a distorted image and trains all.
-How large a pool is, how much of it is replaced and when, which labels are aimed at and how far an
-example goes are not stated in the paper.
+An example of layer k is phi_k(x) of a training image, moved within [0, 1] towards a wrong label.
+It has the image's true label, and trains the layers above k.  With k = 0 it is a distorted image,
+and trains all layers.  The paper does not state the size of a pool, how much of it is replaced and
+when, which wrong labels it takes, and how far an example is from phi_k(x).
 """
 import numpy as np
 
@@ -14,32 +14,40 @@ from nets.search.answers import Result
 from nets.search.rounds import in_rounds
 from nets.training import costs
 
-STEPS = 4               # of `descend`: a third of L-BFGS's time on pixels, 0.5 ms an image; the two
-                        # ends lie at a cosine of 0.98, on nets so trained
-ASCENT = 2              # steps of `ascended`: one had 0.1 points more errors
+STEPS = 4               # of `descend`: on pixels 0.5 ms an image, a third of L-BFGS's time; on nets
+                        # trained so, the two results have a cosine of 0.98
+ASCENT = 2              # steps of `ascended`: with one step there were 0.1 points more errors
 
 
 class Pool:
     """Examples of layer k: phi (n, ...), labels t (n,), on the device.
 
-    phi stays as it was when it was made, while the layers below go on learning: most of what an
-    old example of a hidden layer differs by from phi_k(x) is that, not the perturbation.
+    An example does not change after it is made, while the layers below go on learning.  So the
+    difference between an old example of a hidden layer and phi_k(x) is mostly due to this learning,
+    and less to the perturbation.
+
+    Args:
+        k: the layer.
+        stddev: the distance of an example from phi_k(x), see `distortion`.
+        size: how many examples the pool has when it is full.
+        share: of the size; so many are replaced by each `renew`.
+        examples: `adversarial`, or a function with the same arguments.
     """
 
     def __init__(self, k, stddev, size, share, examples):
-        """stddev: how far from phi_k(x), see `distortion`.  size: how many it holds when full.
-
-        share: of the size, is replaced at each `renew`.  examples: `adversarial`, or a function
-        with its arguments.
-        """
         self.k, self.stddev, self.size, self.share, self.examples = k, stddev, size, share, examples
         self.phi, self.t = None, None
 
     def renew(self, net, x, t, rng):
-        """Replace a share of the pool, drawn by rng, by examples made for the net as it now is.
+        """Replace a share of the pool, chosen by rng, by new examples for the net as it is now.
 
-        x: (N, ...) training images, t: (N,) labels, on the device.  The pool starts empty, and
-        until it is full nothing leaves it.
+        The pool starts empty.  Until it is full, nothing is replaced: it grows.
+
+        Args:
+            net: the examples are made for its layers above k.
+            x: training images (N, ...), on the device.
+            t: their labels (N,), on the device.
+            rng: chooses what is replaced and which images the new examples are made of.
         """
         n = min(round(self.share * self.size), len(x))
         rows = to_device(rng.permutation(len(x))[:n])
@@ -48,36 +56,43 @@ class Pool:
         if self.phi is None:
             self.phi, self.t = new, t
             return
-        kept = to_device(rng.permutation(len(self.t))[:self.size - n])
-        self.phi = xp.concatenate([self.phi[kept], new])
-        self.t = xp.concatenate([self.t[kept], t])
+        old = to_device(rng.permutation(len(self.t))[:self.size - n])
+        self.phi = xp.concatenate([self.phi[old], new])
+        self.t = xp.concatenate([self.t[old], t])
 
     def draw(self, n, rng):
-        """n examples, drawn by rng: phi (n, ...), t (n,)."""
+        """Choose n examples by rng: phi (n, ...), t (n,)."""
         rows = to_device(rng.integers(len(self.t), size=n))
         return self.phi[rows], self.t[rows]
 
 
 def adversarial(net, phi, t, stddev, rng=None):
-    """D(phi, l), l the likeliest wrong label, brought to the distance `stddev` from phi.
+    """Move phi towards D(phi, l), by a fixed distance; l is the likeliest wrong label.
 
-    net: the layers above, net.above(k).  phi: (N, ...) in [0, 1], t: (N,) true labels, on the
-    host.  Distances are root mean squares, see `intriguing.distortion`, before what leaves the
-    box is cut off; where D went farther, the net still gives the example its true label.  Where
-    nothing is found, or the label is wrong already, phi itself.
-    Returns (N, ...) float32 in [0, 1].
+    Where D lies farther than that, the net still gives the example its true label.
+
+    Args:
+        net: the layers above k, net.above(k).
+        phi: (N, ...) in [0, 1], on the host.
+        t: true labels (N,), on the host.
+        stddev: the distance, a root mean square (see `intriguing.distortion`), before the example
+            is clipped to [0, 1].
+        rng: not used.
+
+    Returns:
+        (N, ...) float32 in [0, 1]; phi itself where D found nothing, or phi's label is wrong.
     """
     wrong = margin(net.forward(to_device(phi))[0], to_device(t))[1]
-    found = amplified(phi, D(net, phi, wrong, solver=in_rounds(descend)), stddev)
-    return np.where(np.isnan(found), phi, found).clip(0, 1).astype("float32")
+    moved = amplified(phi, D(net, phi, wrong, solver=in_rounds(descend)), stddev)
+    return np.where(np.isnan(moved), phi, moved).clip(0, 1).astype("float32")
 
 
 def ascended(net, phi, t, stddev, rng=None):
-    """phi, moved up the gradient of its loss in ASCENT steps of the same length: D's control.
+    """Move phi up the gradient of its loss, in ASCENT steps of the same length: D's control.
 
-    Not the nearest example but one of large loss, for a fourteenth of D's time on pixels and less
-    on units; Goodfellow et al. (2015) take one such step, along the gradient's signs.  As
-    `adversarial`.
+    It looks for a large loss, not for the nearest example, and takes a fourteenth of D's time on
+    pixels, and less on units.  Goodfellow et al. (2015) take one step, along the gradient's signs.
+    Arguments and result are those of `adversarial`.
     """
     for _ in range(ASCENT):
         logits, caches = net.forward(to_device(phi))
@@ -88,44 +103,57 @@ def ascended(net, phi, t, stddev, rng=None):
 
 
 def noise(net, phi, t, stddev, rng):
-    """phi + Gaussian noise of this standard deviation, less what leaves the box: the control."""
+    """phi + Gaussian noise of this standard deviation, clipped to [0, 1]: the other control."""
     return (phi + rng.normal(0, stddev, phi.shape)).clip(0, 1).astype("float32")
 
 
-def descend(fun, z0, lower, upper, **tolerances):
-    """`scipy_lbfgsb.minimize` as pools need it: STEPS projected gradient steps of all rows.
+def descend(evaluate, z0, lower, upper, **tolerances):
+    """Take STEPS projected gradient steps in all rows: a short `scipy_lbfgsb.minimize`.
 
-    z <- clip(z - a g).  a is 1 first, right for c |r|^2, whose curvature D makes 1, and then
-    <s, s> / <s, y>, s the last step and y what it changed in g: Barzilai and Borwein (1988); but
-    at most 1, since the loss only adds curvature near a minimum, and at least 0.1, so that a
-    kink does not end the search.
-    fun, z0, lower, upper (N, D): as there.  Tolerances are not looked at.  Returns a Result.
+    z <- clip(z - a g).  The first a is 1, which is right for c |r|^2, because D makes its curvature
+    1.  Then a = <s, s> / <s, y>, where s is the last step and y the change of g: Barzilai and
+    Borwein (1988).  a is at most 1, since the loss only adds curvature near a minimum, and at least
+    0.1, so that a kink does not end the search.
+
+    Args:
+        evaluate, z0, lower, upper: as for `scipy_lbfgsb.minimize`; arrays (N, D).
+        tolerances: not used.
+
+    Returns:
+        A Result.
     """
     rows, z, a = np.arange(len(z0)), np.clip(z0, lower, upper), 1.0
-    g = fun(z, rows)[1]
+    g = evaluate(z, rows)[1]
     for _ in range(STEPS):
         s = np.clip(z - a * g, lower, upper) - z
-        y = fun(z + s, rows)[1] - g
+        y = evaluate(z + s, rows)[1] - g
         z, g = z + s, g + y
         a = ((s * s).sum(1) / np.maximum((s * y).sum(1), 1e-12)).clip(0.1, 1)[:, None]
     return Result(z, np.full(len(z), STEPS + 1))
 
 
 def with_pools(net, cost, pools):
-    """The cost of a batch, and for each pool the mean cross-entropy of as many of its examples.
+    """Add to the cost of a batch, for each pool, the mean cross-entropy of as many of its examples.
 
     Examples of layer k have gradients in the layers above k only.  The paper trains "in an
-    alternating fashion"; here each batch goes through the pools one after the other and then
-    makes its step.  One pool in turn a batch, and so a third of the examples in as many steps, had
-    0.2 points more errors in one run.
-    cost(x, t, rng): as `costs.classification` returns it, and as is returned.
+    alternating fashion".  Here each step sums the cost of the batch and those of all pools.  With
+    one pool in each step, in turn, so with a third of the examples, one run had 0.2 points more
+    errors.
+
+    Args:
+        net: the net that is trained.
+        cost: cost(x, t, rng), as `costs.classification` returns it.
+        pools: a list of Pool.
+
+    Returns:
+        A cost of the same form.
     """
     def mixed(x, t, rng):
         value, grads = cost(x, t, rng)
         for pool in pools:
-            more, above = costs.cross_entropy(net.above(pool.k))(*pool.draw(len(x), rng))
+            added, above = costs.cross_entropy(net.above(pool.k))(*pool.draw(len(x), rng))
             below = len(grads) - len(above)
             grads = grads[:below] + [g + h for g, h in zip(grads[below:], above, strict=True)]
-            value += more
+            value += added
         return value, grads
     return mixed

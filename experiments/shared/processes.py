@@ -1,7 +1,8 @@
-"""Functions over processes, with a progress bar, through the standard Executor interface.
+"""Run a function in many processes, with a progress bar, by the standard Executor interface.
 
-`mpiexec -n 4 python -m mpi4py.futures -m experiments.table2 ...` takes three ranks of MPI, on one
-machine or many that share a file system, in place of processes: the same results, bit for bit.
+`mpiexec -n 4 python -m mpi4py.futures -m experiments.table2 ...` uses three ranks of MPI in place
+of processes, on one machine or on many that share a file system.  The results are the same, bit
+for bit.
 """
 import contextlib
 import multiprocessing
@@ -20,48 +21,57 @@ from nets import backend
 BLAS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                       "VECLIB_MAXIMUM_THREADS"), "1")
 
-_ticks = None                               # in a worker: where it reports its progress
+_ticks = None                               # in a worker: the queue for its progress
 
 
 def over_processes(function, arguments, workers, steps, text, quiet, small=False):
-    """Yield (i, function(*arguments[i])) as they are done, with a progress bar of `steps`.
+    """Call a function with many arguments in worker processes; BLAS has one thread in each.
 
-    `function` reports its progress by `tick`; BLAS runs on one thread in each process.
-    small: it makes so small steps that a GPU would be slower, so INTRIGUING_DEVICE=auto leaves
-    them to the CPU.
+    Args:
+        function: it tells its progress by `tick`.
+        arguments: a list of tuples, one a call.
+        workers: the number of processes; 0 means one for each core, or one on a GPU.
+        steps: the length of the progress bar, in ticks.
+        text: stands before the progress bar.
+        quiet: show no progress bar.
+        small: the function's steps are so small that a GPU would be slower; then
+            INTRIGUING_DEVICE=auto takes the CPU.
+
+    Yields:
+        (i, function(*arguments[i])), in the order in which they end.
     """
     on_cpu = backend.xp is np or (small and backend.DEVICE == "auto")
     environment = BLAS | {"INTRIGUING_DEVICE": "cpu" if on_cpu else backend.DEVICE}
     workers = workers or (os.cpu_count() if on_cpu else 1)
     pool, ticks = _executor(min(workers, len(arguments)), environment)
-    waiting, ticked = {}, 0
+    waiting, progress = {}, 0
     bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
-    strangers = set(multiprocessing.active_children())
+    not_ours = set(multiprocessing.active_children())
     try:
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers are born deaf to
-        os.environ.update(environment)                              # Ctrl-C: the parent hears it
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers inherit that they
+        os.environ.update(environment)                              # ignore Ctrl-C, we do not
         try:                                # a worker reads this when it imports NumPy and nets
             waiting = {pool.submit(function, *args): i for i, args in enumerate(arguments)}
         finally:
             signal.signal(signal.SIGINT, handler)
             os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
         while waiting:
-            ticked += _sum(ticks)
-            bar.update(max(ticked, steps * (1 - len(waiting) / len(arguments))) - bar.n)
+            progress += _sum(ticks)
+            bar.update(max(progress, steps * (1 - len(waiting) / len(arguments))) - bar.n)
             for future in [f for f in waiting if f.done()]:
                 yield waiting.pop(future), future.result()
     finally:
         bar.close()
         pool.shutdown(wait=not waiting, cancel_futures=True)
-        if waiting:                         # Ctrl-C or an error: what others compute is not wanted
-            for process in set(multiprocessing.active_children()) - strangers:
+        if waiting:                         # Ctrl-C or an error: end what the others compute
+            for process in set(multiprocessing.active_children()) - not_ours:
                 process.terminate()
 
 
 def _executor(workers, environment):
-    """So many processes, and the queue of their ticks; or the ranks of MPI, which send none."""
-    if "mpi4py.futures" in sys.modules:     # as `-m mpi4py.futures` leaves it, in the first rank
+    """So many processes, and the queue of their ticks; or the ranks of MPI, which send no ticks."""
+    if "mpi4py.futures" in sys.modules:     # in the first rank, after `-m mpi4py.futures`
         from mpi4py import MPI
         from mpi4py.futures import MPIPoolExecutor
         if MPI.COMM_WORLD.size > 1:
@@ -78,13 +88,13 @@ def _begin(ticks):
 
 
 def _end_with_parent():
-    """A worker whose parent is killed does not go on for nobody."""
+    """End this worker when its parent ends."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
 def _sum(ticks):
-    """What came within a tenth of a second."""
+    """The sum of the ticks that come within a tenth of a second."""
     n = 0
     with contextlib.suppress(queue.Empty):
         n += ticks.get(timeout=0.1)

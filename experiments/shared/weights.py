@@ -1,6 +1,4 @@
-"""--weights: AlexNet with weights that others trained, from ONNX, or with our own, from .npz; and
-the photographs that a net is shown.
-"""
+"""The nets of --weights: AlexNet from others' ONNX files or from our .npz; their photographs."""
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,30 +21,32 @@ BVLC = files.Archive(
     "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/validated/vision/"
     "classification/alexnet/model/bvlcalexnet-12.onnx",
     243_863_787, "6b0da9510f27f234ee96a85dc3809dd210150fdefad87f6850f9788513216945")
-IMAGE = {"krizhevsky2012": 227, "bvlc": 227, "torchvision": 224}    # pixels, of the full size
-AXES = [4, 1] * 5 + [2, 1] * 3              # of the params
+IMAGE = {"krizhevsky2012": 227, "bvlc": 227, "torchvision": 224}    # pixels, at full size
+AXES = [4, 1] * 5 + [2, 1] * 3              # the number of axes of each parameter
+BATCH = 32                                  # photographs in memory at a time
 
 
 class Weights(NamedTuple):
+    """A net of AlexNet's kind, and the images that it takes."""
     name: str       # of the function in nets/models/alexnet.py
     net: Net        # in float32
     size: int       # pixels of an image's side
-    short: int      # of a photograph's short side, out of whose centre they are cut
-    classes: list   # the class folder of each label, as data.imagenet.labels wants them
+    short: int      # pixels of a photograph's short side; the image is cut out of its centre
+    classes: list   # the class folder of each label, as data.imagenet.labels takes them
 
     @property
     def width(self):
-        """Of each hidden layer, as a share of AlexNet's."""
+        """The width of the hidden layers, as a share of AlexNet's."""
         return self.net.params[12].shape[0] / 4096
 
     @property
     def said(self):
-        """What net it is, in words."""
+        """The net in words, for titles."""
         scaled = "" if self.width == 1 else f" at {self.width:g} of its width"
         return f"AlexNet ({self.name}{scaled}, {self.size} pixels)"
 
     def anew(self, rng):
-        """The same net before training, float32, from the start of alexnet.restarted."""
+        """The same net before training, float32, with the random start of alexnet.restarted."""
         net = getattr(alexnet, self.name)(rng, self.width, self.size, len(self.classes))
         return alexnet.restarted(net).astype("float32")
 
@@ -59,7 +59,7 @@ def read_weights(choice, quiet=False):
     without the onnx package, files.Unavailable, an OSError, if BVLC's cannot be had.
     """
     if choice == "bvlc":
-        package()                           # it is missed before the download, not after
+        package()                           # if it is missing, say so before the download
         return load_onnx(files.find(BVLC) or files.download(BVLC, quiet))
     for suffix, load in ((".onnx", load_onnx), (".npz", load_npz)):
         if Path(choice).suffix == suffix:
@@ -72,40 +72,40 @@ def read_weights(choice, quiet=False):
 
 
 def save_npz(path, name, net, size, short, classes):
-    """Save a net with what Weights says of it."""
+    """Save a net with the other fields of its Weights."""
     store.save_arrays(path, name=np.array(name), size=np.array(size), short=np.array(short),
                       classes=np.array(classes, str),
                       **{f"p{i}": to_host(p) for i, p in enumerate(net.params)})
 
 
 def load_npz(path):
-    """Weights as save_npz saved them, or ValueError."""
+    """The Weights that save_npz saved; ValueError if the file holds anything else."""
     arrays = store.load_arrays(path)
     name = str(arrays.pop("name", None))
     labels = [f"p{i}" for i in range(len(AXES))]
     if name not in IMAGE or set(arrays) != {"size", "short", "classes", *labels}:
         raise wrong(path, f"a net called {name!r} with arrays {sorted(arrays)}; expected "
                     f"{' or '.join(IMAGE)} with size, short, classes and p0 to {labels[-1]}")
-    found = fitted(path, name, {label: arrays[label] for label in labels})
+    weights = fitted(path, name, {label: arrays[label] for label in labels})
     size, short, classes = (arrays[label].tolist() for label in ("size", "short", "classes"))
-    sizes = range(found.size, found.size + 32)          # the same net takes them all
+    sizes = range(weights.size, weights.size + 32)      # the same net takes them all
     if type(size) is not int or type(short) is not int or size not in sizes or short < size:
         raise wrong(path, f"images of {size} pixels out of {short}; this net takes {sizes[0]} to "
                     f"{sizes[-1]}, out of as many at least")
-    K = found.net.params[-1].size
+    K = weights.net.params[-1].size
     if arrays["classes"].dtype.kind != "U" or arrays["classes"].shape != (K,):
         raise wrong(path, f"its classes are {arrays['classes'].dtype} "
                     f"{arrays['classes'].shape}, expected the names of the net's {K}")
-    return found._replace(size=size, short=short, classes=classes)
+    return weights._replace(size=size, short=short, classes=classes)
 
 
 def load_onnx(path):
-    """Weights of an ONNX file that onnx_net.NAMES knows, or ValueError."""
+    """The Weights of an ONNX file; ValueError if it is none of onnx_net.NAMES."""
     return fitted(path, *read_arrays(path))
 
 
 def fitted(path, name, arrays):
-    """The Weights with these parameters, {what a message calls it: array}, or ValueError."""
+    """The Weights with parameters {its name in an error: array}; ValueError if they do not fit."""
     if [a.ndim for a in arrays.values()] != AXES:
         raise wrong(path, f"arrays of {[a.ndim for a in arrays.values()]} axes, expected {AXES}")
     net, size = unfilled(name, list(arrays.values()))
@@ -115,7 +115,7 @@ def fitted(path, name, arrays):
             raise wrong(path, f"{label} is {a.shape}, expected {p.shape}")
         if a.dtype.kind != "f" or not np.isfinite(a := a.astype(np.float32, order="C")).all():
             raise wrong(path, f"{label} holds what is not a finite number")
-        params.append(to_device(a))         # a copy, for a file's own array cannot be written to
+        params.append(to_device(a))         # a copy, because a file's own array is read-only
     for layer in net.layers:
         layer.params, params = params[:len(layer.params)], params[len(layer.params):]
     K = net.params[-1].size
@@ -124,10 +124,9 @@ def fitted(path, name, arrays):
 
 
 def unfilled(name, arrays):
-    """A net of zeros as large as these arrays say, and its image's side.
+    """A net of zeros with the sizes of these arrays, and the side of its images.
 
-    Never larger than AlexNet, whatever they say, so that a false file cannot fill the memory; its
-    shapes then differ.
+    It is never larger than AlexNet, so that a wrong file cannot fill the memory.
     """
     (D, H), e = arrays[10].shape, arrays[8].shape[0]
     side = min(max(math.isqrt(D // max(e, 1)), 1), 6)       # of the last pooling's output
@@ -138,13 +137,12 @@ def unfilled(name, arrays):
     return getattr(alexnet, name)(zeros, width, size, classes), size
 
 
-BATCH = 32                                  # photographs decoded at a time
-
-
 def loaded(weights, data, strict, quiet):
-    """The net and what it is shown, for these flags: Weights, Photographs, their t and names.
+    """Load the net of --weights, and the photographs of the test part of --data.
 
-    The photographs are the set's test part; t and names as data.imagenet.labels gives them.
+    Returns:
+        The Weights, the Photographs, and t and names as data.imagenet.labels gives them: labels in
+        the net's numbering, and the name of each label.
     """
     model = read_weights(weights, quiet)
     _, _, photographs = datasets.photographs(data, model.size, model.short, strict, quiet)
@@ -152,22 +150,33 @@ def loaded(weights, data, strict, quiet):
 
 
 def recognised(net, photographs, t, wanted, count, seed):
-    """`count` photographs in an order drawn by seed that the net labels right, not `wanted`.
+    """Pick the first `count` photographs, in an order drawn by seed, that the net labels right.
 
-    t: (N,) labels in the net's numbering, -1 for none: then the net's own label counts as right.
-    Returns x (count, 3, H, W), their labels (count,) and rows (count,), and how many were tried.
+    Args:
+        net: the net.
+        photographs: data.folder's Photographs, N of them.
+        t: (N,) labels in the net's numbering; -1 for none: then the net's own label is right.
+        wanted: the target; photographs that have this label already are left out.  -1: no target.
+        count: how many.
+        seed: of the order.
+
+    Returns:
+        x (count, 3, H, W), their labels (count,), their rows (count,), and how many were tried.
+
+    Raises:
+        ValueError: there are not so many.
     """
     if not 1 <= count <= len(t):
         raise ValueError(f"--count {count}: there are {len(t):,} photographs; choose 1 to {len(t)}")
     order = stream(seed, "photographs").permutation(len(t))
-    found, tried = [], 0
+    right, tried = [], 0
     for x, rows in photographs.batches(order, BATCH):
-        label = net.predict(x)
-        for image, row, f in zip(x, rows, label, strict=True):
+        labels = net.predict(x)
+        for image, row, label in zip(x, rows, labels, strict=True):
             tried += 1
-            if f != wanted and t[row] in (f, -1):
-                found.append((image, f, row))
-            if len(found) == count:
-                return (*map(np.array, zip(*found, strict=True)), tried)
-    raise ValueError(f"--count {count}: of {len(t):,} photographs the net labels {len(found):,} "
+            if label != wanted and t[row] in (label, -1):
+                right.append((image, label, row))
+            if len(right) == count:
+                return (*map(np.array, zip(*right, strict=True)), tried)
+    raise ValueError(f"--count {count}: of {len(t):,} photographs the net labels {len(right):,} "
                      "right, and not as the target; choose fewer")

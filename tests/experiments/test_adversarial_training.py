@@ -140,7 +140,7 @@ def test_pools_are_compared_with_noise_and_transfer_is_that_of_all_layers(noise,
     rows["all layers"][0]["transfer %"] = 4.5
     text = adversarial_training.claims(rows)
     assert f"noise of like size?  {answer}: Gaussian noise {noise} %" in text
-    assert "those of all layers have 4.5 % wrong" in text
+    assert "pools of all layers have 4.5 % wrong" in text
 
 
 @pytest.mark.parametrize("name", ARMS)

@@ -182,7 +182,7 @@ def test_a_label_that_rounding_undoes_is_explained():
             for name, label in labels})
 
     assert "still has the label 3" in said(7, 3, 3)
-    assert "has the label 7, no more 3" in said(7, 3, 7) and "1/510" in said(7, 3, 7)
+    assert "has the label 7, no longer 3" in said(7, 3, 7) and "1/510" in said(7, 3, 7)
 
 
 def test_an_image_that_has_the_label_already_is_its_own_answer(net, tmp_path, capsys):

@@ -135,7 +135,7 @@ def test_all_of_imagenet_costs_images_times_evaluations_times_their_time():
                "AlexNet": {"net": 40.0, "solver": 10.0, "GFLOP": 2.0},
                "search": {"small": {benchmark_search.A: {"evaluations": 72.0}}}}
     said = benchmark.imagenet(numbers, ["small"])
-    assert "as small does here, 72, a search would take 3.6 s" in said      # 72 x 50 ms
+    assert "as small takes here, 72, a search would take 3.6 s" in said      # 72 x 50 ms
     assert "1,281,167" in said and "images 1,281 hours of one" in said      # x 3.6 s
     assert "the same 50 % of its peak" in said          # 2 GFLOP in 40 ms, of 100 a second
     assert "data sheet, 1.5 hours" in said      # 1,281,167 x 72 x 2 GFLOP / 33.5 T

@@ -453,8 +453,8 @@ def test_validation_is_by_rows_that_the_fit_has_not_seen(monkeypatch):
     fitted, scored = car_classifier.fitted, []
     monkeypatch.setattr(car_classifier, "fitted", lambda f, t, s: fits.append(f) or fitted(f, t, s))
     score = car_classifier.score
-    monkeypatch.setattr(car_classifier, "score", lambda dense, f: scored.append(f) or score(dense,
-                                                                                            f))
+    monkeypatch.setattr(car_classifier, "score",
+                        lambda dense, f: scored.append(f) or score(dense, f))
     car_classifier.regression(f, t)
     assert [len(a) for a in fits] == [40] * len(car_classifier.STRENGTHS) + [50]
     for a, b in zip(fits, scored, strict=False):
