@@ -79,8 +79,10 @@ def compare(layer, array, a, da, slopes_beside, noise, precision, places, images
     numbers = map(float, (ours[worst], slopes[worst], errors[worst]))
     row, allowed = Row(layer, array, chosen[worst], *numbers, ""), bound + slack
     if not (abs(ours - slopes) <= allowed).all():           # NaN is wrong too
-        problem = (of_nothing(ours, slopes, array) or of_factor(ours, slopes, allowed, images)
-                   or of_transpose(da, chosen, slopes, allowed) or of_place(row, precision.bound))
+        problem = (of_nothing(ours, slopes, array)
+                   or of_factor(ours, slopes, allowed, images)
+                   or of_transpose(da, chosen, slopes, allowed)
+                   or of_place(row, precision.bound))
         row = row._replace(problem=f"{subject} {problem}.")
     return row
 
