@@ -170,10 +170,11 @@ FTOL = 1e-4             # of the gain of a step, as a share of |margin(x)|.  At 
 STUCK = 0.1             # a search is stuck if its margin changes by a smaller share than this
 EXACT = 1e-2            # factor on both tolerances for a search that is stuck or has found nothing.
                         # With 1e-1 the image for one of the tests' labels is three times as far
-WIDTH = 64 if xp is np else 4096        # searches that run together: on a CPU as many as stay in
-                        # its cache (128 take 3 to 7 % more time), on a GPU as many as keep it busy
-BLOCK = 2 ** 24         # pixels of the searches that are begun together: bounds the memory
-TRAINED, TYPICAL = (0.1, 500), 20       # the spread of the logits of trained nets: see _temperature
+# On a CPU as many searches as stay in its cache (128 take 3 to 7 % more time), on a GPU as many as
+# keep it busy.
+WIDTH = 64 if xp is np else 4096
+BLOCK = 2 ** 24         # of the searches that begin together: bounds the memory
+TRAINED, TYPICAL = (0.1, 500), 20       # of the logits: see _temperature
 ULPS = (0, *2 ** np.arange(16))         # by how many steps of float32 r may grow: see _verify
 ENGINES = {"scipy": scipy_lbfgsb.solve, "by-hand": by_hand.solve}
 
@@ -225,7 +226,8 @@ def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search
     engine = solver if callable(solver) else ENGINES[choose_solver(solver)]
     searched = cast(net, dtype)
     starts, each = _look_at(net, searched, x, target, among)        # each: searches an image
-    x_prime, block = np.empty_like(x), max(1, BLOCK // max(1, each * math.prod(x.shape[1:])))
+    x_prime, pixels = np.empty_like(x), each * math.prod(x.shape[1:])
+    block = max(1, BLOCK // max(1, pixels))
     more = Details(np.empty(len(x), int), np.empty(len(x)), np.empty(len(x), int), np.empty(len(x)))
     for i in range(0, len(x), block):
         start = Start(*(a[i * each:(i + block) * each] for a in starts))
@@ -347,7 +349,8 @@ def _search(net, x, lower, upper, start, engine, line_search, onto_boundary, tic
 
     best = engine([search_one(start_c, line_search) for start_c in log_c.tolist()], evaluate,
                   *(end.reshape(len(todo), -1) for end in box),
-                  FTOL * margin_at_x.clip(None, 4), GTOL * slope, chunk(x, WIDTH), tick)
+                  FTOL * margin_at_x.clip(None, 4), GTOL * slope,
+                  chunk(x, WIDTH), tick)
     nearest = np.reshape([one.r for one in best], xs.shape)
     has_label = np.array([one.has_label for one in best])
     c[todo] = np.exp([one.log_c for one in best])

@@ -1,5 +1,6 @@
-"""The images: `load` gives digits as arrays; `photographs` gives photographs, decoded on demand;
-`frames` gives photographs for learning without labels."""
+"""The images: `load` gives digits as arrays, `photographs` photographs that are decoded on demand,
+and `frames` photographs for learning without labels.
+"""
 
 import os
 import sys
@@ -39,8 +40,8 @@ def photographs(name, size, short=None, strict=False, quiet=False):
     """(name, train, test): two folder.Photographs of the same classes.  It decodes no image yet.
 
     Args:
-        name: a key of SETS, such as "cifar10"; or a folder, for folder.parts.  A folder of the name
-            of a set is given as ./cifar10.
+        name: a key of SETS, such as "cifar10"; or a folder, for folder.parts.  ./cifar10 is a
+            folder of this name.
         size, short, strict, quiet: as for folder.load.
 
     Raises:

@@ -89,7 +89,7 @@ def raw(archive):
 
 def find_unpacked(archive, inside, names):
     """The first folder that holds all these files, or whose subfolder `inside` does; or None."""
-    places = (place for folder in folders(archive.folder) for place in (folder, folder / inside))
+    places = (folder / below for folder in folders(archive.folder) for below in ("", inside))
     return next((place for place in places if all((place / n).exists() for n in names)), None)
 
 

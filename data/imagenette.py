@@ -30,7 +30,7 @@ def load(size, short=None, strict=False, quiet=False):
         size, short, strict, quiet: as for folder.load.
 
     Returns:
-        train and val.  Their t are indices into CLASSES; imagenet.labels gives ImageNet's labels.
+        train and val.  Their t are indices into CLASSES.  For ImageNet's labels: imagenet.labels.
 
     Raises:
         files.Damaged: a ValueError; the archive or the unpacked folder is not whole.
@@ -43,8 +43,9 @@ def load(size, short=None, strict=False, quiet=False):
     for part, count in IMAGES.items():
         found = {path.name: len(folder.images_in(path)) for path in root.glob(f"{part}/[!.]*/")}
         if sum(found.values()) != count or set(found) != set(CLASSES):
-            raise damaged(root / part, f"{sum(found.values()):,} images in {len(found)} classes",
-                          f"{count:,} in Imagenette's own {len(CLASSES)}")
+            raise damaged(
+                root / part, f"{sum(found.values()):,} images in {len(found)} classes",
+                f"{count:,} in Imagenette's own {len(CLASSES)}")
     train, val = (folder.load(root / part, size, short, strict, quiet) for part in IMAGES)
     return train, val
 

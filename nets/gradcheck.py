@@ -4,8 +4,8 @@
     check_gradients(layer, x)              # one layer: the loss is sum(dy * y) with a random dy
 
 At some places of each array the check moves a number up and down, runs forward, and measures the
-slope of the loss.  Then it compares this slope with what backward gives.  `slope`, `numeric` and
-`relative_error` do the same for any function.
+slope of the loss.  Then it compares this slope with what backward gives.
+`slope`, `numeric` and `relative_error` do the same for any function.
 """
 import numpy as np
 
@@ -37,7 +37,8 @@ def slope(evaluate, a, place):
     Returns:
         d f / d a[place].
     """
-    return (_moved(evaluate, a, place, STEP) - _moved(evaluate, a, place, -STEP)) / (2 * STEP)
+    above, below = (_moved(evaluate, a, place, step) for step in (STEP, -STEP))
+    return (above - below) / (2 * STEP)
 
 
 def numeric(evaluate, a, places=None):
@@ -226,8 +227,8 @@ def _forward(layer, x):
     if not np.isfinite(y).all():
         raise Wrong("forward gives NaN or infinity")
     if not _alike(to_host(layer.forward(x, None)[0]), y):
-        raise Wrong("forward gives two results for the same x.  Is it still training, with dropout "
-                    "or with batch normalisation?")
+        raise Wrong("forward gives two results for the same x.  Is it still training, with "
+                    "dropout or with batch normalisation?")
     return y, cache
 
 

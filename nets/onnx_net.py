@@ -20,7 +20,7 @@ LARGEST = 10 ** 9                           # bytes of a file
 
 
 def read_arrays(path):
-    """The name of the net in an ONNX file, a key of NAMES, and its parameters, {label: array}.
+    """The net in an ONNX file: its name, a key of NAMES, and its parameters {label: array}.
 
     Raises:
         RuntimeError: there is no onnx package.
@@ -67,7 +67,8 @@ def recognised(path, tensors, order):
     """The name of the net that has exactly these tensors, a key of NAMES, or ValueError."""
     name = next((name for name in NAMES if NAMES[name][0] in tensors), None)
     if name is None:
-        raise wrong(path, "no tensor is called " + " or ".join(n[0] for n in NAMES.values()))
+        firsts = " or ".join(names[0] for names in NAMES.values())
+        raise wrong(path, f"no tensor is called {firsts}")
     if missing := [label for label in NAMES[name] if label not in tensors]:
         raise wrong(path, f"no tensor is called {' or '.join(missing)}")
     # Other tensors, such as the shape of a reshape, have one axis at most.

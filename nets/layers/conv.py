@@ -87,7 +87,8 @@ class Conv(Layer):
 
     def size(self, x):
         """The size h, w of the output."""
-        return [places(length + 2 * self.padding, self.k, self.stride) for length in x.shape[2:]]
+        return [places(length + 2 * self.padding, self.k, self.stride)
+                for length in x.shape[2:]]
 
     def _has_many_channels(self):
         return self.params[0].shape[1] >= MANY

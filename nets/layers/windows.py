@@ -95,7 +95,8 @@ def gradient_by_patches(layer, dy, x):      # (N, D, h, w), (N, C, H, W)
     """dW = dy patches(x)^T"""
     dW = xp.zeros_like(_rows(layer))
     for n in _chunks(layer, x):
-        dW += by_group(images_last(dy[n]), layer.groups) @ _patches(layer, x[n]).swapaxes(1, 2)
+        patches = _patches(layer, x[n]).swapaxes(1, 2)
+        dW += by_group(images_last(dy[n]), layer.groups) @ patches
     return dW.reshape(layer.params[0].shape)
 
 

@@ -119,7 +119,8 @@ def upwards(net, decoders, x):
         p, pool_cache = pool.forward(h)
         x_again, decoder_cache = decoder.forward(h)
         y, norm_cache = norm.forward(p)
-        traces.append(Seen(p, x_again - x, (local_cache, pool_cache, norm_cache, decoder_cache)))
+        caches = local_cache, pool_cache, norm_cache, decoder_cache
+        traces.append(Seen(p, x_again - x, caches))
         x = y
     return traces
 

@@ -18,7 +18,8 @@ def linear_layers(net, input_shape):
 
     The weights are the net's own arrays, so they change as training goes on.
     """
-    return [(linear(layer), shape) for layer, shape in shapes(net, input_shape) if layer.params]
+    return [(linear(layer), shape)
+            for layer, shape in shapes(net, input_shape) if layer.params]
 
 
 def norm(layer, v):
