@@ -24,14 +24,14 @@ from nets.search.line_search import line_search, scan
 
 DISTRIBUTIONS = {                           # of a random direction; the paper names none
     "gaussian": lambda rng, H: rng.normal(size=H),              # uniform over all directions
-    "non-negative": lambda rng, H: abs(rng.normal(size=H)),     # over those without an entry < 0
+    "non-negative": lambda rng, H: abs(rng.normal(size=H)),     # ... whose entries are 0 or more
 }
 
 
 def phi(net, x, layer):
     """phi(x): the activations of a layer, counted as in nets.Net; phi_0 = x, the raw pixels.
 
-    Section 2.  x: (N, ...) of the host.  Returns (N, H) float64 on the host, an image a row.
+    Section 2.  x: (N, ...) on the host.  Returns (N, H) float64 on the host, one row an image.
     """
     below, n = net.below(layer), chunk(x)
     rows = [to_host(below.forward(to_device(x[i:i + n]))[0]) for i in range(0, len(x), n)]
@@ -39,7 +39,7 @@ def phi(net, x, layer):
 
 
 def natural_direction(H, i):
-    """e_i: unit i by itself, one of H.  Returns (H,)."""
+    """e_i: the direction of unit i alone.  i: 0 to H - 1.  Returns (H,)."""
     if not 0 <= i < H:
         raise ValueError(f"unit {i}: the layer has units 0 to {H - 1}")
     return np.eye(1, H, i)[0]
@@ -57,20 +57,26 @@ def random_direction(H, seed, distribution="gaussian"):
     return v / np.linalg.norm(v)
 
 
-def top_images(phi, direction, count, seed=0):
-    """argmax over the images of <phi(x), direction>, the `count` first: indices, best first.
+def top_images(activations, direction, count, seed=0):
+    """The `count` images with the largest <phi(x), direction>: their indices (count,), best first.
 
-    Section 3.  phi: (N, H).  direction: (H,), e_i or v.  Images that score the same come in an
-    order drawn from `seed`, never in that of the file.  Returns (count,).
+    Section 3.  Images with equal scores come in a random order, not in the order of the file.
+
+    Args:
+        activations: phi(x) of N images, (N, H).
+        direction: (H,), e_i or v.
+        count: 1 to N.
+        seed: of the random order.
     """
-    phi, direction = np.asarray(phi, float), np.asarray(direction, float)
-    if phi.ndim != 2 or direction.shape != phi.shape[1:]:
-        raise ValueError(f"top_images: activations of shape {phi.shape} and a direction of shape "
-                         f"{direction.shape}; expected (N, H) and (H,)")
-    if not 1 <= count <= len(phi):
-        raise ValueError(f"top_images: {count} of {len(phi)} images")
-    order = np.random.default_rng(seed).permutation(len(phi))
-    score = (phi @ direction)[order]
+    activations, direction = np.asarray(activations, float), np.asarray(direction, float)
+    if activations.ndim != 2 or direction.shape != activations.shape[1:]:
+        raise ValueError(f"top_images: activations of shape {activations.shape} and a direction of "
+                         f"shape {direction.shape}; expected (N, H) and (H,)")
+    if not 1 <= count <= len(activations):
+        raise ValueError(f"top_images: {count} of {len(activations)} images; expected 1 to "
+                         f"{len(activations)}")
+    order = np.random.default_rng(seed).permutation(len(activations))
+    score = (activations @ direction)[order]
     return order[np.argsort(-score, kind="stable")[:count]]
 
 
@@ -82,11 +88,11 @@ def loss_and_gradient(net, x, target, temperature=1):
 
     Args:
         net: with forward and backward, see `D`.
-        x: (N, ...), on the device, as all that follows.  target: (N,) integers.
-        temperature: what the logits are divided by, 1 in the paper: a number, or (N, 1).
+        x: (N, ...).  target: (N,) integers.  All arrays are on the device.
+        temperature: the logits are divided by it; a number, or (N, 1).  1 in the paper.
 
     Returns:
-        The loss (N,) in nats, its gradient (N, ...), the logits (N, K), divided.
+        The loss (N,) in nats, its gradient (N, ...), the logits / temperature (N, K).
     """
     logits, caches = net.forward(x)
     logits = logits.astype(float) / temperature     # float32's rounding stops a line search
@@ -114,31 +120,31 @@ def objective(net, x, target, c, r):
 def search_one(log_c, line_search=line_search):
     """Search for the smallest r with f(x + r) = l, for one image and one label l.
 
-    A generator: it tries one c after the other.  For each it asks an engine (nets/search) to
-    minimise c |r|^2 + loss_f(x + r, l), and is told what came out.  The engine runs many such
-    generators at once.
+    A generator: it tries one c after the other.  For each c it asks an engine (nets/search) to
+    minimise c |r|^2 + loss_f(x + r, l), and the engine sends back a Minimum.  The engine runs many
+    such generators at once.
 
     Args:
         log_c: the first log c to try.
         line_search: how the next c is chosen, see nets/search/line_search.py.
 
     Yields:
-        log c, where to start from (0, or the r of the last Minimum), and a factor on the usual
-        tolerances.  It is sent a Minimum: where that minimisation ended, its margin, whether it has
-        the label, and the best r that was seen so far.
+        log c, the r to start from (0, or the r of the last Minimum), and a factor on the usual
+        tolerances.  It is sent a Minimum: the r where that minimisation ended, its margin, whether
+        it has the label, and the best r so far.
 
     Returns:
         The Best: the smallest r that has the label.  The paper says "minimum c".  But a larger c
-        gives a smaller r, so what is looked for is the largest c that still succeeds.
+        gives a smaller r, so the search looks for the largest c that still succeeds.
     """
     best, success = yield from try_each(line_search(log_c), tolerance=1)
     if not success:                         # a second look
         best, _ = yield from try_each(scan(log_c, line_search), tolerance=EXACT)
-    return best                             # of both: the engine keeps the best that it has seen
+    return best                             # of both: the engine remembers the best r so far
 
 
 def try_each(log_cs, tolerance):
-    """Try each c that the generator `log_cs` names: the best r, and whether any c succeeded."""
+    """Try each c that the generator `log_cs` yields: the best r, and whether any c succeeded."""
     log_c, r, factor, success, margin_before = next(log_cs), 0, tolerance, False, math.inf
     while True:
         minimum = yield log_c, r, factor
@@ -146,7 +152,7 @@ def try_each(log_cs, tolerance):
         success |= minimum.has_label
         moved = abs(minimum.margin - margin_before) > STUCK * abs(minimum.margin)
         if not moved and not success and tolerance > EXACT:
-            r, factor = 0, EXACT                # but from x again, and more exactly, if it is stuck
+            r, factor = 0, EXACT                # if it is stuck: from x again, and more exactly
         margin_before = minimum.margin
         try:
             log_c = log_cs.send((minimum.margin, minimum.has_label))
@@ -156,28 +162,30 @@ def try_each(log_cs, tolerance):
 
 # Tolerances of each minimisation; those of the line search over c are in nets/search.  Gradients
 # are measured against d margin / dx at x, so that they mean the same for every net.
-GTOL = 2e-3             # of its gradient: about that share of r
-FTOL = 1e-4             # of its gains, of |margin|: at the kinks of ReLU and max pooling, where the
-                        # gradient does not fall, it would search on for hundreds of steps.  Of a
-                        # |margin| of 4 at most: without, LeNet's r are 1.3 % longer
-STUCK = 0.1             # a margin that changes by a smaller share from one c to the next
-EXACT = 1e-2            # factor on both tolerances for what is stuck or not found: with 1e-1 one of
-                        # the tests' labels is found three times as far
-WIDTH = 64 if xp is np else 4096        # searches that go on together: on a CPU as many as stay in
-                        # its cache (128 take 3 to 7 % more time), on a GPU as many as keep it busy
-BLOCK = 2 ** 24         # pixels of searches taken up at a time: bounds the memory
-TRAINED, TYPICAL = (0.1, 500), 20       # the spread of logits of trained nets: see _temperature
-ULPS = (0, *2 ** np.arange(16))         # float32's steps that r may grow by: see _verify
+GTOL = 2e-3             # of the gradient: about this share of r
+FTOL = 1e-4             # of the gain of a step, as a share of |margin(x)|.  At the kinks of ReLU
+                        # and max pooling the gradient does not fall; without FTOL a minimisation
+                        # goes on for hundreds of steps.  |margin(x)| counts as 4 at most: without
+                        # this limit LeNet's r are 1.3 % longer
+STUCK = 0.1             # a search is stuck if its margin changes by a smaller share than this
+EXACT = 1e-2            # factor on both tolerances for a search that is stuck or has found nothing.
+                        # With 1e-1 the image for one of the tests' labels is three times as far
+# On a CPU as many searches as stay in its cache (128 take 3 to 7 % more time), on a GPU as many as
+# keep it busy.
+WIDTH = 64 if xp is np else 4096
+BLOCK = 2 ** 24         # of the searches that begin together: bounds the memory
+TRAINED, TYPICAL = (0.1, 500), 20       # of the logits: see _temperature
+ULPS = (0, *2 ** np.arange(16))         # by how many steps of float32 r may grow: see _verify
 ENGINES = {"scipy": scipy_lbfgsb.solve, "by-hand": by_hand.solve}
 
 
 class Details(NamedTuple):
-    """What is known of each image found: arrays (N,)."""
-    label: np.ndarray           # -1 where none was found
-    c: np.ndarray               # for the logits as `_temperature` divides them; NaN where none was
-                                # found, infinite where x has the label itself
-    evaluations: np.ndarray     # how often the net was asked for the loss and its gradient
-    distortion: np.ndarray      # NaN where none was found
+    """More about each result of D: arrays (N,)."""
+    label: np.ndarray           # -1 where D found no image
+    c: np.ndarray               # for the logits as `_temperature` divides them; NaN where D found
+                                # no image, infinite where x itself has the label
+    evaluations: np.ndarray     # how often the loss and its gradient were computed
+    distortion: np.ndarray      # NaN where D found no image
 
 
 def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search=line_search,
@@ -189,36 +197,37 @@ def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search
 
     Args:
         net: anything with forward(x), backward(dlogits, caches) and predict(x), as nets.Net has
-            them.  The first two work on arrays of the device, predict on NumPy's.  They are given
-            float64, and may compute in less, as nets.Net does if its parameters are float32.
-        x: (N, ...) images within the box; taken as float32.
+            them.  forward and backward take arrays of the device, predict takes NumPy's.  They are
+            given float64.  They may compute in less, as nets.Net does if its parameters are
+            float32.
+        x: (N, ...) images within the box; rounded to float32.
         target: (N,) integers, or one for all.  None: the nearest image with another label than
-            f(x), among the `among` likeliest others.
-        box: two numbers, or arrays that broadcast to x: the least and the largest value of each
-            pixel of x + r, taken as float32.  Equal ones hold a pixel fast.
-        solver: "scipy", "by-hand", or an engine of one's own, called as
-            nets.search.scipy_lbfgsb.solve is.  "auto": by-hand on a GPU, scipy elsewhere.
-        dtype: "float32" or "float64", for a search in that precision: net.astype(dtype) is
-            searched.  The net's own by default.
-        line_search: how c is chosen, see `search_one`.
-        onto_boundary: a last step beyond the paper, see nets/search/boundary.py.
+            f(x).  D tries the `among` labels with the largest logits.
+        box: two numbers, or arrays that broadcast to x: the smallest and the largest value of each
+            pixel of x + r, rounded to float32.  Where both are equal, the pixel stays as it is.
+        solver: "scipy", "by-hand", or an engine of your own with the arguments of
+            nets.search.scipy_lbfgsb.solve.  "auto": by-hand on a GPU, scipy elsewhere.
+        dtype: "float32" or "float64": D searches net.astype(dtype).  None: the net as it is.
+        line_search: how the next c is chosen, see `search_one`.
+        onto_boundary: whether to make a last step beyond the paper, see nets/search/boundary.py.
+        among: how many labels to try where target is None.
         tick: tick(n) is called when n more images are done.
-        details: whether Details are returned too.
+        details: whether to return Details too.
 
     Returns:
-        (N, ...) float32 in the box, or this and Details.  Each image was checked to have the label
-        when the net, as it was given, is asked for exactly these values.  Where none was found
-        (which does not say that there is none), all its pixels are NaN.
+        (N, ...) float32 in the box, or this and Details.  The net, as it was given, labels exactly
+        these values l.  Where D found no image, all pixels are NaN; there may be one all the same.
 
     Raises:
-        ValueError: before the first search, for x outside its box, labels that the net has not,
-            a net that gives NaN for an image, shapes that do not fit.
+        ValueError: before the first search, if x is outside its box, the net has no such label,
+            the net gives NaN for an image, or shapes do not fit.
     """
     x, lower, upper = check_images(x, box)
     engine = solver if callable(solver) else ENGINES[choose_solver(solver)]
     searched = cast(net, dtype)
     starts, each = _look_at(net, searched, x, target, among)        # each: searches an image
-    found, block = np.empty_like(x), max(1, BLOCK // max(1, each * math.prod(x.shape[1:])))
+    x_prime, pixels = np.empty_like(x), each * math.prod(x.shape[1:])
+    block = max(1, BLOCK // max(1, pixels))
     more = Details(np.empty(len(x), int), np.empty(len(x)), np.empty(len(x), int), np.empty(len(x)))
     for i in range(0, len(x), block):
         start = Start(*(a[i * each:(i + block) * each] for a in starts))
@@ -228,24 +237,24 @@ def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search
         size = distortion(x[start.image], images)
         nearest = np.nan_to_num(size, nan=np.inf).reshape(-1, each).argmin(1)
         nearest += each * np.arange(len(nearest))
-        lost, rows = np.isnan(size), slice(i, i + block)
-        found[rows], more.distortion[rows] = images[nearest], size[nearest]
-        more.label[rows] = np.where(lost, -1, start.target)[nearest]
-        more.c[rows] = np.where(lost, np.nan, c)[nearest]
+        not_found, rows = np.isnan(size), slice(i, i + block)
+        x_prime[rows], more.distortion[rows] = images[nearest], size[nearest]
+        more.label[rows] = np.where(not_found, -1, start.target)[nearest]
+        more.c[rows] = np.where(not_found, np.nan, c)[nearest]
         more.evaluations[rows] = evaluations.reshape(-1, each).sum(1)
     if len(x) and np.isnan(more.distortion).all():
         _warn_of_wrong_gradients(net, x, starts.target)
-    return (found, more) if details else found
+    return (x_prime, more) if details else x_prime
 
 
 class Start(NamedTuple):
-    """What S searches begin with: arrays (S,)."""
+    """What S searches begin with: arrays (S,).  Margins and slopes are of the divided logits."""
     image: np.ndarray           # the image that is searched from
     target: np.ndarray          # the wanted label
     has_label: np.ndarray       # whether the image has it already
-    temperature: np.ndarray     # what the logits are divided by; what follows is of the divided
-    noise: np.ndarray           # a margin that may be nothing but rounding
-    margin_unit: np.ndarray     # |margin(x)|, or what float32's steps change of it, if that is more
+    temperature: np.ndarray     # the logits are divided by it
+    noise: np.ndarray           # a margin up to this may be rounding alone
+    margin_at_x: np.ndarray     # |margin(x)|, or its change by one step of float32, if that is more
     slope: np.ndarray           # the largest |d margin / d pixel|
     log_c: np.ndarray           # the first log c
 
@@ -253,16 +262,16 @@ class Start(NamedTuple):
 def _look_at(net, searched, x, target, among):
     """The Start of every search, image after image, and how many searches an image has.
 
-    All images and targets are looked at: what does not fit is refused before the first search.
-    The first c is right for two classes and a linear net: there the boundary lies where
+    It checks all images and targets, so that D raises an error before the first search.
+    The first c is right for two classes and a linear net.  There the boundary lies where
     |r| = |margin| / |g|, g = d margin / dx, and 2 c r = g / 2, so c = |g|^2 / (4 |margin|).
     """
     if len(x) == 0:
         return Start(*np.zeros((8, 0), int)), 1
     logits = np.concatenate([_logits(net, x[rows], rows.start) for rows in _parts(x, len(x))])
     if logits.min() >= 0 and np.allclose(logits.sum(1), 1, atol=1e-4):
-        warnings.warn("D: the net's outputs look like probabilities.  Logits are wanted, before "
-                      "the softmax: of probabilities D searches for other images", stacklevel=3)
+        warnings.warn("D: the net's outputs look like probabilities.  D expects logits, before "
+                      "the softmax: with probabilities it finds other images", stacklevel=3)
     label = net.predict(x.astype(float))
     targets = check_targets(target, logits, label, among)          # (N, L)
     image, target = np.repeat(np.arange(len(x)), targets.shape[1]), targets.ravel()
@@ -271,17 +280,18 @@ def _look_at(net, searched, x, target, among):
               for rows in _parts(x, len(image))]
     square_g, sum_g, largest_g = np.concatenate(slopes, 1)
     T = _temperature(np.maximum(np.ptp(logits, 1)[image], np.sqrt(square_g)))
-    unit = np.maximum(abs(m), np.spacing(_largest(x).clip(1e-24))[image] * sum_g).clip(1e-300)
-    log_c = np.log(np.where(square_g > 0, square_g, 1) / (4 * unit * T))
+    one_step = np.spacing(_largest(x).clip(1e-24))[image] * sum_g
+    margin_at_x = np.maximum(abs(m), one_step).clip(1e-300)
+    log_c = np.log(np.where(square_g > 0, square_g, 1) / (4 * margin_at_x * T))
     return Start(image, target, label[image] == target, T, _rounding(net, x, logits)[image] / T,
-                 unit / T, largest_g / T, log_c), targets.shape[1]
+                 margin_at_x / T, largest_g / T, log_c), targets.shape[1]
 
 
 def _rounding(net, x, logits):
     """How much of a margin may be rounding, (N,): a float32 net's logits change with the batch.
 
-    Measured on eight images that are asked for alone, and taken four times.  0 for float64, where
-    only labels that always tie come so near.
+    It evaluates up to eight images one by one, compares, and takes four times the largest change.
+    0 for float64: there a margin is that small only where two labels always tie.
     """
     size = abs(logits).max(1)
     alone = np.concatenate([to_host(net.forward(to_device(image[None].astype(float)))[0])
@@ -293,11 +303,11 @@ def _rounding(net, x, logits):
 
 
 def _temperature(spread):
-    """What to divide the logits by in the search, by their spread (S,): 1 for nets as trained.
+    """The number by which the search divides the logits, by their spread (S,): 1 for trained nets.
 
-    A factor on the logits moves no boundary, but it moves the minimisers: where it is small, the
-    cross-entropy pushes all third labels alike, and where it is large, it has kinks.  So logits
-    far from those of trained nets are brought to a spread that these have.
+    A factor on the logits moves no boundary, but it moves the minimisers.  With a small factor the
+    cross-entropy pushes all third labels alike; with a large one it has kinks.  So logits whose
+    spread is far from that of trained nets are divided until it is typical.
     """
     low, high = TRAINED
     aim = np.where(spread < low, TYPICAL, spread.clip(None, high))
@@ -318,59 +328,60 @@ def _margin_slopes(net, x, image, target, other):
 
 
 def _search(net, x, lower, upper, start, engine, line_search, onto_boundary, tick):
-    """r (S, ...) of each search, NaN where none was found, its c and its evaluations (S,)."""
+    """r (S, ...) of each search, NaN where it found none, its c and its evaluations (S,)."""
     r = np.zeros((len(start.image), *x.shape[1:]))
     c, evaluations = np.full(len(r), np.inf), np.zeros(len(r), int)
     todo = np.flatnonzero(~start.has_label)
     tick(len(r) - len(todo))
     if len(todo) == 0:
         return r, c, evaluations
-    image, target, _, T, noise, margin_unit, slope, log_c = (a[todo] for a in start)
+    image, target, _, T, noise, margin_at_x, slope, log_c = (a[todo] for a in start)
     xs = x[image].astype(float)
     box = [end[image] - xs for end in (lower, upper)]               # of r
-    fixed = [to_device(a) for a in (xs, target, T[:, None], noise, margin_unit)]
+    fixed = [to_device(a) for a in (xs, target, T[:, None], noise, margin_at_x)]
 
     def evaluate(r, rows):
         evaluations[todo[rows]] += 1
-        x_of, wanted, T_of, noise_of, unit = (a[to_device(rows)] for a in fixed)
-        loss, dr, logits = loss_and_gradient(net, x_of + r.reshape(x_of.shape), wanted, T_of)
-        m, has_label = _judge(logits, wanted, noise_of)
-        return loss, dr.reshape(r.shape), m / unit, has_label
+        x_i, target_i, T_i, noise_i, margin_at_x_i = (a[to_device(rows)] for a in fixed)
+        loss, dr, logits = loss_and_gradient(net, x_i + r.reshape(x_i.shape), target_i, T_i)
+        m, has_label = _judge(logits, target_i, noise_i)
+        return loss, dr.reshape(r.shape), m / margin_at_x_i, has_label
 
     best = engine([search_one(start_c, line_search) for start_c in log_c.tolist()], evaluate,
                   *(end.reshape(len(todo), -1) for end in box),
-                  FTOL * margin_unit.clip(None, 4), GTOL * slope, chunk(x, WIDTH), tick)
+                  FTOL * margin_at_x.clip(None, 4), GTOL * slope,
+                  chunk(x, WIDTH), tick)
     nearest = np.reshape([one.r for one in best], xs.shape)
     has_label = np.array([one.has_label for one in best])
     c[todo] = np.exp([one.log_c for one in best])
     for rows in _parts(x, len(todo)) if onto_boundary else ():
         nearest[rows], has_label[rows] = step_onto_boundary(net, *(
-            a[rows] for a in (xs, target, nearest, has_label, *box, margin_unit * T)))
+            a[rows] for a in (xs, target, nearest, has_label, *box, margin_at_x * T)))
     r[todo] = np.where(column(has_label, xs), nearest, np.nan)
-    again = todo[~has_label & (T != 1)]             # the logits as the net gives them may still do
+    again = todo[~has_label & (T != 1)]             # the logits as the net gives them may succeed
     if len(again):
-        found = _search(net, x, lower, upper, _undivided(start, again), engine, line_search,
-                        onto_boundary, lambda n: None)
-        r[again], c[again], evaluations[again] = found[0], found[1], evaluations[again] + found[2]
+        r[again], c[again], more = _search(net, x, lower, upper, _undivided(start, again), engine,
+                                           line_search, onto_boundary, lambda n: None)
+        evaluations[again] += more
     return r, c, evaluations
 
 
 def _undivided(start, rows):
-    """The Start of some searches, with their logits not divided."""
+    """The Start of some searches, without the division of the logits."""
     some = Start(*(a[rows] for a in start))
     T = some.temperature
     return some._replace(temperature=np.ones(len(T)), noise=T * some.noise,
-                         margin_unit=T * some.margin_unit, slope=T * some.slope,
+                         margin_at_x=T * some.margin_at_x, slope=T * some.slope,
                          log_c=some.log_c + np.log(T))
 
 
 def _verify(net, x, lower, upper, start, r):
     """x + r as float32 in the box where the net labels it l, NaN elsewhere: (S, ...).
 
-    Rounding to float32 can cost the label.  So r is made longer, by steps of float32 that double.
+    Rounding to float32 can cost the label.  Then r grows by 1, 2, 4, ... steps of float32.
     """
-    found = np.full(r.shape, np.nan, np.float32)
-    found[start.has_label] = x[start.image[start.has_label]]
+    images = np.full(r.shape, np.nan, np.float32)
+    images[start.has_label] = x[start.image[start.has_label]]
     todo = np.flatnonzero(~start.has_label & ~np.isnan(square(r)))
     ulp = np.spacing(np.float32(_largest(x[start.image] + r))).astype(float) / 2
     ulp /= _largest(r).clip(1e-300)         # as a share of r
@@ -384,19 +395,20 @@ def _verify(net, x, lower, upper, start, r):
             logits, _ = net.forward(to_device(x_r.astype(float)))
             _, has_label = _judge(logits, *map(to_device, (target, noise)))
             has_label = to_host(has_label) & (net.predict(x_r.astype(float)) == target)
-            found[rows[has_label]] = x_r[has_label]
-        todo = todo[np.isnan(square(found[todo]))]
-    return found
+            images[rows[has_label]] = x_r[has_label]
+        todo = todo[np.isnan(square(images[todo]))]
+    return images
 
 
 def _judge(logits, target, noise):
-    """The margins (n,), and whether the label is l (n,), by more than rounding."""
+    """The margins (n,), and whether each is large enough for the label l, above the noise (n,)."""
     m, _ = margin(logits, target)
     return m, (logits.argmax(1) == target) & (m >= noise)
 
 
 def _logits(net, x, first=0):
-    """The logits (n, K) float64 of images x (n, ...) on the host; errors count from `first`."""
+    """The logits (n, K) float64 of images x (n, ...) on the host; errors number them from `first`.
+    """
     logits = to_host(net.forward(to_device(x.astype(float)))[0]).astype(float)
     if not np.isfinite(logits).all():
         row = first + np.flatnonzero(~np.isfinite(logits).all(1))[0]
@@ -417,7 +429,7 @@ def _parts(x, n):
 
 
 def _count_images(tick, each):
-    """A function that is told of searches done, and calls tick with images, `each` searches one."""
+    """tick_searches(n): counts n more searches, and ticks once for each image, `each` searches."""
     searches = 0
 
     def tick_searches(n):
@@ -432,7 +444,7 @@ def _warn_of_wrong_gradients(net, x, target):
     """A warning, if d loss / d x at the first image is not the slope of the loss."""
     for row in check_gradients(net, x[:1], target[:1], places=4, raises=False):
         if row.problem and not row.array.startswith("params"):
-            warnings.warn(f"D: nothing was found, and {row.problem}", stacklevel=3)
+            warnings.warn(f"D: no image was found, and {row.problem}", stacklevel=3)
             return
 
 
@@ -445,13 +457,13 @@ def choose_solver(solver):
     return faster if solver == "auto" else solver
 
 
-# ---- Section 4.2: how far, and whose ---------------------------------------------------------
+# ---- Section 4.2: how far the images are, and which nets they mislead ------------------------
 
 
 def distortion(x, x_prime):
     """sqrt(sum (x' - x)^2 / n) over an image's n pixels, the tables' "stddev": (N, ...) -> (N,).
 
-    Section 4.2.  Root mean square in units of the pixel range [0, 1].
+    Section 4.2.  The unit is the pixel range [0, 1].
     """
     if x.shape != x_prime.shape:
         raise ValueError(f"distortion: x of shape {x.shape} and x' of shape {x_prime.shape}; "
@@ -462,8 +474,8 @@ def distortion(x, x_prime):
 def amplified(x, x_prime, stddev):
     """x + stddev (x' - x) / distortion(x, x'): the same direction, at a given distortion.
 
-    Section 4.2, last rows of Table 4.  The paper prints |x' - x|_2 below the line, the square
-    root of n times as much: slip 5 in the README.  Not clipped: pixels may leave [0, 1].
+    Section 4.2, last rows of Table 4.  The paper divides by |x' - x|_2, which is sqrt(n) times as
+    large (slip 5 in the README).  Pixels may leave [0, 1].
     x, x_prime: (N, ...).  Returns (N, ...) float64, x where x' = x, NaN where x' is NaN.
     """
     size = distortion(x, x_prime)
@@ -472,11 +484,18 @@ def amplified(x, x_prime, stddev):
 
 
 def transfer(nets, images, t):
-    """Error of each net on images made for each other one: Table 2's square, as shares.
+    """The error of each net on the images made for each of them, as shares: Table 2's square.
 
-    Section 4.2.  nets: K of them.  images: M arrays (N, ...), one for each row of the table; those
-    that are NaN, not found, are left out.  t: (N,) true labels.
-    Returns (M, K): [i, j] is the error on images[i] of nets[j], NaN where no image is left.
+    Section 4.2.
+
+    Args:
+        nets: K nets.
+        images: M arrays (N, ...), one for each row of the table.  Images that are NaN (D found
+            none) do not count.
+        t: (N,) true labels.
+
+    Returns:
+        (M, K): [i, j] is the error on images[i] of nets[j], NaN where all images are NaN.
     """
     t, errors = np.asarray(t), np.full((len(images), len(nets)), np.nan)
     for i, x in enumerate(images):

@@ -1,5 +1,6 @@
-"""The images: digits as arrays, by load(); photographs, decoded on demand, by photographs(), and
-those to learn from without labels by frames()."""
+"""The images: `load` gives digits as arrays, `photographs` photographs that are decoded on demand,
+and `frames` photographs for learning without labels.
+"""
 
 import os
 import sys
@@ -10,12 +11,18 @@ SETS = {"cifar10": cifar10, "imagenette": imagenette, "stl10": stl10}   # of pho
 
 
 def load(name="auto", quiet=False):
-    """(name, (x, t), (x_test, t_test)), with the name of the set of digits that it is.
+    """(name, (x, t), (x_test, t_test)): the name of the set of digits, and its images and labels.
 
-    name: "mnist", "strokes", or "auto": MNIST if it is here or can be downloaded, else strokes.
-    x: (N, 1, 28, 28) float32 in [0, 1].  t: (N,) int64, 0 to 9.  quiet: no progress bar.
-    Raises ValueError on another name or a damaged file, which strokes never stand in for, and
-    files.Unavailable, an OSError, if MNIST was asked for by name and cannot be had.
+    Args:
+        name: "mnist", "strokes", or "auto": MNIST if it is here or can be downloaded, else strokes.
+        quiet: no progress bar.
+
+    Returns:
+        name: "mnist" or "strokes".  x: (N, 1, 28, 28) float32 in [0, 1].  t: (N,) int64, 0 to 9.
+
+    Raises:
+        ValueError: another name, or a damaged file (also for "auto").
+        files.Unavailable: an OSError; "mnist" is neither here nor can it be downloaded.
     """
     if name not in ("auto", "mnist", "strokes"):
         raise ValueError(f"no set of digits is called {name!r}; choose auto, mnist or strokes")
@@ -30,12 +37,16 @@ def load(name="auto", quiet=False):
 
 
 def photographs(name, size, short=None, strict=False, quiet=False):
-    """(name, train, test), two folder.Photographs of the same classes, none decoded yet.
+    """(name, train, test): two folder.Photographs of the same classes.  It decodes no image yet.
 
-    name: a key of SETS, "cifar10" say, or a folder, which folder.parts divides; ./cifar10 is one.
-    size, short, strict, quiet: as folder.load has them.
-    Raises ValueError if it is none of these or not whole, and files.Unavailable, an OSError, if a
-    set asked for by name cannot be had.
+    Args:
+        name: a key of SETS, such as "cifar10"; or a folder, for folder.parts.  ./cifar10 is a
+            folder of this name.
+        size, short, strict, quiet: as for folder.load.
+
+    Raises:
+        ValueError: another name, or files that are not whole.
+        files.Unavailable: an OSError; the set is neither here nor can it be downloaded.
     """
     options = size, short, strict, quiet
     if name in SETS:
@@ -47,10 +58,10 @@ def photographs(name, size, short=None, strict=False, quiet=False):
 
 
 def frames(name, size, short=None, strict=False, quiet=False):
-    """(name, images to learn from without labels), folder.Photographs, none decoded yet.
+    """(name, images): folder.Photographs for learning without labels.  It decodes no image yet.
 
-    name and the rest as for `photographs`, whose training part they are, its test kept apart; of
-    "stl10", the images without labels.  Raises as `photographs` does.
+    For "stl10" these are the images without labels, for other names the training part of
+    `photographs`.  Args and errors are those of `photographs`.
     """
     if name == "stl10":
         return name, stl10.unlabelled(size, short, strict, quiet)

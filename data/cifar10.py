@@ -1,7 +1,7 @@
 """CIFAR-10, from its binary archive (nothing is unpickled) or the six files unpacked from it.
 
-Looked for in $INTRIGUING_DATA/cifar10, then in data/raw/cifar10; downloaded if it is in neither.
-The archive is verified each time.  Sources and licence: data/README.md.
+It looks in $INTRIGUING_DATA/cifar10, then in data/raw/cifar10, and else downloads the archive.  It
+verifies the archive each time.  Sources and licence: data/README.md.
 """
 
 import tarfile
@@ -23,13 +23,20 @@ RECORD = 1 + 3 * 32 * 32                     # bytes: the label, then the planes
 
 
 def load(size, short=None, strict=False, quiet=False):
-    """(train, test): 50,000 and 10,000 folder.Photographs, cut as folder.load says.
+    """(train, test): 50,000 and 10,000 images, two folder.Photographs.
 
-    t: index into CLASSES.  At a size of 32 the pixels are the file's; they are kept in memory as
-    they are, 32 x 32 bytes, and scaled up only when asked for.
-    Raises files.Damaged, a ValueError, if a file is not CIFAR-10's, files.Unavailable, an
-    OSError, if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder
-    or short < size.
+    Images stay in memory as in the file, 32 x 32 bytes, and are scaled when they are decoded.
+
+    Args:
+        size, short, strict, quiet: as for folder.load.
+
+    Returns:
+        train and test.  Their t are indices into CLASSES.
+
+    Raises:
+        files.Damaged: a ValueError; a file is not CIFAR-10's.
+        files.Unavailable: an OSError; the archive is neither here nor can it be downloaded.
+        ValueError: INTRIGUING_DATA names no folder, or short < size.
     """
     if place := files.find_unpacked(ARCHIVE, UNPACKED, FILES):
         batches = {name: read(place / name) for name in FILES}
@@ -41,7 +48,7 @@ def load(size, short=None, strict=False, quiet=False):
 
 
 def unpacked(path):
-    """The six files of the archive, {name: (IMAGES, RECORD) uint8}: in memory, none written."""
+    """The six files of the archive, {name: (IMAGES, RECORD) uint8}.  It writes no file."""
     with tarfile.open(path) as tar:          # in the archive's order, so that it is read once
         return {name: records(tar.extractfile(member).read(), path) for member in tar
                 if (name := member.name.removeprefix(f"{UNPACKED}/")) in FILES}
@@ -50,11 +57,11 @@ def unpacked(path):
 def read(path):
     """One file of records on disk: (IMAGES, RECORD) uint8."""
     with open(path, "rb") as file:
-        return records(file.read(IMAGES * RECORD + 1), path)   # a byte more shows as well as many
+        return records(file.read(IMAGES * RECORD + 1), path)    # a byte more: is it too long?
 
 
 def records(raw, path):
-    """The bytes of one file as (IMAGES, RECORD) uint8.  Raises files.Damaged if they are others."""
+    """The bytes of one file as (IMAGES, RECORD) uint8.  Raises files.Damaged if they do not fit."""
     if len(raw) != IMAGES * RECORD:
         more = "more than " if len(raw) > IMAGES * RECORD else ""
         raise damaged(path, f"{more}{min(len(raw), IMAGES * RECORD):,} bytes",

@@ -1,7 +1,6 @@
-"""The files of data sets and weights: found on disk or downloaded, and verified before they are
-read.
+"""Finds the files of data sets and weights on disk, or downloads them, and verifies them.
 
-Looked for in $INTRIGUING_DATA/<folder>, then in data/raw/<folder>, and downloaded into the latter.
+It looks in $INTRIGUING_DATA/<folder>, then in data/raw/<folder>, and downloads into the second.
 Sources and licences: data/README.md.
 """
 
@@ -15,29 +14,29 @@ from urllib.parse import urlsplit
 import pooch
 
 RAW = Path(__file__).parent / "raw"
-# Seconds to connect and to answer.  A server has up to sixteen addresses, tried in turn, so
-# one second for each keeps a machine behind a silent firewall from waiting for minutes.
+# Seconds to connect and to answer.  A server has up to sixteen addresses, which are tried in turn.
+# With more than a second for each, a machine behind a silent firewall would wait for minutes.
 TIMEOUT = (1, 10)
 
 
 class Unavailable(OSError):
-    """A file is neither on disk nor to be downloaded."""
+    """A file is not on disk and cannot be downloaded."""
 
 
 class Damaged(ValueError):
-    """A file that is not, byte for byte, what it is named."""
+    """The bytes of a file are not those that its name promises."""
 
 
 def damaged(path, found, expected):
-    """The exception to raise: the file, what is wrong with it, and the mend."""
+    """The Damaged to raise: the file, what was found, what was expected, and the mend."""
     return Damaged(f"{path}: {found}, expected {expected}; delete it and run again to "
                    "download it anew")
 
 
 def folders(name):
-    """Where the files of the folder `name` are looked for, in this order.
+    """[$INTRIGUING_DATA/<name>, data/raw/<name>], where to look for files, in this order.
 
-    Raises ValueError if INTRIGUING_DATA names no folder: a typing error must not go unseen.
+    Raises ValueError if INTRIGUING_DATA is set and names no folder, since it may be misspelt.
     """
     place = os.environ.get("INTRIGUING_DATA")
     if not place:
@@ -48,9 +47,9 @@ def folders(name):
 
 
 def make_raw(name, why, mend):
-    """The folder data/raw/<name>, made if need be.
+    """Make the folder data/raw/<name>, if it is not there, and return it.
 
-    why, mend: what Unavailable says, before and after the reason, if it cannot be made.
+    why, mend: the text of Unavailable before and after the reason, if it cannot be made.
     """
     folder = RAW / name
     try:
@@ -82,19 +81,20 @@ class Archive(NamedTuple):
 
 
 def raw(archive):
-    """Its folder below data/raw, made if need be.  Raises Unavailable if it cannot be made."""
+    """Make the archive's folder below data/raw, if it is not there, and return it, or Unavailable.
+    """
     return make_raw(archive.folder, f"{archive.title}:", "let INTRIGUING_DATA name a folder that "
-                    f"holds it, unpacked, in {archive.folder}/")
+                    f"holds {archive.name} in {archive.folder}/")
 
 
 def find_unpacked(archive, inside, names):
-    """The first folder that holds all files of these names, itself or in `inside`, or None."""
-    places = (place for folder in folders(archive.folder) for place in (folder, folder / inside))
+    """The first folder that holds all these files, or whose subfolder `inside` does; or None."""
+    places = (folder / below for folder in folders(archive.folder) for below in ("", inside))
     return next((place for place in places if all((place / n).exists() for n in names)), None)
 
 
 def find(archive):
-    """The first file of that name, verified, or None.  Raises Damaged as verify does."""
+    """The path of the archive on disk, verified, or None.  Raises Damaged if it is not whole."""
     paths = (folder / archive.name for folder in folders(archive.folder))
     path = next((path for path in paths if path.exists()), None)
     if path:
@@ -103,7 +103,7 @@ def find(archive):
 
 
 def verify(archive, path):
-    """Raise Damaged unless the file is, byte for byte, the archive."""
+    """Raise Damaged if the size or the SHA-256 of the file is not the archive's."""
     if (size := path.stat().st_size) != archive.size:
         raise damaged(path, f"{size:,} bytes", f"{archive.size:,}")
     with open(path, "rb") as file:
@@ -113,9 +113,9 @@ def verify(archive, path):
 
 
 def download(archive, quiet):
-    """The path of the archive, downloaded; it gets its name only once it is verified.
+    """Download the archive, verify it, and then give it its name.  Returns its path.
 
-    Raises Unavailable, an OSError, if it is not to be had, whole, from where it should be.
+    Raises Unavailable, an OSError, if this fails.
     """
     target = raw(archive) / archive.name
     try:
@@ -125,9 +125,9 @@ def download(archive, quiet):
             verify(archive, path)
             os.replace(path, target)
     except (OSError, Damaged) as error:
-        looked = " or ".join(map(str, folders(archive.folder)))
+        places = " or ".join(map(str, folders(archive.folder)))
         raise Unavailable(
-            f"{archive.title}: no {archive.name} in {looked}, nor from "
+            f"{archive.title}: no {archive.name} in {places}, nor from "
             f"{urlsplit(archive.url).netloc} ({type(error).__name__}); download {archive.url} "
             f"elsewhere and put it into {target.parent}") from error
     return target

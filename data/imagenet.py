@@ -1,7 +1,7 @@
-"""The 1,000 classes of ILSVRC 2012: their WordNet ids, which name ImageNet's folders; their names.
+"""The 1,000 classes of ILSVRC 2012: their WordNet ids, which name ImageNet's folders, and names.
 
-One line a class in imagenet_classes.txt, in the order of the rows of every net trained on them,
-which is that of the sorted ids.  Source and licence: data/README.md.
+imagenet_classes.txt has one line for each class, sorted by id.  The logits of all nets trained on
+ImageNet have this order.  Source and licence: data/README.md.
 """
 
 from pathlib import Path
@@ -15,19 +15,26 @@ ROW = {wnid: row for row, wnid in enumerate(WNIDS)}
 
 
 def label(folder):
-    """What people call the class of a folder: "tench" for "n01440764", else the folder's name."""
+    """The name of the class of a folder: "tench" for "n01440764"; for others the folder's name."""
     return NAMES[ROW[folder]] if folder in ROW else folder
 
 
 def labels(photographs, classes):
-    """The labels t (N,) as a net counts them, -1 where there are none, and its K labels' names.
+    """The labels t (N,) of photographs as a net counts them, and the names of the net's K labels.
 
-    photographs: folder.Photographs.  classes: the class folder of each of the net's K labels,
-    WNIDS for ImageNet's.  Raises ValueError if some of the photographs are of no class of the net.
+    Args:
+        photographs: folder.Photographs.
+        classes: the class folder of each of the net's K labels; WNIDS for ImageNet.
+
+    Returns:
+        t: -1 where a photograph has no class.  And a list of K names.
+
+    Raises:
+        ValueError: the net does not have some of the photographs' classes.
     """
     row = {folder: i for i, folder in enumerate(classes)}
-    if strange := [folder for folder in photographs.folders if folder not in row]:
-        raise ValueError(f"{photographs.root}: {len(strange):,} of its classes ({strange[0]}) are "
+    if unknown := [folder for folder in photographs.folders if folder not in row]:
+        raise ValueError(f"{photographs.root}: {len(unknown):,} of its classes ({unknown[0]}) are "
                          f"none of the net's {len(classes):,} ({classes[0]}, ...); expected the "
                          "same names, or photographs without class folders")
     rows = np.array([row[folder] for folder in photographs.folders], np.int64)

@@ -1,7 +1,7 @@
 """Imagenette at 320 pixels: photographs of ten ImageNet classes, in ImageNet's own folders.
 
-imagenette2-320/ is looked for in $INTRIGUING_DATA/imagenette, then in data/raw/imagenette; else
-its archive is unpacked into the latter, and downloaded first if it is in neither.
+It looks for imagenette2-320/ in $INTRIGUING_DATA/imagenette, then in data/raw/imagenette.  Else it
+unpacks the archive into the second, and downloads it first if it is in neither.
 Sources and licence: data/README.md.
 """
 
@@ -24,33 +24,37 @@ CLASSES = ("n01440764", "n02102040", "n02979186", "n03000684", "n03028079", "n03
 
 
 def load(size, short=None, strict=False, quiet=False):
-    """(train, val): 9,469 and 3,925 folder.Photographs, cut as folder.load says.
+    """(train, val): 9,469 and 3,925 images, two folder.Photographs.
 
-    t: index into CLASSES; imagenet.labels has ImageNet's rows.
-    Raises files.Damaged, a ValueError, if the archive or the unpacked folder is not whole,
-    files.Unavailable, an OSError, if neither is here nor the archive to be had, ValueError if
-    INTRIGUING_DATA names no folder.
+    Args:
+        size, short, strict, quiet: as for folder.load.
+
+    Returns:
+        train and val.  Their t are indices into CLASSES.  For ImageNet's labels: imagenet.labels.
+
+    Raises:
+        files.Damaged: a ValueError; the archive or the unpacked folder is not whole.
+        files.Unavailable: an OSError; neither is here, and the archive cannot be downloaded.
+        ValueError: INTRIGUING_DATA names no folder, or short < size.
     """
-    root = find_unpacked() or unpack(files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
+    place = files.find_unpacked(ARCHIVE, ".", [UNPACKED])
+    root = place / UNPACKED if place else unpack(
+        files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
     for part, count in IMAGES.items():
         found = {path.name: len(folder.images_in(path)) for path in root.glob(f"{part}/[!.]*/")}
         if sum(found.values()) != count or set(found) != set(CLASSES):
-            raise damaged(root / part, f"{sum(found.values()):,} images in {len(found)} classes",
-                          f"{count:,} in Imagenette's own {len(CLASSES)}")
+            raise damaged(
+                root / part, f"{sum(found.values()):,} images in {len(found)} classes",
+                f"{count:,} in Imagenette's own {len(CLASSES)}")
     train, val = (folder.load(root / part, size, short, strict, quiet) for part in IMAGES)
     return train, val
 
 
-def find_unpacked():
-    """The first folder of that name, or None."""
-    places = (place / UNPACKED for place in files.folders(ARCHIVE.folder))
-    return next((place for place in places if place.is_dir()), None)
-
-
 def unpack(path):
-    """The folder in data/raw unpacked from a verified archive; named only once it is whole.
+    """Unpack a verified archive into data/raw, under its name only when it is whole.
 
-    Raises files.Damaged if a member is neither file nor folder or would leave the folder.
+    Returns the folder.  Raises files.Damaged if a member is neither a file nor a folder, or lies
+    outside.
     """
     target = files.raw(ARCHIVE) / UNPACKED
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
@@ -65,7 +69,7 @@ def unpack(path):
 
 
 def files_only(member, path):
-    """tarfile's filter "data", and no links: there are none, and some have led out of folders."""
+    """tarfile's filter "data", without links: Imagenette has none, and links can lead outside."""
     if not (member.isfile() or member.isdir()):
         raise tarfile.SpecialFileError(member)
     return tarfile.data_filter(member, path)

@@ -1,7 +1,7 @@
-"""MNIST, from its four IDX files: found on disk or downloaded, and always verified.
+"""MNIST, from its four IDX files, on disk or downloaded, and always verified.
 
-Looked for in $INTRIGUING_DATA/mnist, then in data/raw/mnist, each file as itself or gzipped;
-what is in neither is downloaded into the latter.  Sources and licence: data/README.md.
+It looks for each file, plain or gzipped, in $INTRIGUING_DATA/mnist, then in data/raw/mnist.  It
+downloads missing files into the second.  Sources and licence: data/README.md.
 """
 
 import gzip
@@ -17,7 +17,7 @@ import numpy as np
 
 from data import files
 
-# Name: shape and SHA-256 of the unpacked file, so that any gzip of the right bytes will do.
+# Name: shape, and SHA-256 of the unpacked file, so that any gzip of the right bytes is accepted.
 FILES = {
     "train-images-idx3-ubyte": (
         (60000, 28, 28), "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
@@ -37,12 +37,18 @@ MIRRORS = (
 def load(quiet=False):
     """((x, t), (x_test, t_test)): 60,000 images to train on and 10,000 to test with.
 
-    x: (N, 1, 28, 28) float32, pixels / 255, in [0, 1].  t: (N,) int64, 0 to 9.
-    quiet: no progress bar while downloading.
-    Raises files.Damaged, a ValueError, if a file is not MNIST's, files.Unavailable, an OSError,
-    if one is missing and no mirror has it, ValueError if INTRIGUING_DATA names no folder.
+    Args:
+        quiet: no progress bar while downloading.
+
+    Returns:
+        x: (N, 1, 28, 28) float32, pixels / 255, in [0, 1].  t: (N,) int64, 0 to 9.
+
+    Raises:
+        files.Damaged: a ValueError; the bytes of a file are not MNIST's.
+        files.Unavailable: an OSError; a file is missing and cannot be downloaded.
+        ValueError: INTRIGUING_DATA names no folder.
     """
-    # What is here is read first: a damaged file is told of, network or no network.
+    # Read the files on disk first, so that a damaged file is an error even without network.
     arrays = {name: read(path) for name in FILES if (path := find(name))}
     if missing := [name for name in FILES if name not in arrays]:
         arrays |= download(missing, quiet)
@@ -51,27 +57,27 @@ def load(quiet=False):
 
 
 def pair(pixels, labels):
-    """x (N, 1, 28, 28) and t (N,) of load, from the bytes (N, 28, 28) and (N,)."""
+    """x (N, 1, 28, 28) and t (N,) as `load` gives them, from uint8 (N, 28, 28) and (N,)."""
     return np.divide(pixels[:, None], 255, dtype=np.float32), labels.astype(np.int64)
 
 
 def here():
-    """Whether all four files are on disk, whatever is in them; nothing is downloaded."""
+    """Whether all four files are on disk.  It does not read them, and downloads nothing."""
     return all(find(name) for name in FILES)
 
 
 def find(name):
-    """The first file of that name, plain or gzipped, or None."""
+    """The path of the first file of this name, plain or gzipped, or None."""
     paths = (folder / (name + suffix) for folder in files.folders("mnist")
              for suffix in ("", ".gz"))
     return next((path for path in paths if path.exists()), None)
 
 
 def read(path):
-    """The bytes of one IDX file as an array of its shape in FILES, uint8.
+    """The bytes of one IDX file as a uint8 array, in its shape in FILES.
 
-    An IDX file is 0, 0, 8 (unsigned bytes), the number of axes; the length of each axis in
-    four bytes, the high one first; the bytes.  Raises files.Damaged if it is anything else.
+    An IDX file holds: 0, 0, 8 (for unsigned bytes), and the number of axes; the length of each axis
+    in four bytes, the highest first; the bytes.  Raises files.Damaged if this file does not.
     """
     shape, sha256 = FILES[path.name.removesuffix(".gz")]
     magic = bytes([0, 0, 8, len(shape)])
@@ -79,7 +85,7 @@ def read(path):
     size = start + math.prod(shape)
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            raw = file.read(size + 1)  # one byte too many shows as well as all of them would
+            raw = file.read(size + 1)  # one byte more, to notice a file that is too long
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise files.damaged(path, f"a broken gzip file ({error})", "a whole one") from error
     if len(raw) != size:
@@ -93,9 +99,9 @@ def read(path):
 
 
 def download(names, quiet):
-    """The arrays of these files by name, {name: array}, kept in data/raw/mnist for next time.
+    """Download these files into data/raw/mnist.  Returns {name: array}.
 
-    A mirror that fails once, in whatever way, is not asked again.  Raises files.Unavailable.
+    When a mirror fails, in any way, the next one serves.  Raises files.Unavailable if all fail.
     """
     arrays, failures = {}, []
     raw = files.make_raw("mnist", "MNIST: not here, and not downloaded because",
@@ -108,15 +114,15 @@ def download(names, quiet):
             return arrays
         except (OSError, files.Damaged) as error:
             failures.append(f"{urlsplit(mirror).netloc} ({type(error).__name__})")
-    looked = " or ".join(map(str, files.folders("mnist")))
+    places = " or ".join(map(str, files.folders("mnist")))
     raise files.Unavailable(
-        f"MNIST: no {', '.join(name for name in names if name not in arrays)} in {looked}, nor "
+        f"MNIST: no {', '.join(name for name in names if name not in arrays)} in {places}, nor "
         f"from {', '.join(failures)}; put the four files into {raw}, or let INTRIGUING_DATA "
         "name a folder that holds them in mnist/")
 
 
 def fetch(mirror, name, raw, quiet):
-    """The array of one file from one mirror; it gets its name in `raw` only once it is verified."""
+    """Download one file from one mirror, verify it, and move it to `raw`.  Returns its array."""
     with tempfile.TemporaryDirectory(dir=raw, prefix="download-") as folder:
         path = Path(folder) / (name + ".gz")
         files.fetch(mirror + path.name, path, quiet)

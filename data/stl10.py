@@ -1,9 +1,9 @@
-"""STL-10: 13,000 images with labels and 100,000 without, 96 x 96 pixels, made for learning from
-the latter: a public stand-in for frames of videos.
+"""STL-10: 13,000 images with labels and 100,000 without, of 96 x 96 pixels, made for learning
+without labels: a public stand-in for frames of videos.
 
-Its files are looked for in $INTRIGUING_DATA/stl10, then in data/raw/stl10; else its archive is
-unpacked into the latter, and downloaded first if it is in neither.  They stay on disk, mapped into
-memory.  Sources and licence: data/README.md.
+It looks for the files in $INTRIGUING_DATA/stl10, then in data/raw/stl10.  Else it unpacks the
+archive into the second, and downloads it first if it is in neither.  The files stay on disk, mapped
+into memory.  Sources and licence: data/README.md.
 """
 
 import hashlib
@@ -36,12 +36,18 @@ CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "
 
 
 def load(size, short=None, strict=False, quiet=False):
-    """(train, test): 5,000 and 8,000 folder.Photographs, cut as folder.load says.
+    """(train, test): 5,000 and 8,000 images, two folder.Photographs.  It verifies their files.
 
-    t: index into CLASSES.  Each file is verified each time.
-    Raises files.Damaged, a ValueError, if a file is not STL-10's, files.Unavailable, an OSError,
-    if it is neither here nor to be had, ValueError if INTRIGUING_DATA names no folder or
-    short < size.
+    Args:
+        size, short, strict, quiet: as for folder.load.
+
+    Returns:
+        train and test.  Their t are indices into CLASSES.
+
+    Raises:
+        files.Damaged: a ValueError; a file is not STL-10's.
+        files.Unavailable: an OSError; the files are neither here nor can they be downloaded.
+        ValueError: INTRIGUING_DATA names no folder, or short < size.
     """
     place = found(LABELLED, quiet)
     for name in LABELLED:
@@ -52,10 +58,10 @@ def load(size, short=None, strict=False, quiet=False):
 
 
 def unlabelled(size, short=None, strict=False, quiet=False):
-    """100,000 folder.Photographs without labels (t is -1): of these classes, and of others.
+    """100,000 images without labels (t is -1), of these classes and of others: folder.Photographs.
 
-    They are read from disk when asked for; of their file, 2.8 GB, the size alone is checked.
-    Raises as load does.
+    Images are read from disk when they are decoded.  It checks the size of their file, 2.8 GB, and
+    not its bytes.  Args and errors are those of `load`.
     """
     x = pixels(found([UNLABELLED], quiet) / UNLABELLED)
     return folder.Photographs(Path("stl10 without labels"), x, np.full(len(x), -1, np.int64), [],
@@ -63,16 +69,16 @@ def unlabelled(size, short=None, strict=False, quiet=False):
 
 
 def found(names, quiet):
-    """The folder that holds these files, unpacked and downloaded first if there is none."""
+    """The folder that holds these files.  If there is none, it unpacks or downloads the archive."""
     return (files.find_unpacked(ARCHIVE, UNPACKED, names)
             or unpack(files.find(ARCHIVE) or files.download(ARCHIVE, quiet), quiet))
 
 
 def unpack(path, quiet):
-    """The folder in data/raw with the FILES of a verified archive, named once all are whole.
+    """Unpack the FILES of a verified archive into data/raw, under their names when all are whole.
 
-    Nothing else of the archive is written.  Raises files.Unavailable, an OSError, if they cannot
-    be written, files.Damaged if they are not STL-10's.
+    Returns the folder.  Raises files.Unavailable, an OSError, if it cannot write, and files.Damaged
+    if a file is not STL-10's.
     """
     target = files.raw(ARCHIVE) / UNPACKED
     try:
@@ -96,7 +102,7 @@ def unpack(path, quiet):
 
 
 def write(source, path, quiet):
-    """The bytes of an open file to a new one, with a progress bar."""
+    """Copy an open file to a new one, with a progress bar."""
     shape, _ = FILES[path.name]
     with open(path, "wb") as file, tqdm.wrapattr(
             file, "write", math.prod(shape), desc=f"unpacking {path.name}", leave=False,
@@ -105,7 +111,7 @@ def write(source, path, quiet):
 
 
 def verify(path):
-    """Raise files.Damaged unless the file is, byte for byte, STL-10's."""
+    """Raise files.Damaged if the size or the MD5 of the file is not STL-10's."""
     _, md5 = FILES[path.name]
     mapped(path)                             # its size
     with open(path, "rb") as file:
@@ -115,7 +121,7 @@ def verify(path):
 
 
 def mapped(path):
-    """A file as an array of its shape, uint8, not read yet.  Raises files.Damaged by its size."""
+    """A file mapped into memory, uint8, in its shape in FILES; files.Damaged by another size."""
     shape, _ = FILES[path.name]
     if (size := path.stat().st_size) != math.prod(shape):
         raise damaged(path, f"{size:,} bytes", f"{math.prod(shape):,}")
@@ -123,7 +129,7 @@ def mapped(path):
 
 
 def pixels(path):
-    """(N, 96, 96, 3) uint8, still on disk, where R, G and B are planes, column by column."""
+    """(N, 96, 96, 3) uint8, mapped.  In the file R, G and B are planes, column by column."""
     return mapped(path).transpose(0, 3, 2, 1)
 
 

@@ -1,11 +1,11 @@
-"""Handwriting-like digits that we draw ourselves: MNIST's stand-in on a machine without network.
+"""Digits like handwriting, drawn by this program: MNIST's stand-in on a machine without network.
 
-Every class has several pen-stroke templates.  An image is one of them as a random hand writes it
-(jitter, elastic warp, slant, aspect, rotation, pen), then sized and centred as MNIST's were: the
-ink fills a 20 x 20 box, its centre of mass lies at the centre of 28 x 28.
+Each class has several templates of pen strokes.  An image is a template as a random hand writes it
+(jitter, elastic warp, slant, aspect, rotation, pen).  Then it is scaled and centred like MNIST's
+images: the ink fills a box of 20 x 20, and its centre of mass lies at the centre of 28 x 28.
 
-Trained on 20,000 of these alone, a sigmoid net 784-100-100-10 labels 92 % of MNIST's test images
-correctly, a softmax regression 87 % (on fresh strokes they err on 5 % and 15 %).
+A sigmoid net 784-100-100-10 trained on 20,000 of these images labels 92 % of MNIST's test images
+correctly, a softmax regression 87 %.  On new strokes they err on 5 % and 15 %.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ TRAIN_SEED, TEST_SEED = 1, 2
 CACHE = Path(__file__).parent / "raw" / "strokes"
 
 SIZE, BOX, CENTRE = 28, 20, 14   # pixels; MNIST's centre of mass is pixel 14, counted from 0
-FINE = 5                         # drawn so many times larger, then reduced
+FINE = 5                         # an image is drawn so many times larger, then reduced
 
 # The hand.  Lengths in heights of a digit, angles in degrees; spreads are standard deviations.
-# It counts for much: of the net's 92 % on MNIST, 89 % are left without the warp or with one pen,
-# 91 % without jitter or a varying slant, 66 % with no variation at all, 82 % with one template a
-# class.
+# These variations matter.  The net's 92 % on MNIST become 89 % without the warp or with one pen,
+# 91 % without jitter or with a constant slant, 66 % without any variation, and 82 % with one
+# template for each class.
 JITTER = np.array([0.04, 0.04, 0.04, 0.04, 12, 12])   # of each number of a piece
 STEP = 0.025                     # between the points of a stroke
 WAVE, BEND = 0.12, 6             # elastic warp: greatest amplitude, radians per height
@@ -36,9 +36,9 @@ ASPECT = 0.15                    # spread of log(width / height)
 TURN = 9                         # spread of the rotation
 PEN = 2.5, 0.8, 1.3              # mean, spread and least width, in pixels of 28
 
-# A template is a list of strokes, a stroke a list of pieces joined by straight lines, a piece
-# a point (x, y) or an arc (x, y, rx, ry, start, stop).  y points down, so angles grow clockwise
-# from 0 at the right.  Loops are arcs, which stay round when jittered; free points would kink.
+# A template is a list of strokes.  A stroke is a list of pieces, joined by straight lines.  A piece
+# is a point (x, y) or an arc (x, y, rx, ry, start, stop).  y points down, so angles grow clockwise
+# from 0 at the right.  Loops are arcs: they stay round when jittered, where points would kink.
 TEMPLATES = {
     0: [
         [[(0.4, 0.5, 0.4, 0.5, -90, 270)]],
@@ -48,7 +48,7 @@ TEMPLATES = {
     ],
     1: [
         [[(0.3, 0), (0.3, 1)]],
-        [[(0.3, 0), (0.3, 1)]],        # twice: most people's
+        [[(0.3, 0), (0.3, 1)]],        # twice, because most people write it so
         [[(0.15, 0.2), (0.3, 0), (0.3, 1)]],
         [[(0.08, 0.2), (0.3, 0), (0.3, 1)], [(0.02, 1), (0.58, 1)]],
     ],
@@ -129,18 +129,18 @@ TEMPLATES = {
 
 
 def draw(count, seed):
-    """The first `count` digits of a seed: x (N, 1, 28, 28) in multiples of 1/255, t (N,)."""
+    """Draw the first `count` digits of a seed: x (N, 1, 28, 28) in multiples of 1/255, t (N,)."""
     return as_floats(*drawn(count, seed, quiet=True))
 
 
 def load(quiet=False):
-    """((x, t), (x_test, t_test)), each as from draw(): drawn once, then read from CACHE."""
+    """((x, t), (x_test, t_test)), each as from `draw`.  The first call draws and fills CACHE."""
     digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
-    path = CACHE / f"{digest}.npz"         # another text of this file has a cache of its own
+    path = CACHE / f"{digest}.npz"         # if this file changes, so does the name of the cache
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            x, t, x_test, t_test = (kept[name] for name in ("x", "t", "x_test", "t_test"))
-    except Exception:                      # whatever is wrong with it, it is only a cache
+        with np.load(path, allow_pickle=False) as arrays:
+            x, t, x_test, t_test = (arrays[name] for name in ("x", "t", "x_test", "t_test"))
+    except Exception:                      # missing or broken in any way: draw again
         x, t = drawn(TRAIN, TRAIN_SEED, quiet)
         x_test, t_test = drawn(TEST, TEST_SEED, quiet)
         keep(path, x=x, t=t, x_test=x_test, t_test=t_test)
@@ -148,9 +148,9 @@ def load(quiet=False):
 
 
 def keep(path, **arrays):
-    """Write the cache under another name first, so that no half of it is ever read."""
+    """Write the cache under another name, then rename it, so that nobody reads half of it."""
     temporary = path.with_suffix(f".{os.getpid()}.npz")
-    with suppress(OSError):                # a folder that cannot be written: drawn again next time
+    with suppress(OSError):                # without a cache the next call draws again
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             np.savez_compressed(temporary, **arrays)
@@ -160,12 +160,12 @@ def keep(path, **arrays):
 
 
 def as_floats(x, t):
-    """(N, 28, 28) uint8 as (N, 1, 28, 28) float32 in [0, 1]; t as it is."""
+    """x (N, 28, 28) uint8 as (N, 1, 28, 28) float32 in [0, 1], and t."""
     return x[:, None] / np.float32(255), t
 
 
 def drawn(count, seed, quiet):
-    """(N, 28, 28) uint8, (N,) int64.  A generator per image, so that none depends on the count."""
+    """x (N, 28, 28) uint8, t (N,) int64.  Each image has its own rng, whatever the count."""
     x, t = np.empty((count, SIZE, SIZE), np.uint8), np.empty(count, np.int64)
     for i in tqdm(range(count), "drawing digits", disable=quiet):
         rng = np.random.default_rng([seed, i])
@@ -175,7 +175,7 @@ def drawn(count, seed, quiet):
 
 
 def digit(label, rng):
-    """One image of a class: (28, 28) uint8."""
+    """Draw an image of a class: (28, 28) uint8."""
     templates = TEMPLATES[label]
     template = templates[rng.integers(len(templates))]
     hand = random_hand(rng)
@@ -183,7 +183,7 @@ def digit(label, rng):
 
 
 def stroke(pieces, rng):
-    """The points along a stroke, STEP apart, its pieces jittered: (P, 2)."""
+    """Points (P, 2) along a stroke with jittered pieces, STEP apart."""
     p = np.concatenate([along(piece + JITTER[:len(piece)] * rng.normal(size=len(piece)))
                         for piece in pieces])
     length = np.concatenate([[0], np.hypot(*np.diff(p, axis=0).T).cumsum()])
@@ -192,7 +192,7 @@ def stroke(pieces, rng):
 
 
 def along(piece):
-    """The points of a piece: itself, or about ten degrees apart on an arc.  (P, 2)"""
+    """The points (P, 2) of a piece: the point itself, or points on the arc every ten degrees."""
     if len(piece) == 2:
         return piece[None]
     x, y, rx, ry, start, stop = piece
@@ -201,7 +201,7 @@ def along(piece):
 
 
 def random_hand(rng):
-    """A map of points (P, 2): two sine waves per axis, then aspect, slant and rotation."""
+    """Draw a hand: a function of points (P, 2), two sine waves, then aspect, slant and rotation."""
     k, phase = rng.uniform(-BEND, BEND, (2, 2, 2)), rng.uniform(0, 2 * np.pi, (2, 2))
     amplitude = rng.uniform(-WAVE, WAVE, (2, 2))
     width, slant = np.exp(rng.normal(0, ASPECT)), rng.normal(*SLANT)
@@ -218,7 +218,7 @@ def random_hand(rng):
 
 
 def ink(strokes, rng):
-    """Strokes scaled to fill the box and drawn with one pen, dot by dot: (20, 20) uint8."""
+    """Scale strokes to fill the box and draw them with one pen, dot by dot: (20, 20) uint8."""
     pen = max(rng.normal(*PEN[:2]), PEN[2])
     p = np.concatenate(strokes)
     low, high = p.min(0), p.max(0)
@@ -227,14 +227,14 @@ def ink(strokes, rng):
     pencil = ImageDraw.Draw(image)
     for dot in np.hstack([FINE * (p - pen / 2), FINE * (p + pen / 2) - 1]):    # ends included
         pencil.ellipse(dot.tolist(), fill=255)
-    # The triangle filter is the anti-aliasing and a blur of 0.4 pixels in one.
+    # This filter both anti-aliases and blurs by 0.4 pixels.
     return np.asarray(image.resize((BOX, BOX), Image.Resampling.BILINEAR))
 
 
 def centred(box):
-    """The box moved by whole pixels on an empty image, as MNIST's were: (28, 28) uint8."""
+    """Move the box by whole pixels to the centre of mass, as in MNIST: (28, 28) uint8."""
     top, left = (round(CENTRE - box.sum(axis) @ np.arange(BOX) / box.sum()) for axis in (1, 0))
-    top, left = np.clip([top, left], 0, SIZE - BOX)     # 6 boxes of 20,000 would stick out
+    top, left = np.clip([top, left], 0, SIZE - BOX)     # else 6 boxes of 20,000 would stick out
     image = np.zeros((SIZE, SIZE), np.uint8)
     image[top:top + BOX, left:left + BOX] = box
     return image

@@ -1,8 +1,8 @@
 """NumPy or CuPy, chosen once per process: the only file that knows there are two libraries.
 
 CuPy if a GPU answers, else NumPy.  The environment variable INTRIGUING_DEVICE (auto, cpu or gpu)
-forces either.  Whoever needs a function takes it from `xp`; most lines need none, because
-operators and methods (x @ W, dy.sum(0), abs(z)) work on both kinds of array.
+forces either.  Take functions from `xp`.  Most lines need none, because operators and methods
+(x @ W, dy.sum(0), abs(z)) work on both kinds of array.
 """
 import os
 
@@ -10,7 +10,12 @@ import numpy as np
 
 
 def choose(device):
-    """The array module for `device`: "cpu", "gpu", or "auto" for a GPU where one answers."""
+    """numpy or cupy, for a device "cpu", "gpu", or "auto": a GPU if one answers.
+
+    Raises:
+        ValueError: another name.
+        RuntimeError: "gpu", but no GPU answers.
+    """
     if device not in ("auto", "cpu", "gpu"):
         raise ValueError(f"INTRIGUING_DEVICE is {device!r}; expected auto, cpu or gpu")
     if device == "cpu":
@@ -23,7 +28,7 @@ def choose(device):
     except ImportError:
         why = "CuPy is not installed (pip install -r requirements-gpu.txt)"
     except Exception as error:              # a driver too old for this CuPy, say
-        why = f"CuPy finds none that answers ({error})"
+        why = f"CuPy finds no GPU that answers ({error})"
     if device == "gpu":
         raise RuntimeError(f"INTRIGUING_DEVICE=gpu, but {why}; set it to auto or cpu")
     return np
@@ -39,17 +44,17 @@ def to_device(a):
 
 
 def fuse(function):
-    """A function of arrays, element by element: on a GPU in one kernel, not one an operation."""
+    """The same function of arrays, element by element, as one kernel on a GPU."""
     return function if xp is np else xp.fuse(function)
 
 
 def name_device():
-    """What computes, as a page names it: "CPU", or the GPU's own name."""
+    """The name of the device: "CPU", or the GPU's own name."""
     if xp is np:
         return "CPU"
     return xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
 
 
 def to_host(a):
-    """The array, of any shape, as NumPy's: for SciPy, files and pictures."""
+    """The array, of any shape, as a NumPy array: for SciPy, files and pictures."""
     return a.get() if hasattr(a, "get") else np.asarray(a)

@@ -1,18 +1,18 @@
-"""What is wrong with a gradient, in a sentence: the rows of the table of nets/gradcheck.py."""
+"""Says what is wrong with a gradient: the rows of the table that nets/gradcheck.py returns."""
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Precision(NamedTuple):
-    """How finely a net computes, and so how finely it can be checked."""
+    """How precisely a net computes, and so how precisely it can be checked."""
     step: float         # of the differences, as a share of the array's largest entry
-    bound: float        # on the relative error
+    bound: float        # the largest relative error that counts as right
     rounding: float     # of the loss, as a share
 
 
 class Row(NamedTuple):
-    """One array, at the place where what the code says differs most from the slope."""
+    """One array, at the place where the gradient differs most from the slope."""
     layer: str          # its number in the net and its class, or the class alone
     array: str          # "x", "x, all at once" or "params[0]"; "" where none was compared
     place: tuple        # the index in the array
@@ -45,30 +45,31 @@ def failed(layer, array, problem):
     return Row(layer, array, (), np.nan, np.nan, np.nan, problem)
 
 
-def compare(layer, array, a, da, sides, noise, precision, places, images):
-    """The Row of one array.
+def compare(layer, array, a, da, slopes_beside, noise, precision, places, images):
+    """The Row of one array: the gradient and the slopes, compared at some of its entries.
 
     Args:
         layer, array: their names.
         a: the array.
-        da: d loss / d a on the host, as the layer has it.
-        sides: sides(place, h) gives the slopes to the left and to the right of a[place].
+        da: d loss / d a on the host, as the layer gives it.
+        slopes_beside: slopes_beside(place, h) gives the slopes to the left and to the right of
+            a[place], over a distance h.
         noise: the rounding of the loss.
         precision: of the layer.
-        places: how many entries are compared.
-        images: how many there are.
+        places: how many entries to compare.
+        images: how many images the loss is of.
     """
-    said = f"{layer}: gradients gives d {array}" if array.startswith("params") else \
+    subject = f"{layer}: gradients gives d {array}" if array.startswith("params") else \
         f"{layer}: backward gives dx"
     problem = of_shape(a, da, array) or of_nan(da)
     if problem:
-        return failed(layer, array, f"{said} {problem}.")
+        return failed(layer, array, f"{subject} {problem}.")
     if da.size == 0:
         return Row(layer, array, (), 0.0, 0.0, 0.0, "")
-    some = choose_places(da, places)
+    chosen = choose_places(da, places)
     h = precision.step * (float(abs(a).max()) or 1)
-    left, right = np.array([sides(place, h) for place in some]).T
-    ours, slopes = np.array([da[place] for place in some], float), (left + right) / 2
+    left, right = np.array([slopes_beside(place, h) for place in chosen]).T
+    ours, slopes = np.array([da[place] for place in chosen], float), (left + right) / 2
     # At a kink backward may take any slope between the left one and the right one.
     slack = abs(right - left) / 2 + noise / h
     scale = max(abs(ours).max(), abs(slopes).max(), 1e-300)
@@ -76,29 +77,31 @@ def compare(layer, array, a, da, sides, noise, precision, places, images):
     errors = np.maximum(abs(ours - slopes) - np.where(slack > bound, slack, 0), 0) / scale
     worst = errors.argmax()
     numbers = map(float, (ours[worst], slopes[worst], errors[worst]))
-    row = Row(layer, array, some[worst], *numbers, "")
-    if not (abs(ours - slopes) <= bound + slack).all():     # NaN is wrong too
-        kinds = (of_nothing(ours, slopes, array), of_factor(ours, slopes, bound + slack, images),
-                 of_transpose(da, some, slopes, bound + slack), of_place(row, precision.bound))
-        row = row._replace(problem=f"{said} {next(filter(None, kinds))}.")
+    row, allowed = Row(layer, array, chosen[worst], *numbers, ""), bound + slack
+    if not (abs(ours - slopes) <= allowed).all():           # NaN is wrong too
+        problem = (of_nothing(ours, slopes, array)
+                   or of_factor(ours, slopes, allowed, images)
+                   or of_transpose(da, chosen, slopes, allowed)
+                   or of_place(row, precision.bound))
+        row = row._replace(problem=f"{subject} {problem}.")
     return row
 
 
 def choose_places(da, count):
-    """Indices into da: half where it is largest, the others at random, `count` or all in all."""
-    some = np.arange(da.size)
+    """`count` indices into da, or all: half where it is largest, the others at random."""
+    places = np.arange(da.size)
     if da.size > count:
         half = max(1, count // 2)
         largest = abs(da).ravel().argpartition(-half)[-half:]
-        some = np.union1d(largest, np.random.default_rng(0).choice(da.size, count - half))
-    return [tuple(map(int, np.unravel_index(i, da.shape))) for i in some]
+        places = np.union1d(largest, np.random.default_rng(0).choice(da.size, count - half))
+    return [tuple(map(int, np.unravel_index(i, da.shape))) for i in places]
 
 
-# ---- The ends of sentences that begin with "backward gives dx"; "" where one does not fit --------
+# ---- Ends of a sentence that begins with "backward gives dx", or "" if this is not the problem ---
 
 
 def of_shape(a, da, array):
-    """of shape ..."""
+    """"of shape ...": dx has another shape than x."""
     if da.shape == a.shape:
         return ""
     hint = "; is it transposed?" if da.shape == a.shape[::-1] else ""
@@ -106,12 +109,12 @@ def of_shape(a, da, array):
 
 
 def of_nan(da):
-    """with NaN ..."""
+    """"with NaN ...": dx is not finite."""
     return "" if np.isfinite(da).all() else "with NaN or infinity in it"
 
 
 def of_nothing(ours, slopes, array):
-    """0 where there are slopes, or slopes where there are none."""
+    """"= 0 ...": dx is 0 and the slopes are not; or the slopes are 0 and d params is not."""
     if not ours.any():
         return f"= 0, but the loss has slopes up to {abs(slopes).max():.3g}"
     if not slopes.any() and array.startswith("params"):
@@ -121,7 +124,7 @@ def of_nothing(ours, slopes, array):
 
 
 def of_factor(ours, slopes, allowed, images):
-    """with the wrong sign, or times a constant."""
+    """"with the wrong sign ..." or "2 times ...": dx is the slope times a constant."""
     if (abs(ours + slopes) <= allowed).all():
         return "with the wrong sign: -1 times it fits"
     k = float(ours @ slopes / max(slopes @ slopes, 1e-300))
@@ -134,15 +137,15 @@ def of_factor(ours, slopes, allowed, images):
 
 
 def of_transpose(da, places, slopes, allowed):
-    """transposed, where rows and columns are as many."""
+    """"transposed": dx fits when transposed; asked where it has as many rows as columns."""
     if da.shape != da.shape[::-1]:
         return ""
-    turned = np.array([da.T[place] for place in places])
-    return "transposed" if (abs(turned - slopes) <= allowed).all() else ""
+    transposed = np.array([da.T[place] for place in places])
+    return "transposed" if (abs(transposed - slopes) <= allowed).all() else ""
 
 
 def of_place(row, bound):
-    """wrong, and where."""
+    """"wrong: at ...": the worst place and its numbers."""
     at = ", ".join(map(str, row.place))
     return (f"wrong: at {row.array}[{at}] it is {row.analytic:.6g}, but the slope is "
             f"{row.numeric:.6g}, a relative error of {row.error:.0e} ({bound:.0e} is allowed)")

@@ -1,5 +1,7 @@
-"""Losses: the value of each image and its gradient, from one call, so that the two cannot be of
-different functions.  Means over images are taken where a loss is used."""
+"""Losses: one call gives the value of each image and the gradient, so that the two belong together.
+
+The caller takes the mean over the images.
+"""
 import numpy as np
 
 from nets.backend import xp
@@ -11,7 +13,7 @@ def square(r):
 
 
 def column(c, r):
-    """c (N,) with as many axes as r (N, ...), so that each image gets its own."""
+    """c (N,) -> (N, 1, ..., 1), with as many axes as r (N, ...): one number for each image."""
     return c.reshape(-1, *[1] * (r.ndim - 1))
 
 
@@ -19,11 +21,10 @@ def margin(logits, target):
     """logit_l - the largest other logit: positive where the label is l, 0 on the boundary.
 
     Args:
-        logits: (N, K), on the device, as all that follows.
-        target: (N,) integers.
+        logits: (N, K).  target: (N,) integers, l.  Both on the device.
 
     Returns:
-        The margins (N,) and the largest other labels (N,).
+        The margins (N,) and the other labels with the largest logits (N,).
     """
     own = target[:, None] == xp.arange(logits.shape[1])             # (N, K)
     others = xp.where(own, -xp.inf, logits)
@@ -34,8 +35,12 @@ def softmax_cross_entropy(logits, target):
     """loss = -log softmax(logits)_target, dlogits = softmax(logits) - onehot(target).
 
     Section 2: loss_f of the paper's classifiers.
-    logits: (N, K).  target: (N,) integers in 0 .. K-1.
-    Returns loss (N,) in nats, dlogits (N, K).
+
+    Args:
+        logits: (N, K).  target: (N,) integers, 0 to K - 1.
+
+    Returns:
+        loss (N,) in nats, dlogits (N, K).
     """
     z = logits - logits.max(1, keepdims=True)           # the same softmax, without overflow
     exp_z = xp.exp(z)
@@ -48,8 +53,13 @@ def softmax_cross_entropy(logits, target):
 def sigmoid_cross_entropy(z, x):
     """loss = -sum x log y + (1 - x) log(1 - y), y = sigmoid(z), and dz = y - x.
 
-    How badly y reconstructs x, each pixel read as the probability of a dot.
-    z, x: (N, D), x in [0, 1].  Returns loss (N,) in nats, dz (N, D).
+    The loss of a reconstruction y of x, where each pixel is the probability of a white dot.
+
+    Args:
+        z, x: (N, D), x in [0, 1].
+
+    Returns:
+        loss (N,) in nats, dz (N, D).
     """
     y = (1 + xp.tanh(z / 2)) / 2
     softplus = z.clip(0, None) + xp.log1p(xp.exp(-abs(z)))      # log(1 + e^z), without overflow
@@ -59,9 +69,14 @@ def sigmoid_cross_entropy(z, x):
 def sparsity(h, rho):
     """loss = sum_j KL(rho || rho_j), rho_j = mean over the images of unit j, and its gradient.
 
-    KL(rho || q) = rho log(rho / q) + (1 - rho) log((1 - rho) / (1 - q)): zero when unit j is
-    active a share rho of the time.  h: (N, H) sigmoid outputs.  Returns loss (a number in nats,
-    for all images together), dh (N, H).
+    KL(rho || q) = rho log(rho / q) + (1 - rho) log((1 - rho) / (1 - q)): zero where unit j is
+    active a share rho of the time.
+
+    Args:
+        h: (N, H), sigmoid outputs.  rho: a number between 0 and 1.
+
+    Returns:
+        loss (a number in nats, for all images together), dh (N, H).
     """
     q = h.mean(0).clip(1e-6, 1 - 1e-6)                  # a unit that never fires has no log
     loss = (rho * (np.log(rho) - xp.log(q)) + (1 - rho) * (np.log(1 - rho) - xp.log(1 - q))).sum()

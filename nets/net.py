@@ -1,4 +1,4 @@
-"""Net: a list of layers, read forwards and backwards."""
+"""Net: a list of layers, which runs forward and backward."""
 import copy
 import math
 
@@ -6,37 +6,41 @@ import numpy as np
 
 from nets.backend import to_device, to_host, xp
 
-# Images evaluated at a time: CHUNK at most, and PIXELS numbers at most, which are 32 photographs of
-# AlexNet's on a CPU and 129 on a GPU.
+# Images evaluated at a time: at most CHUNK, and at most PIXELS numbers.  For AlexNet PIXELS are 32
+# photographs on a CPU and 129 on a GPU.
 CHUNK, PIXELS = (500, 5_000_000) if xp is np else (10_000, 20_000_000)
 
 
-def chunk(x, most=CHUNK):
-    """How many of images x (N, ...) are evaluated at a time: bounds the memory."""
-    return max(1, min(most, PIXELS // math.prod(x.shape[1:])))
+def chunk(x, limit=CHUNK):
+    """How many of the images x (N, ...) to evaluate at a time: `limit` at most.  Bounds the memory.
+    """
+    return max(1, min(limit, PIXELS // math.prod(x.shape[1:])))
 
 
 class Net:
-    """phi(x) = phi_K(... phi_1(x)): layers applied in order, the last one's output the logits.
+    """phi(x) = phi_K(... phi_1(x)): layers applied in order.  The last output is the logits.
 
-    phi_k is the output of the k-th layer that has parameters together with all that follows it
-    up to the next one; phi_0 = x, phi_K = logits.  The softmax belongs to the loss.
-    It computes in the precision of its parameters, whatever it is given: see `astype`.
+    phi_k is the output of the k-th layer that has parameters, and of the layers without parameters
+    that follow it.  phi_0 = x, phi_K = logits.  The softmax belongs to the loss.
+    A net computes in the precision of its parameters, whatever it is given: see `astype`.
     """
 
     def __init__(self, layers):
         self.layers = list(layers)
 
     def forward(self, x, rng=None):
-        """x (N, ...) -> logits (N, K) and every layer's cache."""
+        """x (N, ...) -> logits (N, K) and the cache of each layer.
+
+        rng: given in training only.  Raises ValueError if the shape of x does not fit.
+        """
         x, caches, shape = self._cast(x), [], x.shape
         for layer in self.layers:
             try:
                 x, cache = layer.forward(x, rng)
             except (ValueError, IndexError) as error:
-                raise ValueError(f"this net takes {self._takes()}; given was an array of shape "
-                                 f"{shape}, of which its {type(layer).__name__} would see "
-                                 f"{x.shape} ({error})") from error
+                raise ValueError(f"this net takes {self._takes()}, but x has shape {shape}: "
+                                 f"{type(layer).__name__} gets an input of shape {x.shape} "
+                                 f"({error})") from error
             caches.append(cache)
         return x, caches
 
@@ -53,26 +57,26 @@ class Net:
         first = min(i for i, layer in enumerate(self.layers) if layer.params)
         for i in range(len(self.layers) - 1, first - 1, -1):
             grads = self.layers[i].gradients(dy, caches[i]) + grads
-            if i > first:                   # nobody needs d loss / d x of the first one
+            if i > first:                   # d loss / d x of the first one is not needed
                 dy = self.layers[i].backward(dy, caches[i])
         return grads
 
     @property
     def params(self):
-        """Every parameter, in the order of the layers."""
+        """All parameters, in the order of the layers."""
         return [p for layer in self.layers for p in layer.params]
 
     @property
     def decays(self):
-        """For each parameter, whether weight decay shrinks it: weights, and not biases."""
+        """For each parameter, whether weight decay applies to it: True for weights, not biases."""
         for layer in self.layers:
             if len(getattr(layer, "decays", ())) != len(layer.params):
-                raise ValueError(f"{type(layer).__name__} has no `decays` for each of its "
-                                 f"{len(layer.params)} parameters, see nets/README.md")
+                raise ValueError(f"{type(layer).__name__} needs `decays`, one bool for each of its "
+                                 f"{len(layer.params)} parameters; see nets/README.md")
         return [decays for layer in self.layers for decays in layer.decays]
 
     def astype(self, dtype):
-        """The same net with its parameters in `dtype` (copies of them)."""
+        """The same net with copies of its parameters in `dtype`."""
         layers = [copy.copy(layer) for layer in self.layers]
         for layer in layers:
             if layer.params:
@@ -90,7 +94,7 @@ class Net:
         return labels
 
     def _takes(self):
-        """The shape of x in words, by the first layer that has weights."""
+        """The shape of x in words, from the first layer that has weights."""
         W = next((layer.params[0] for layer in self.layers if layer.params), None)
         if W is None:
             return "images (N, ...)"

@@ -1,4 +1,4 @@
-"""How much a layer can stretch: operator norms, and bounds for all of a net (section 4.3).
+"""How much a layer can stretch: operator norms, and bounds for a whole net (section 4.3).
 
 |phi_k(x) - phi_k(x + r)| <= L_k |r| for every layer, so L = L_1 ... L_K holds for the net, in
 Euclidean norms.  For a layer with weights L_k is the largest singular value of its matrix:
@@ -22,17 +22,18 @@ from nets.layers.local import L2Pool
 from nets.layers.windows import places
 
 POINTS = 32                                 # frequencies along an axis, at least
-ACCURACY = 1e-4                             # of `operator_norm`, relative
-STEPS = 1000                                # of it, at most; a hundred do as a rule
+ACCURACY = 1e-4                             # relative, of `operator_norm`
+STEPS = 1000                                # of `operator_norm`, at most; mostly 100 are enough
 
 
 # ---- Layers with weights ---------------------------------------------------------------------
 
 
 def dense_norm(W):
-    """The largest singular value of W, or of any of a stack of matrices: (..., D, H) -> number.
+    """|W|, the largest singular value of W, or of all in a stack of matrices (..., D, H).
 
-    Section 4.3.  It is the root of the largest eigenvalue of W W^T or W^T W, whichever is smaller.
+    Section 4.3.  It is the root of the largest eigenvalue of W W^T or of W^T W; the smaller of the
+    two matrices is used.
     """
     W = W if W.shape[-2] <= W.shape[-1] else W.swapaxes(-2, -1)
     gram = W @ W.conj().swapaxes(-2, -1)
@@ -43,15 +44,15 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, printed=False):
     """max over xi of |A(xi)| / s: the norm of a convolution with stride s on a circle.
 
     Section 4.3.  A(xi) (D, C s^2) has the rows w^_cd(xi + l n / s), c = 1 .. C, l in {0 .. s-1}^2.
-    Exact for an image of n = s points pixels a side; with `points_for` an upper bound for smaller
-    images.  Code and print differ: the print has |A| / s^2 (slip 6 in the README).
+    Exact for an image of n = s points pixels a side.  With `points_for` it is an upper bound for
+    smaller images.  Code and print differ: the print has |A| / s^2 (slip 6 in the README).
 
     Args:
         W: (D, C / groups, k, k).
         stride: s.
-        groups: the norm is the largest of theirs.
+        groups: the result is the largest norm of all groups.
         points: xi = 0 .. points - 1 along each axis.
-        printed: whether to return what the paper prints, s times too small.
+        printed: whether to return the paper's |A| / s^2, which is s times too small.
 
     Returns:
         A number.
@@ -60,14 +61,14 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, printed=False):
     phase = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(W.shape[3])))
     phase = to_device(phase).astype(np.result_type(W.dtype, "complex64"))       # (n, k)
     parts = W.astype(phase.dtype).reshape(groups, len(W) // groups, *W.shape[1:])
-    # W is real, so that A(-xi) is A(xi)'s conjugate: half of the rows of frequencies will do.
+    # W is real, so A(-xi) is the conjugate of A(xi), and half of the frequencies are enough.
     largest = max(dense_norm(_row(part, phase, xi, points)) for part in parts
                   for xi in range(points // 2 + 1))
     return largest / (stride ** 2 if printed else stride)
 
 
 def _row(W, phase, xi, points):
-    """A at the frequencies (xi, 0 .. points - 1), a chunk that fits the memory.
+    """A at the frequencies (xi, 0 .. points - 1): one row of them, to bound the memory.
 
     W: (D, C, k, k).  phase: (s points, k).  Returns (points, D, C s^2).
     """
@@ -78,16 +79,16 @@ def _row(W, phase, xi, points):
 
 
 def points_for(layer, shape):
-    """How many `points` make `conv_norm` an upper bound for a Conv on inputs of `shape` (C, H, W).
+    """The `points` that make `conv_norm` an upper bound for a Conv on inputs of `shape` (C, H, W).
 
-    So many that the image and its padding fit on the circle, and at least POINTS.
+    The image and its padding then fit on the circle.  At least POINTS.
     """
     room = max(shape[1:]) + 2 * layer.padding
     return max(POINTS, -(-room // layer.stride))
 
 
 def linear(layer):
-    """A Dense or Conv without its bias; the weights are the layer's own array."""
+    """A Dense or Conv without its bias.  It shares the weights with the layer."""
     W, b = layer.params
     layer = copy.copy(layer)
     layer.params = [W, xp.zeros_like(b)]
@@ -97,11 +98,11 @@ def linear(layer):
 def operator_norm(layer, shape):
     """The norm of a Dense or Conv as it is, zero padding included, on inputs of `shape`.
 
-    The root of the largest eigenvalue of A^T A, where A is the layer without its bias.  It takes
-    only forward and backward: Lanczos iteration, from a random v by a fixed seed.
+    The root of the largest eigenvalue of A^T A, where A is the layer without its bias, by Lanczos
+    iteration.  It calls only forward and backward.  The first v is random, from a fixed seed.
 
     Returns:
-        The largest gain |A v| / |v| seen: a lower estimate, to ACCURACY.
+        The gain |A v| / |v| of the best v: a lower estimate of the norm, to ACCURACY.
 
     Raises:
         RuntimeError: STEPS were too few.
@@ -109,14 +110,14 @@ def operator_norm(layer, shape):
     layer = linear(layer)
     v, before, beta = np.random.default_rng(0).normal(size=(1, *shape)), 0.0, 0.0
     v = to_device((v / np.linalg.norm(v)).astype(layer.params[0].dtype))
-    T = np.zeros((STEPS + 1, STEPS + 1))    # A^T A, seen in the space of the steps
+    T = np.zeros((STEPS + 1, STEPS + 1))    # A^T A in the basis of all v so far
     for i in range(STEPS):
         y, cache = layer.forward(v)
         T[i, i] = float((y * y).sum())
         after = layer.backward(y, cache) - T[i, i] * v - beta * before
         beta = math.sqrt(float((after * after).sum()))
         values, vectors = np.linalg.eigh(T[:i + 1, :i + 1])
-        # An eigenvalue lies within |A^T A z - lambda z| of lambda; half of it, for the root.
+        # An eigenvalue lies within |A^T A z - lambda z| of lambda.  Its root has half the error.
         if beta * abs(vectors[-1, -1]) <= 2 * ACCURACY * values[-1]:
             return math.sqrt(values[-1])
         T[i, i + 1] = T[i + 1, i] = beta
@@ -128,10 +129,10 @@ def operator_norm(layer, shape):
 
 
 def pool_bound(layer, shape):
-    """sqrt(the most windows that a pixel is in), for pooling on images of `shape` (C, H, W).
+    """sqrt(the largest number of windows that a pixel is in), for images of `shape` (C, H, W).
 
     Section 4.3 calls max pooling contractive.  That holds only where windows do not overlap
-    (slip 7 in the README): AlexNet's, 3 x 3 with stride 2, have 2.
+    (slip 7 in the README).  For AlexNet's windows, 3 x 3 with stride 2, the bound is 2.
     """
     stride = getattr(layer, "stride", 1)
     return math.sqrt(math.prod(min(-(-layer.size // stride), places(length, layer.size, stride))
@@ -139,19 +140,19 @@ def pool_bound(layer, shape):
 
 
 def lrn_bound(layer, proven=True):
-    """For ChannelNorm: k^-beta (1 + 2 sqrt(n) (beta / (1 + beta))^(1 + beta)), which is proven.
+    """k^-beta (1 + 2 sqrt(n) (beta / (1 + beta))^(1 + beta)), for ChannelNorm: proven.
 
-    proven=False: k^-beta, the paper's eps^-gamma.  No search has exceeded it, but it is proven only
-    for one window over all channels, and here the windows slide.
+    proven=False: k^-beta, the paper's eps^-gamma.  No search has exceeded it.  But it is proven
+    only for one window over all channels, and here the windows slide.
     """
     n, beta = layer.n, layer.beta
     second = 2 * math.sqrt(n) * (beta / (1 + beta)) ** (1 + beta)
     return layer.k ** -beta * (1 + proven * second)
 
 
-# ---- All of a net ----------------------------------------------------------------------------
+# ---- A whole net -----------------------------------------------------------------------------
 
-BOUNDS = {                                  # of a layer on inputs of a shape, without images' axis
+BOUNDS = {                                  # L_k of a layer, given the shape of one input
     Dense: lambda layer, shape: dense_norm(layer.params[0]),
     Conv: lambda layer, shape: conv_norm(layer.params[0], layer.stride, layer.groups,
                                          points_for(layer, shape)),
@@ -162,12 +163,12 @@ BOUNDS = {                                  # of a layer on inputs of a shape, w
     ReLU: lambda layer, shape: 1.0,
     Dropout: lambda layer, shape: 1.0 if layer.inverted else 1 - layer.p,       # in testing
     Flatten: lambda layer, shape: 1.0,
-    Preprocess: lambda layer, shape: abs(layer.scale) / min(layer.std),         # order: no matter
+    Preprocess: lambda layer, shape: abs(layer.scale) / min(layer.std),         # for any order
 }
 
 
 def bound(layer, shape):
-    """L_k: proven, of one layer on inputs of `shape`, e. g. (C, H, W).  ValueError if unknown."""
+    """L_k, proven, of one layer on inputs of `shape`, such as (C, H, W); ValueError if unknown."""
     if type(layer) not in BOUNDS:
         raise ValueError(f"no bound is known for {type(layer).__name__}, only for "
                          f"{', '.join(known.__name__ for known in BOUNDS)}")
@@ -175,19 +176,25 @@ def bound(layer, shape):
 
 
 def shapes(net, shape):
-    """[(layer, shape of its input)] of a net on images of `shape`, by showing it a black one."""
-    x, found = xp.zeros((1, *shape), net.params[0].dtype), []
+    """[(layer, shape of its input)] of a net on images of `shape`.  It evaluates a black image."""
+    x, rows = xp.zeros((1, *shape), net.params[0].dtype), []
     for layer in net.layers:
-        found.append((layer, x.shape[1:]))
+        rows.append((layer, x.shape[1:]))
         x, _ = layer.forward(x)
-    return found
+    return rows
 
 
 def lipschitz_bound(net, shape):
-    """L: |logits(x) - logits(x + r)| <= L |r|, proven, pixels in [0, 1] and preprocessing included.
+    """L with |logits(x) - logits(x + r)| <= L |r|, proven, for pixels in [0, 1].
 
-    Section 4.3: the product of the layers' bounds; the print's leaves pooling out.
-    shape: of an image, e. g. (3, 227, 227).  Returns [(layer's name, its bound)] and the product.
+    Section 4.3: the product of the layers' bounds, preprocessing and pooling included.  The print
+    leaves pooling out.
+
+    Args:
+        shape: of an image, such as (3, 227, 227).
+
+    Returns:
+        [(name of a layer, its bound)] and the product.
     """
     rows = [(type(layer).__name__, bound(layer, s)) for layer, s in shapes(net, shape)]
     return rows, math.prod(L for _, L in rows)

@@ -1,8 +1,8 @@
 """The weights of an AlexNet in an ONNX file, as arrays.
 
-Two ONNX files are known, by the names of their tensors: BVLC's, as Caffe2 wrote it, and
-torchvision's, as PyTorch exports it.  Of the file only the weights are read; its graph is looked
-at, never run.  Nothing is ever unpickled, and no other file is opened.
+It knows two ONNX files, by the names of their tensors: BVLC's, as Caffe2 wrote it, and
+torchvision's, as PyTorch exports it.  It reads the weights, and the graph to recognise the net.
+It never runs the graph, never unpickles anything and opens no other file.
 """
 import os
 
@@ -13,26 +13,31 @@ NAMES = {                                   # in the order of the net's params
         "features.0", "features.3", "features.6", "features.8", "features.10",
         "classifier.1", "classifier.4", "classifier.6") for part in ("weight", "bias")],
 }
-# CaffeNet has BVLC's names and shapes, but pools before it normalises: only the graph tells.
-ORDER = {"bvlc": ["LRN", "MaxPool", "LRN", "MaxPool", "MaxPool"], "torchvision": ["MaxPool"] * 3}
+# CaffeNet has BVLC's names and shapes, but it pools before it normalises.  So look at the graph.
+ORDER = {"bvlc": ["LRN", "MaxPool", "LRN", "MaxPool", "MaxPool"],
+         "torchvision": ["MaxPool", "MaxPool", "MaxPool"]}
 LARGEST = 10 ** 9                           # bytes of a file
 
 
 def read_arrays(path):
-    """What net an ONNX file holds, a key of NAMES, and its parameters, {label: array}; or
-    ValueError."""
+    """The net in an ONNX file: its name, a key of NAMES, and its parameters {label: array}.
+
+    Raises:
+        RuntimeError: there is no onnx package.
+        ValueError: the file is not whole, or holds another net.
+    """
     tensors, order = parsed(path)
     name = recognised(path, tensors, order)
     arrays = {}
     for label in NAMES[name]:
         a = array(path, label, tensors[label])
-        # ONNX's dense layers are (outputs, inputs), ours (inputs, outputs)
+        # Dense weights are (outputs, inputs) in ONNX, (inputs, outputs) here.
         arrays |= {f"{label} transposed": a.T} if a.ndim == 2 else {label: a}
     return name, arrays
 
 
 def package():
-    """The onnx package, or RuntimeError with the mend."""
+    """The onnx package, or RuntimeError that says how to install it."""
     try:
         import onnx
     except ImportError as error:
@@ -42,7 +47,7 @@ def package():
 
 
 def parsed(path):
-    """{name: tensor} of an ONNX file, and which operations normalise and pool, in their order."""
+    """{name: tensor} of an ONNX file, and the operations that normalise and pool, in order."""
     onnx = package()
     from google.protobuf.message import DecodeError
     if (size := os.path.getsize(path)) > LARGEST:
@@ -51,7 +56,7 @@ def parsed(path):
         graph = onnx.load(path, format="protobuf", load_external_data=False).graph
         names = [tensor.name for tensor in graph.initializer]
         order = [node.op_type for node in graph.node if node.op_type in ("LRN", "MaxPool")]
-    except (DecodeError, UnicodeDecodeError) as error:      # protobuf's versions differ
+    except (DecodeError, UnicodeDecodeError) as error:      # versions of protobuf differ
         raise wrong(path, f"not a whole ONNX file ({error})") from error
     if len(set(names)) < len(names):
         raise wrong(path, "two tensors of the same name")
@@ -59,14 +64,16 @@ def parsed(path):
 
 
 def recognised(path, tensors, order):
-    """The name of the net whose tensors, all and no others, these are, or ValueError."""
+    """The name of the net that has exactly these tensors, a key of NAMES, or ValueError."""
     name = next((name for name in NAMES if NAMES[name][0] in tensors), None)
     if name is None:
-        raise wrong(path, "no tensor is called " + " or ".join(n[0] for n in NAMES.values()))
+        firsts = " or ".join(names[0] for names in NAMES.values())
+        raise wrong(path, f"no tensor is called {firsts}")
     if missing := [label for label in NAMES[name] if label not in tensors]:
         raise wrong(path, f"no tensor is called {' or '.join(missing)}")
-    # What else there is, the shape of a reshaping say, has one axis at most.
-    if more := [label for label in tensors.keys() - NAMES[name] if len(tensors[label].dims) > 1]:
+    # Other tensors, such as the shape of a reshape, have one axis at most.
+    others = tensors.keys() - NAMES[name]
+    if more := [label for label in others if len(tensors[label].dims) > 1]:
         raise wrong(path, f"weights too many: {sorted(map(str, more))}")
     if order != ORDER[name]:
         raise wrong(path, f"its net has {', '.join(order) or 'no LRN and no MaxPool'}; expected "
@@ -77,7 +84,7 @@ def recognised(path, tensors, order):
 def array(path, label, tensor):
     """A tensor as an array of float32, or ValueError."""
     onnx = package()
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:   # to_array would go and read it
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:   # to_array would open that file
         raise wrong(path, f"{label} lies in another file; export with external_data=False")
     if tensor.data_type != onnx.TensorProto.FLOAT:
         raise wrong(path, f"{label} is of ONNX's type {tensor.data_type}, expected "
@@ -89,5 +96,6 @@ def array(path, label, tensor):
 
 
 def wrong(path, found):
-    """The exception to raise: the file, what is wrong with it, and the mend."""
+    """The ValueError to raise: the file, what was found in it, and where to read what is expected.
+    """
     return ValueError(f"{path}: {found}; experiments/README.md says which weights can be read")

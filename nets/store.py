@@ -1,4 +1,4 @@
-"""Weights to and from disk: arrays only, as NumPy's .npz; nothing is ever unpickled."""
+"""Saves and loads weights: arrays alone, as NumPy's .npz.  Nothing is ever unpickled."""
 import os
 import tempfile
 from pathlib import Path
@@ -9,7 +9,10 @@ from nets.backend import to_device, to_host
 
 
 def write(path, write_to):
-    """Write a file whole or not at all: `write_to(file)` under a temporary name, then rename."""
+    """Write a file as a whole or not at all: `write_to(file)` to a temporary one, then rename it.
+
+    Raises OSError, with the path, if the file cannot be written.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -19,7 +22,7 @@ def write(path, write_to):
                 write_to(file)
             os.chmod(temporary, 0o644)      # mkstemp keeps its files private
             os.replace(temporary, path)
-        except BaseException:               # Ctrl-C included: nothing half-written stays
+        except BaseException:               # Ctrl-C too: no half-written file remains
             os.unlink(temporary)
             raise
     except OSError as error:                # a full disk, say
@@ -48,16 +51,20 @@ def save(path, net):
 
 
 def load(path, net):
-    """Load the parameters at `path` into `net`, in place, or ValueError if they do not fit."""
+    """Load the parameters at `path` into `net`, in place; ValueError if they do not fit."""
     fill(net, load_arrays(path), path)
 
 
 def fill(net, arrays, path):
-    """Put the arrays of the file at `path`, {p0: ...}, into `net`, in place, or ValueError."""
-    wanted = {f"p{i}": p.shape for i, p in enumerate(net.params)}
+    """Copy arrays {"p0": ..., "p1": ...} into the parameters of `net`, in place.
+
+    path: of their file, for the error.  Raises ValueError if shapes differ, or a number is not
+    finite.
+    """
+    expected = {f"p{i}": p.shape for i, p in enumerate(net.params)}
     found = {name: a.shape for name, a in arrays.items()}
-    if found != wanted:
-        raise ValueError(f"{path}: holds arrays {found}; this net has {wanted}; delete it and "
+    if found != expected:
+        raise ValueError(f"{path}: holds arrays {found}; this net has {expected}; delete it and "
                          "train again")
     for a in arrays.values():
         if a.dtype.kind != "f" or not np.isfinite(a).all():

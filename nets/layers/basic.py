@@ -1,35 +1,35 @@
-"""Layers: each says y = f(x), and how a gradient goes back through it.
+"""Layers: each computes y = f(x), and takes a gradient back through it.
 
     y, cache = layer.forward(x, rng)       # rng is given in training only
     dx       = layer.backward(dy, cache)   # d loss / d x: what the paper's search needs
     grads    = layer.gradients(dy, cache)  # d loss / d parameter: what training needs
 
-`dz` always means d loss / d z and has z's shape.  A layer keeps its parameters and nothing else, so
-that nothing can go stale between a forward and a backward.  The cache is the least that the two
-need, and each class says what.
+`dz` always means d loss / d z and has z's shape.  A layer owns its parameters and nothing else:
+what forward computes for backward and gradients goes into the cache.  The cache holds the least
+that they need, and each class says what it is.
 """
 import numpy as np
 
 from nets.backend import to_device, xp
 
-# Weights of a large Dense.  (W dy^T)^T takes, of the time of dy W^T, for AlexNet's 9216 x 4096 and
-# 16 images on one thread 0.67 in float32 and 1.15 in float64.  MNIST's nets, smaller and searched
-# in float64, keep dy W^T.
+# Weights of a Dense from which on backward computes (W dy^T)^T.  For AlexNet's 9216 x 4096 and 16
+# images, on one thread, this takes 0.67 of the time of dy W^T in float32, and 1.15 in float64.
+# MNIST's nets are smaller, and D searches them in float64, so they compute dy W^T.
 LARGE = 2 ** 20
 
 
 class Layer:
-    """What a layer has: here, of one without parameters.
+    """A layer without parameters.
 
-    A layer of one's own need not inherit it.  It needs `params`, forward, backward and gradients;
-    and to be trained with weight decay, `decays`.
+    Your own layer may inherit it.  It needs `params`, forward, backward and gradients, and `decays`
+    for training with weight decay.
     """
 
     params = []             # arrays, which training changes in place
-    decays = []             # for each of them, whether weight decay shrinks it: weights, not biases
+    decays = []             # for each: does weight decay apply?  True for weights, not for biases
 
     def gradients(self, dy, cache):
-        """none: no parameters"""
+        """no parameters, no gradients"""
         return []
 
 
@@ -49,7 +49,7 @@ class Dense(Layer):
         return x @ W + b, x                 # (N, H)
 
     def backward(self, dy, x):              # (N, H)
-        """dx = dy W^T, of a large W as (W dy^T)^T"""
+        """dx = dy W^T; for a large W as (W dy^T)^T"""
         W, b = self.params
         return (W @ dy.T).T if W.size >= LARGE else dy @ W.T            # (N, D)
 
@@ -87,16 +87,16 @@ class ReLU(Layer):
 class Dropout(Layer):
     """In training y = m x, m = 0 for a share p of the units and c for the others; else y = E[m] x.
 
-    Hinton et al. (2012).  inverted: c = 1 / (1 - p), so that E[m] = 1, as Caffe and torchvision
-    have it.  Else c = 1 and E[m] = 1 - p, as Krizhevsky et al. (2012) have it: one net's weights
-    under the other convention give wrong logits.  Cache: m, an array in training, else E[m].
+    Hinton et al. (2012).  inverted=True: c = 1 / (1 - p) and E[m] = 1, as in Caffe and torchvision.
+    inverted=False: c = 1 and E[m] = 1 - p, as in Krizhevsky et al. (2012).  With the other
+    convention than in training the logits are wrong.  Cache: m, an array in training, else E[m].
     """
 
     def __init__(self, p, inverted=True):
         self.p, self.inverted = p, inverted
 
     def forward(self, x, rng=None):
-        """y = m x, m drawn from rng if it is given, else its mean"""
+        """y = m x, with a random m if rng is given, else with its mean"""
         c = 1 / (1 - self.p) if self.inverted else 1.0
         m = c * (1 - self.p)
         if rng is not None:
@@ -112,11 +112,11 @@ class Flatten(Layer):
     """(N, C, H, W) -> (N, C H W).  Cache: the shape."""
 
     def forward(self, x, rng=None):
-        """y = x, each image as one row"""
+        """y = x, one row an image"""
         return x.reshape(len(x), -1), x.shape
 
     def backward(self, dy, shape):
-        """dx = dy, each row as an image again"""
+        """dx = dy, in the shape of the images"""
         return dy.reshape(shape)
 
 
@@ -124,9 +124,9 @@ RGB, BGR = 1, -1                            # the step through the channels of a
 
 
 class Preprocess(Layer):
-    """y_c = (scale x_c - mean_c) / std_c, channels c in `order`; mean and std are in that order.
+    """y_c = (scale x_c - mean_c) / std_c, where the channels of x, mean and std are in `order`.
 
-    Cache: nothing.
+    Cache: None.
     """
 
     def __init__(self, scale, order, mean, std=(1.0, 1.0, 1.0)):
@@ -138,7 +138,7 @@ class Preprocess(Layer):
         return (x[:, ::self.order] * self.scale - mean) / std, None
 
     def backward(self, dy, cache):          # (N, 3, H, W)
-        """dx = scale dy / std, the channels in RGB's order again"""
+        """dx = scale dy / std, with the channels in the order of RGB"""
         return (dy * self.scale / self._like(self.std, dy))[:, ::self.order]
 
     def _like(self, numbers, x):

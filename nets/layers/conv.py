@@ -1,7 +1,7 @@
 """Convolution, max pooling and normalisation of images (N, C, H, W).
 
-A tap (u, v) is one place of a k x k window.  What it sees of an image is one slice, so forward,
-backward and gradients are loops over taps.
+A tap (u, v) is one place in a k x k window.  As the window moves, the tap sees one slice of the
+image.  So forward, backward and gradients are loops over taps.
 """
 import math
 
@@ -19,22 +19,24 @@ from nets.layers.windows import (
     taps,
 )
 
-# Numbers that one tap sees at a time: as many as stay in a core's second cache.
+# Numbers that one tap sees at a time: as many as stay in the second cache of a core.
 BAND = 2 ** 17 if xp is np else 2 ** 26
-# Channels of a group from which on Conv goes over taps.  Forward and backward over taps take, of
-# the time over patches (one thread, float32): 1 channel 5.9, 3 channels 4.1, 20: 1.3, 32: 1.06,
-# 48: 0.94, 192: 0.96, 384: 0.87.  A GPU would have k^2 times as many operations to launch.
+# With at least so many channels in a group Conv loops over taps.  The time of forward and backward
+# over taps, divided by that over patches (one thread, float32): 1 channel 5.9, 3 channels 4.1,
+# 20: 1.3, 32: 1.06, 48: 0.94, 192: 0.96, 384: 0.87.  On a GPU taps would launch
+# k^2 times as many kernels.
 MANY = 48 if xp is np else math.inf
 
 
 class Conv(Layer):
     """y[d, i, j] = b[d] + sum over c, u, v of W[d, c, u, v] x[c, i s + u - p, j s + v - p].
 
-    s: stride.  p: padding, zeros around the image.  groups: with two, the first half of the
-    outputs d sees the first half of the inputs c alone, and the second the second.  Cache: x.
+    s: stride.  p: padding, zeros around the image.  With two groups, the first half of the outputs
+    d sees only the first half of the inputs c, and the second half only the second.  Cache: x.
 
-    The definition is a loop over the taps (u, v) of the window, one matrix product a tap.  Where
-    channels are few (MANY), the functions `..._by_patches` compute the same in one product.
+    The definition is a loop over the taps (u, v) of the window, with one matrix product for each
+    tap.  For fewer than MANY channels the functions `..._by_patches` compute the same in one
+    product.
     """
 
     decays = [True, False]
@@ -84,14 +86,15 @@ class Conv(Layer):
         return [dW.transpose(2, 3, 4, 0, 1).reshape(self.params[0].shape), dy.sum((0, 2, 3))]
 
     def size(self, x):
-        """h, w of the output."""
-        return [places(length + 2 * self.padding, self.k, self.stride) for length in x.shape[2:]]
+        """The size h, w of the output."""
+        return [places(length + 2 * self.padding, self.k, self.stride)
+                for length in x.shape[2:]]
 
     def _has_many_channels(self):
         return self.params[0].shape[1] >= MANY
 
     def _matrices(self):
-        """W as one matrix for each tap and group: (k, k, g, D/g, C/g)."""
+        """W as a matrix for each tap and group: (k, k, g, D/g, C/g)."""
         W = self.params[0].reshape(self.groups, -1, *self.params[0].shape[1:])
         return xp.ascontiguousarray(W.transpose(3, 4, 0, 1, 2))
 
@@ -101,9 +104,9 @@ class Conv(Layer):
         return xp.pad(x.transpose(1, 2, 3, 0), ((0, 0), p, p, (0, 0)))
 
     def _bands(self, y):
-        """Rows y[:, i] of places, as many as BAND allows, and (u, v, tap) of each of their taps.
+        """Yield a slice i of rows of y, as many as BAND allows, and [(u, v, tap)] of these rows.
 
-        y: (D, h, w, N).  The tap (u, v) of these rows sees x[tap] of the padded x.
+        y: (D, h, w, N).  For the rows y[:, i] the tap (u, v) sees x[tap] of the padded x.
         """
         h, w, N = y.shape[1:]
         n = max(1, BAND // max(1, self.params[0].shape[1] * self.groups * w * N))
@@ -122,8 +125,8 @@ def product(W, x):
 class MaxPool(Layer):
     """y[c, i, j] = max over u, v of x[c, i s + u, j s + v], u and v below `size`, s: stride.
 
-    Windows overlap where size > stride.  Pixels left over at the right and below are not seen.
-    Cache: which tap is the largest, the first of equals, and the shape of x.
+    Windows overlap if size > stride.  Pixels at the right and at the bottom where no whole window
+    fits are ignored.  Cache: which tap is the largest (the first of equals), and the shape of x.
     """
 
     def __init__(self, size, stride):
@@ -135,19 +138,19 @@ class MaxPool(Layer):
     def forward(self, x, rng=None):         # (N, C, H, W)
         """y = the largest of each window"""
         h, w = (places(length, self.size, self.stride) for length in x.shape[2:])
-        x = xp.ascontiguousarray(x)         # a Conv's lies images last: twice the time
-        views = (xp.ascontiguousarray(x[:, :, rows, columns])   # read twice: two thirds of the time
+        x = xp.ascontiguousarray(x)         # Conv's output has images last: twice the time
+        views = (xp.ascontiguousarray(x[:, :, rows, columns])   # a copy, because it is read twice
                  for _, _, rows, columns in taps(self.size, self.stride, h, w))
         y = next(views)
         which = xp.zeros(y.shape, "uint8")
         for t, tap in enumerate(views, 1):
             larger = (tap > y).view("uint8") * np.uint8(t)
-            which = xp.maximum(which, larger)           # t grows, so the last one wins
+            which = xp.maximum(which, larger)           # t grows, so it replaces a smaller one
             y = xp.maximum(y, tap)
         return y, (which, x.shape)          # (N, C, h, w)
 
     def backward(self, dy, cache):          # (N, C, h, w)
-        """dx = dy where the largest was, added up where windows overlap, and 0 elsewhere"""
+        """dx = the sum of dy over the windows in which the pixel is the largest"""
         (which, shape), dy = cache, xp.ascontiguousarray(dy)
         dx = xp.zeros(shape, dy.dtype)
         for t, (_, _, rows, columns) in enumerate(taps(self.size, self.stride, *dy.shape[2:])):
@@ -158,14 +161,14 @@ class MaxPool(Layer):
 class ChannelNorm(Layer):
     """y_i = x_i / d_i^beta, d_i = k + alpha * sum over j of x_j^2, |i - j| <= (n - 1) / 2.
 
-    Krizhevsky et al. (2012), section 3.3, "local response normalization": each channel i of a
-    pixel against its n nearest, n odd, fewer at the ends.  What Caffe, torch and the code of 2012
-    call alpha is n times this one, which is the paper's.  Cache: x and d.
+    Krizhevsky et al. (2012), section 3.3, "local response normalization": the sum is over the n
+    channels around i, n odd, and over fewer at both ends.  alpha is that of their paper; in Caffe,
+    torch and the code of 2012 alpha is n times as large.  Cache: x and d.
     """
 
     def __init__(self, n, k, alpha, beta):
         if n < 1 or n % 2 == 0:
-            raise ValueError(f"ChannelNorm: {n} channels around each; expected an odd number")
+            raise ValueError(f"ChannelNorm: n = {n} channels; expected an odd number")
         self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -186,7 +189,7 @@ class ChannelNorm(Layer):
         return dx                           # (N, C, H, W)
 
     def _sum(self, z):
-        """Over the n channels around each one: (N, C, H, W)."""
+        """The sum of z over the n channels around each one: (N, C, H, W)."""
         total = xp.array(z)
         for i in range(1, (self.n + 1) // 2):
             total[:, i:] += z[:, :-i]

@@ -1,7 +1,8 @@
-"""QuocNet's layers: filters of their own at every place, L2 pooling, contrast normalisation.
+"""QuocNet's layers: untied filters, L2 pooling, contrast normalisation.
 
 Le et al. (2012), "Building high-level features using large scale unsupervised learning",
-section 3.  Images are (N, C, H, W); every window moves by one pixel and stays within the image.
+section 3.  Untied: each place of the image has its own filters.  Images are (N, C, H, W).  All
+windows move by one pixel and stay within the image.
 """
 import math
 
@@ -11,43 +12,43 @@ from nets.layers.windows import PATCHES, col2im, im2col, places
 
 # ---- Filters ---------------------------------------------------------------------------------
 #
-# W (h, w, M, C, k, k): at each of h x w places M filters of their own over C maps of k x k pixels.
-# As a matrix it is sparse, and `encode` and `decode` are products with it and its transpose:
-# for each place one matrix product, of (M, C k k) and the patches of N images (C k k, N).
+# W (h, w, M, C, k, k): each of h x w places has its own M filters, over C maps of k x k pixels.
+# `encode` and `decode` multiply by W and by its transpose, as a sparse matrix: at each place one
+# matrix product, of (M, C k k) and the patches of N images (C k k, N).
 
 
 def filters(shape, rng, equal=True, dtype="float64"):
-    """Random filters of length 1, W of `shape` (h, w, M, C, k, k).
+    """Draw random filters of length 1: W of `shape` (h, w, M, C, k, k).
 
-    equal: the same M filters at every place, to be untied by training.  Filters that start
-    independently stay unaligned, and what is pooled over neighbours averages to noise.
-    Drawn row by row in `dtype`, so that there is no more memory in use than W itself.
+    equal: all places begin with the same M filters, and training makes them differ.  Filters that
+    begin independently stay unaligned, and pooling over neighbours averages them to noise.
+    It draws row by row in `dtype`, and so takes no more memory than W.
     """
-    W, row = xp.empty(shape, dtype), shape[2:] if equal else shape[1:]
+    W, row_shape = xp.empty(shape, dtype), shape[2:] if equal else shape[1:]
     for i in range(shape[0]):
         if i == 0 or not equal:
-            drawn = to_device(rng.standard_normal(row, dtype))
-            drawn /= xp.sqrt((drawn * drawn).sum((-3, -2, -1), keepdims=True))
-        W[i] = drawn
+            row = to_device(rng.standard_normal(row_shape, dtype))
+            row /= xp.sqrt((row * row).sum((-3, -2, -1), keepdims=True))
+        W[i] = row
     return W
 
 
 def encode(W, x):
     """y[m, i, j] = sum over c, u, v of W[i, j, m, c, u, v] x[c, i + u, j + v]
 
-    x: (N, C, H, W).  Returns (N, M, h, w).  ValueError if H, W are not h + k - 1, w + k - 1.
+    x: (N, C, H, W).  Returns (N, M, h, w).  Raises ValueError if H, W are not h + k - 1, w + k - 1.
     """
     h, w, M, C, k, _ = W.shape
     if x.shape[1:] != (C, h + k - 1, w + k - 1):
-        raise ValueError(f"filters at {h} x {w} places of {C} x {h + k - 1} x {w + k - 1} numbers "
-                         f"do not fit images of {' x '.join(map(str, x.shape[1:]))}")
+        raise ValueError(f"these filters take images of {C} x {h + k - 1} x {w + k - 1} numbers, "
+                         f"not of {' x '.join(map(str, x.shape[1:]))}")
     y = xp.concatenate([W[rows].reshape(-1, M, C * k * k) @ _patches(x, rows, k)
                         for rows in _slabs(W, x)])      # (P, M, N)
     return xp.ascontiguousarray(y.reshape(h, w, M, len(x)).transpose(3, 2, 0, 1))
 
 
 def decode(W, y):
-    """x = each place's filters times y there, added up where they overlap: `encode` transposed.
+    """x = W^T y, `encode` transposed: at each place its filters times y; overlaps are added up.
 
     y: (N, M, h, w).  Returns (N, C, H, W).
     """
@@ -62,22 +63,22 @@ def decode(W, y):
 
 
 def outer(W, y, x):
-    """d <y, encode(W, x)> / dW: at every place the sum over the images of y times x's patch.
+    """d <y, encode(W, x)> / dW: at each place the sum over the images of y times the patch of x.
 
     y: (N, M, h, w).  x: (N, C, H, W).  Returns (h, w, M, C, k, k).
     """
     dW, k = xp.empty_like(W), W.shape[-1]
     for rows in _slabs(W, x):
-        found = _columns(y, rows) @ _patches(x, rows, k).swapaxes(1, 2)     # (P, M, C k k)
-        dW[rows] = found.reshape(-1, *W.shape[1:])
+        slab = _columns(y, rows) @ _patches(x, rows, k).swapaxes(1, 2)      # (P, M, C k k)
+        dW[rows] = slab.reshape(-1, *W.shape[1:])
     return dW
 
 
 def _slabs(W, x):
-    """Slices of as many rows of places as have PATCHES numbers in their patches, or of one.
+    """Slices of the rows of places, with PATCHES numbers in the patches of a slice, or one row.
 
-    This bounds the memory: the patches of 100 images are 6.5 billion numbers in the second stage
-    of the full net, and those of one row of places, the least there is, 41 million.
+    This bounds the memory.  In the second stage of the full net, the patches of 100 images are 6.5
+    billion numbers, and those of one row of places 41 million.
     """
     h, w, _, C, k, _ = W.shape
     n = max(1, PATCHES // (w * C * k * k * max(1, len(x))))
@@ -85,7 +86,7 @@ def _slabs(W, x):
 
 
 def _patches(x, rows, k):
-    """(P, C k k, N): the patches at the places of these rows, a view of what im2col makes."""
+    """(P, C k k, N): the patches at the places of these rows, a view of the result of im2col."""
     patches = im2col(x[:, :, rows.start:rows.stop + k - 1], k, 1, 0)        # (C, k, k, h, w, N)
     C, _, _, h, w, N = patches.shape
     return patches.reshape(C * k * k, h * w, N).swapaxes(0, 1)
@@ -98,12 +99,12 @@ def _columns(y, rows):
 
 
 class Local(Layer):
-    """y = W x, filters of their own at every place: see `encode`.  Cache: x, as Conv has it."""
+    """y = W x, with untied filters: see `encode`.  Cache: x."""
 
     decays = [True]
 
     def __init__(self, W):
-        """W: (h, w, M, C, k, k) on the device, as `filters` makes it; not copied."""
+        """W: (h, w, M, C, k, k) on the device, from `filters`; not copied."""
         self.params = [W]
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -115,12 +116,12 @@ class Local(Layer):
         return decode(self.params[0], dy)               # (N, C, H, W)
 
     def gradients(self, dy, x):             # (N, M, h, w), (N, C, H, W)
-        """dW = dy times x's patch, at every place"""
+        """dW = dy times the patch of x, at each place"""
         return [outer(self.params[0], dy, x)]           # (h, w, M, C, k, k)
 
 
 class Unlocal(Layer):
-    """x = W^T y: the way back, with filters of its own, from codes to images.  Cache: y."""
+    """x = W^T y, with its own W: decodes codes y to images x.  Cache: y."""
 
     decays = [True]
 
@@ -137,7 +138,7 @@ class Unlocal(Layer):
         return encode(self.params[0], dx)               # (N, M, h, w)
 
     def gradients(self, dx, y):             # (N, C, H, W), (N, M, h, w)
-        """dW = y times dx's patch, at every place"""
+        """dW = y times the patch of dx, at each place"""
         return [outer(self.params[0], y, dx)]           # (h, w, M, C, k, k)
 
 
@@ -152,7 +153,7 @@ def window(x, g):
 
 
 def spread(y, g):
-    """`window` transposed, for g the same both ways round.  (..., h, w) -> (..., H, W)"""
+    """`window` transposed, for a symmetric g.  (..., h, w) -> (..., H, W)"""
     return window(_padded(y, len(g) - 1), g)
 
 
@@ -173,7 +174,7 @@ class L2Pool(Layer):
         return y, (x, y)                    # (N, C, h, w)
 
     def backward(self, dy, cache):          # (N, C, h, w)
-        """dx = x times the sum of dy / y over the windows that x is in"""
+        """dx = x times the sum of dy / y over the windows that hold x"""
         x, y = cache
         return x * spread(dy / y, [1.0] * self.size)    # (N, C, H, W)
 
@@ -181,14 +182,15 @@ class L2Pool(Layer):
 class ContrastNorm(Layer):
     """z = x - mean of x,  y = z / max(c, sqrt(mean of z^2)): around each place, over all maps.
 
-    The means are weighted by a Gaussian.  At the border that of x takes what lies within the
-    image; that of z^2 is taken only where its window fits, so the grid shrinks once, as the
-    number of Le et al.'s weights wants it (they do not say).
-    Cache: z, and d, what it is divided by.
+    The means are weighted by a Gaussian.  At the border the mean of x takes only the pixels within
+    the image.  The mean of z^2 needs a whole window, so y is smaller than x.  Le et al. do not say
+    this, but their number of weights agrees with it.
+    Cache: z, and its divisor d.
     """
 
     def __init__(self, size, c=0.01):
-        """size: of the window, odd.  Its Gaussian's deviation is size / 4, Torch's (not stated)."""
+        """size: of the window, odd.  The Gaussian's deviation is size / 4, as in Torch; not stated.
+        """
         if size % 2 == 0:
             raise ValueError(f"ContrastNorm: a window of {size}; expected an odd number")
         self.size, self.c = size, c
@@ -216,7 +218,7 @@ class ContrastNorm(Layer):
         return [weight / sum(g) for weight in g]
 
     def _mean(self, x):
-        """Weighted around each place, with zeros beyond the border: its own transpose."""
+        """The weighted sum around each place, with zeros beyond the border; its own transpose."""
         return window(_padded(x, self.size // 2), self._gaussian())
 
     def _inside(self, x):

@@ -1,7 +1,7 @@
 """What a window sees as it moves over images: its taps, and the patches of all taps together.
 
-`Conv` is defined by taps.  Where channels are few, it is faster as one product of all taps' weights
-with the patches that they see (`im2col`): the functions `..._by_patches`.
+`Conv` is defined by taps.  With few channels it is faster to copy all patches (`im2col`) and to
+multiply them by all weights at once: the functions `..._by_patches`.
 """
 import math
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from nets.backend import xp
 
-# Numbers in a buffer of patches, unless one image has more: on a CPU as many as stay in a core's
-# cache, on a GPU as many as keep it busy (0.3 GB in float32).
+# Numbers in a buffer of patches, if one image has no more: on a CPU as many as stay in the cache of
+# a core, on a GPU as many as keep it busy (0.3 GB in float32).
 PATCHES = 2 ** 20 if xp is np else 2 ** 26
 
 
 def taps(k, stride, h, w, top=0):
-    """What each tap of a k x k window sees as it takes h x w places: (u, v, rows, columns).
+    """Yield (u, v, rows, columns) for each tap of a k x k window that moves over h x w places.
 
-    top: the row of places to begin with.
+    The tap (u, v) sees the rows and columns, two slices.  top: the first row of places.
     """
     for u in range(k):
         for v in range(k):
@@ -26,17 +26,17 @@ def taps(k, stride, h, w, top=0):
 
 
 def places(length, k, stride):
-    """How many places a window of k has along `length` pixels; what is left over is not seen."""
+    """How many places a window of k pixels has along `length` pixels; a rest is ignored."""
     if length < k:
         raise ValueError(f"a window of {k} pixels does not fit into {length}")
     return (length - k) // stride + 1
 
 
 def im2col(x, k, stride, padding):
-    """patches[c, u, v, i, j, n] = x[n, c, i s + u - p, j s + v - p]: each tap's view of x.
+    """patches[c, u, v, i, j, n] = x[n, c, i s + u - p, j s + v - p], the view of each tap.
 
-    x: (N, C, H, W), beyond which all is 0.  Returns (C, k, k, h, w, N): the images last, so that
-    they are copied in long rows, however small the image.
+    x: (N, C, H, W), and 0 outside.  Returns (C, k, k, h, w, N).  The images are last, so that
+    copies are of long rows even if images are small.
     """
     x = xp.ascontiguousarray(x.transpose(1, 2, 3, 0))
     x = xp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
@@ -45,10 +45,10 @@ def im2col(x, k, stride, padding):
 
 
 def col2im(patches, stride, padding, shape):
-    """The adjoint of im2col: every patch added up where it came from, x (N, C, H, W) of `shape`.
+    """The adjoint of im2col: adds each patch up where it came from.  shape: of x (N, C, H, W).
 
-    Within one tap no two places coincide, so each tap is one addition of arrays: the order of the
-    additions is the same on any device.
+    The places of one tap differ, so each tap is one addition of arrays.  The order of additions is
+    the same on any device.
     """
     N, C, H, W = shape
     p, (k, h, w) = padding, patches.shape[2:5]
@@ -59,7 +59,7 @@ def col2im(patches, stride, padding, shape):
 
 
 def images_last(x):
-    """(N, C, H, W) -> (C, H, W, N): so a slice of rows is made of long runs, however small."""
+    """(N, C, H, W) -> (C, H, W, N), so that a slice of rows lies in long runs in memory."""
     return xp.ascontiguousarray(x.transpose(1, 2, 3, 0))
 
 
@@ -68,9 +68,9 @@ def by_group(x, groups):
     return x.reshape(groups, x.shape[0] // groups, -1)
 
 
-# Conv's three again, by one product over all taps: for each of g groups W (g, D/g, C/g k k) times
-# the patches of n images (g, C/g k k, h w n) is y (g, D/g, h w n).  Patches are k^2 / s^2 times as
-# large as x, so no cache holds them, and PATCHES bounds them.
+# The three methods of Conv again, with one product over all taps.  In each of g groups W
+# (g, D/g, C/g k k) times the patches of n images (g, C/g k k, h w n) is y (g, D/g, h w n).  Patches
+# are k^2 / s^2 times as large as x.  So they are computed again, not cached; PATCHES bounds them.
 
 
 def forward_by_patches(layer, x):           # (N, C, H, W)
@@ -84,7 +84,7 @@ def forward_by_patches(layer, x):           # (N, C, H, W)
 
 
 def backward_by_patches(layer, dy, x):      # (N, D, h, w)
-    """dx = W^T dy, each patch added up where it came from"""
+    """dx = W^T dy, where each patch is added up where it came from"""
     WT, shape = _rows(layer).swapaxes(1, 2), (x.shape[1], layer.k, layer.k, *dy.shape[2:], -1)
     return xp.concatenate([                 # (N, C, H, W)
         col2im((WT @ by_group(images_last(dy[n]), layer.groups)).reshape(shape),
@@ -95,7 +95,8 @@ def gradient_by_patches(layer, dy, x):      # (N, D, h, w), (N, C, H, W)
     """dW = dy patches(x)^T"""
     dW = xp.zeros_like(_rows(layer))
     for n in _chunks(layer, x):
-        dW += by_group(images_last(dy[n]), layer.groups) @ _patches(layer, x[n]).swapaxes(1, 2)
+        patches = _patches(layer, x[n]).swapaxes(1, 2)
+        dW += by_group(images_last(dy[n]), layer.groups) @ patches
     return dW.reshape(layer.params[0].shape)
 
 
@@ -110,6 +111,6 @@ def _patches(layer, x):                     # (n, C, H, W) -> (g, C/g k k, h w n
 
 
 def _chunks(layer, x):
-    """Slices of as many images as have PATCHES numbers in their patches, one at least."""
+    """Slices of the images, with PATCHES numbers in the patches of a slice, or one image."""
     n = max(1, PATCHES // (x.shape[1] * layer.k ** 2 * math.prod(layer.size(x))))
     return [slice(i, i + n) for i in range(0, max(1, len(x)), n)]

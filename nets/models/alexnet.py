@@ -1,17 +1,17 @@
 """AlexNet: Krizhevsky, Sutskever and Hinton (2012), the paper's network for ImageNet.
 
-Images are RGB in [0, 1], as everywhere here; the net's first layer makes of them what its weights
-were trained on, so that D's box is [0, 1] and distortions compare with the paper's.
+Images are RGB in [0, 1], as everywhere here.  The first layer of each net converts them to what its
+weights were trained on.  So the box of D is [0, 1], and distortions compare with the paper's.
 
-A net's constants belong to its weights: with those of another the logits are wrong.
+The constants of a net belong to its weights.  With those of another net the logits are wrong.
 
     net                 pixels                         LRN                  dropout
     krizhevsky2012      RGB, 0 .. 255, less the mean   k = 2, alpha = 1e-4  halves units in testing
     bvlc                BGR, 0 .. 255, less the mean   k = 1, alpha = 2e-5  doubles them in training
     torchvision         RGB, of mean 0 and variance 1  none                 doubles them in training
 
-All take `width` (of each hidden layer, as a share), `size` (pixels of an image's side, 67 at
-least, torchvision 63) and `classes`, for machines and images smaller than those of 2012.
+All take `width` (a factor on the size of each hidden layer), `size` (the side of an image in
+pixels, at least 67, torchvision 63) and `classes`, for smaller machines and images than in 2012.
 """
 import numpy as np
 
@@ -27,28 +27,31 @@ BIASES = (0, 1, 0, 1, 1, 1, 1, 0)           # of the eight layers at the start o
 def krizhevsky2012(rng, width=1, size=227, classes=1000):
     """The net of 2012 as printed: x (N, 3, 227, 227) -> logits (N, 1000); 60,965,224 parameters.
 
-    The print says 224 pixels, but its 55 x 55 outputs need 227.  Its mean is an image, here a
-    pixel.  Its weights are not public; its code is, and differs: alpha is divided by n = 5, each
-    half of the channels is normalised by itself, the first layer's rectifier follows the pooling,
-    and the weights of the third to fifth begin with a standard deviation of 0.03, not 0.01.
+    The print says 224 pixels, but its 55 x 55 outputs need 227.  It subtracts a mean image, here a
+    mean pixel.  Its weights are not public.  Its code is public and differs from the print: alpha
+    is divided by n = 5, each half of the channels is normalised alone, in the first layer ReLU
+    follows the pooling, and the weights of the layers three to five begin with a standard deviation
+    of 0.03, not 0.01.
     """
     return _two_columns(rng, Preprocess(255, RGB, MEAN), ChannelNorm(5, 2, 1e-4, 0.75),
                         Dropout(0.5, inverted=False), width, size, classes)
 
 
 def bvlc(rng, width=1, size=227, classes=1000):
-    """Caffe's bvlc_alexnet, the same net with other constants: x (N, 3, 227, 227), its weights
-    those of the Berkeley Vision and Learning Center.  It begins as `krizhevsky2012` does, where
-    Caffe's began with biases of 0.1."""
+    """Caffe's bvlc_alexnet, the same net with other constants: x (N, 3, 227, 227) -> (N, 1000).
+
+    The Berkeley Vision and Learning Center released its weights.  Here it begins with the weights
+    and biases of `krizhevsky2012`; Caffe's began with biases of 0.1.
+    """
     return _two_columns(rng, Preprocess(255, BGR, MEAN[::-1]), ChannelNorm(5, 1, 1e-4 / 5, 0.75),
                         Dropout(0.5), width, size, classes)
 
 
 def _two_columns(rng, preprocess, norm, dropout, width, size, classes):
-    """Krizhevsky et al. (2012), section 3.5.  Two GPUs held half the channels each: groups.
+    """Krizhevsky et al. (2012), section 3.5.  Two GPUs held half of the channels each: two groups.
 
-    In the last pooling the rectifier comes second, on a fourth of the numbers; the function is
-    the same.
+    After the last convolution ReLU follows the pooling, which gives the same and has a fourth of
+    the numbers.
     """
     a, b, c, d, e, f = _scaled((96, 256, 384, 384, 256, 4096), width)
     side = _side(size)
@@ -73,8 +76,8 @@ def _two_columns(rng, preprocess, norm, dropout, width, size, classes):
 def torchvision(rng, width=1, size=224, classes=1000):
     """The one column of Krizhevsky (2014), as torchvision has it: 61,100,840 parameters.
 
-    x: (N, 3, 224, 224) -> logits (N, 1000).  No groups, no LRN.  The parameters begin as `Conv`
-    and `Dense` draw them.
+    x: (N, 3, 224, 224) -> logits (N, 1000).  No groups, no LRN.  The parameters begin with the
+    random numbers of `Conv` and `Dense`.
     """
     a, b, c, d, e, f = _scaled((64, 192, 384, 256, 256, 4096), width)
     side = _side(size + 4)
@@ -91,9 +94,9 @@ def torchvision(rng, width=1, size=224, classes=1000):
 
 
 def restarted(net):
-    """The net before training, from another start, in place: sums as large as their inputs.
+    """Rescale the weights and biases before training, so that y varies as much as x; in place.
 
-    The published one, a standard deviation of 0.01 and biases of 1, is for 1.2 million
+    The published start, with a standard deviation of 0.01 and biases of 1, suits 1.2 million
     photographs and 90 epochs.
     """
     for W, b in [layer.params for layer in net.layers if layer.params]:
@@ -103,19 +106,19 @@ def restarted(net):
 
 
 def _scaled(sizes, width):
-    """`width` times as large, even numbers so that two groups share them.
+    """The sizes times `width`, rounded to even numbers, so that two groups divide them.
 
-    The last size, of the dense layers, is rounded first, and its share is that of all: so a net's
-    width can be read off its weights.
+    The last size, of the dense layers, is rounded first, and its factor is used for all sizes.  So
+    one can tell the width of a net from its weights.
     """
-    def scaled(n, width):
+    def scale(n, width):
         return 2 * max(1, round(n * width / 2))
-    width = scaled(sizes[-1], width) / sizes[-1]
-    return [scaled(n, width) for n in sizes]
+    width = scale(sizes[-1], width) / sizes[-1]
+    return [scale(n, width) for n in sizes]
 
 
 def _side(size):
-    """The side of the last pooling's output, from that of the image with its padding."""
+    """The side of the last pooling's output, for an image of side `size`, its padding included."""
     for k, stride in ((11, 4), (3, 2), (3, 2), (3, 2)):     # the other convolutions keep it
         size = places(size, k, stride)
     return size

@@ -1,7 +1,7 @@
-"""What a classifier is given of QuocNet, frozen, and what its units like to see.
+"""Features of a frozen QuocNet for a classifier, and the optimal stimulus of a unit.
 
 Le et al. (2012), "Building high-level features using large scale unsupervised learning", section
-4; Szegedy et al. put a classifier of cars on the last stage for Figure 6.
+4.  For Figure 6 Szegedy et al. put a classifier of cars on the last stage.
 """
 import numpy as np
 
@@ -10,21 +10,21 @@ from nets.layers.basic import Flatten, Layer
 from nets.models.quocnet import BATCH, stages
 from nets.net import Net, chunk
 
-GRID = 4                                    # all stages' features: means over 4 x 4 parts
+GRID = 4                                    # features are means over 4 x 4 parts of each map
 
 
 class GridMean(Layer):
-    """y = the means of each map over n x n parts, which overlap if its side is not n times a whole.
+    """y = the means of each map over n x n parts.
 
-    Part i goes from floor(i H / n) up to ceil((i + 1) H / n), PyTorch's adaptive average pooling.
-    Cache: the shape.
+    Part i goes from floor(i H / n) to ceil((i + 1) H / n), as in PyTorch's adaptive average
+    pooling.  Parts overlap if n does not divide H.  Cache: the shape.
     """
 
     def __init__(self, n):
         self.n = n
 
     def forward(self, x, rng=None):         # (N, C, H, W)
-        """y = A x B^T, flat; a row of A or B takes the mean of its part"""
+        """y = A x B^T, flat; each row of A and B is the mean over one part"""
         A, B = (self._means(length, x.dtype) for length in x.shape[2:])
         return (A @ x @ B.T).reshape(len(x), -1), x.shape           # (N, C n n)
 
@@ -34,16 +34,16 @@ class GridMean(Layer):
         return A.T @ dy.reshape(*shape[:2], self.n, self.n) @ B     # (N, C, H, W)
 
     def _means(self, length, dtype):        # (n, length)
-        i, at = np.arange(self.n)[:, None], np.arange(length)
-        inside = (at >= i * length // self.n) & (at < -(-(i + 1) * length // self.n))
+        i, row = np.arange(self.n)[:, None], np.arange(length)
+        inside = (row >= i * length // self.n) & (row < -(-(i + 1) * length // self.n))
         return to_device((inside / inside.sum(1, keepdims=True)).astype(dtype))
 
 
 class AllStages(Layer):
-    """y = the outputs of all stages, each averaged over n x n parts, side by side.
+    """y = the outputs of all stages, averaged over n x n parts and concatenated.
 
-    A frozen layer: it has no parameters, so that training what follows leaves the net as it is,
-    and computes in the precision of the net that it was given.  Cache: of every stage.
+    A frozen layer: it has no parameters, so training what follows does not change the net.  It
+    computes in the precision of the net.  Cache: the caches of each stage.
     """
 
     def __init__(self, net, n=GRID):
@@ -54,24 +54,24 @@ class AllStages(Layer):
     def forward(self, x, rng=None):         # (N, 3, H, W)
         """y = the means of phi_1, phi_2, ..."""
         x, _ = self.first.forward(x)
-        found, caches = [], []
+        means, caches = [], []
         for stage in self.stages:
             x, cache = stage.forward(x)
             y, shape = self.mean.forward(x)
-            found.append(y)
+            means.append(y)
             caches.append((cache, shape))
-        return xp.concatenate(found, 1), caches         # (N, stages maps n n)
+        return xp.concatenate(means, 1), caches         # (N, stages maps n n)
 
     def backward(self, dy, caches):         # (N, stages maps n n)
-        """dx = each stage's share of dy, and what comes from above, through it"""
-        dx, shares = 0.0, xp.split(dy, len(self.stages), 1)
-        for stage, share, (cache, shape) in zip(
-                reversed(self.stages), reversed(shares), reversed(caches), strict=True):
-            dx = stage.backward(dx + self.mean.backward(share, shape), cache)
+        """dx = back through each stage, last first: its part of dy, plus dx of the stage above"""
+        dx, parts = 0.0, xp.split(dy, len(self.stages), 1)
+        for stage, part, (cache, shape) in zip(
+                reversed(self.stages), reversed(parts), reversed(caches), strict=True):
+            dx = stage.backward(dx + self.mean.backward(part, shape), cache)
         return self.first.backward(dx, None)            # (N, 3, H, W)
 
     def gradients(self, dy, caches):
-        """none: frozen"""
+        """no gradients: frozen"""
         return []
 
 
@@ -81,9 +81,9 @@ def last_stage(net):
 
 
 def features(layer, x):
-    """What a layer or net, `AllStages(net)` or `last_stage(net)`, makes of many images.
+    """The outputs (N, F), on the host, of a layer or net for many images, a chunk at a time.
 
-    x: (N, 3, H, W) uint8.  Returns (N, F) on the host.
+    layer: `AllStages(net)` or `last_stage(net)`.  x: (N, 3, H, W) uint8.
     """
     n = chunk(x, BATCH)
     return np.concatenate([to_host(layer.forward(in_0_to_1(x[i:i + n]))[0])
@@ -91,22 +91,28 @@ def features(layer, x):
 
 
 def in_0_to_1(x):
-    """Pixels of files, 0 to 255, as nets want them: uint8 (...) to float32 on the device."""
+    """x / 255: pixels 0 to 255, uint8 (...), to float32 in [0, 1] on the device."""
     return xp.divide(to_device(x), 255, dtype="float32")
 
 
-# ---- What a unit likes -----------------------------------------------------------------------
+# ---- The optimal stimulus of a unit ----------------------------------------------------------
 
 
 def optimal_stimulus(net, unit, z, steps=100):
     """z* = argmax f(z) subject to |z| = const, f the output of one unit: by projected gradient.
 
-    Le et al., section 4.4.  Each start climbs by itself: a step along the gradient, back to its
-    length; where that is no higher, half of the step from the same place.
-    net: from z (N, ...), without `Preprocess`.  unit: of its outputs, counted as one row.
-    z: (N, ...) the starts, on the device.  Returns the z* of the start that came highest, f(z*).
+    Le et al., section 4.4.  Each start climbs alone.  It makes a step along the gradient and scales
+    the result back to its length.  If f is not larger there, it tries half of the step.
+
+    Args:
+        net: takes z (N, ...), without `Preprocess`.
+        unit: an index into its flat output.
+        z: (N, ...), the starts, on the device.
+
+    Returns:
+        z* of the best start, and f(z*).
     """
-    def at(z):
+    def evaluate(z):
         y, caches = net.forward(z)
         return y.reshape(len(y), -1)[:, unit], (y, caches)
 
@@ -115,16 +121,15 @@ def optimal_stimulus(net, unit, z, steps=100):
 
     radius = length(z)
     step = xp.ones_like(radius)             # as a share of the radius
-    f, seen = at(z)
+    f, (y, caches) = evaluate(z)
     for _ in range(steps):
-        y, caches = seen
         dy = xp.zeros_like(y).reshape(len(y), -1)
         dy[:, unit] = 1
         dz = net.backward(dy.reshape(y.shape), caches)
         moved = z + step * radius * dz / xp.maximum(length(dz), 1e-30)
         moved *= radius / length(moved)
-        higher = (at(moved)[0] > f).reshape(step.shape)
+        higher = (evaluate(moved)[0] > f).reshape(step.shape)
         z = xp.where(higher, moved, z)
         step = xp.where(higher, 2 * step, step / 2)
-        f, seen = at(z)
+        f, (y, caches) = evaluate(z)
     return z[f.argmax()], float(f.max())

@@ -1,9 +1,9 @@
 """QuocNet: the unsupervised net with a billion weights whose features Figure 6 classifies.
 
-Le et al. (2012), "Building high-level features using large scale unsupervised learning".  Three
-stages, each of untied filters, L2 pooling and contrast normalisation; trained on images without
-labels so that each stage's filters reconstruct its input from codes that are sparse when pooled.
-The strides are not printed: with 1 everywhere the weights are the 1.15 billion of Le's talks.
+Le et al. (2012), "Building high-level features using large scale unsupervised learning".  The net
+has three stages, each of untied filters, L2 pooling and contrast normalisation.  It is trained on
+images without labels: each stage reconstructs its input from codes that are sparse when pooled.
+The strides are not printed.  With 1 everywhere there are 1.15 billion weights, as in Le's talks.
 """
 from typing import NamedTuple
 
@@ -14,20 +14,20 @@ from nets.net import Net
 from nets.training import optimisers
 
 EPSILON = 1e-6                              # of L2 pooling and of the objective; not stated
-LAMBDA = 0.3                                # weight of the sparsity; Le et al. have 0.1, on images
-                                            # of a scale not stated, which decides it
-CENTRE, SPREAD = (0.5,) * 3, (0.25,) * 3    # of pixels: (x - 1/2) / (1/4) has mean 0, variance 1,
-                                            # near enough; with x itself all codes say how bright
-START = 0.3                                 # length of W1's filters, where W2's have 1: so many
-                                            # overlap that W2^T W1 x is then as large as x
-RATE, BATCH, EPOCHS = 3e-3, 100, 6          # of Adam; of these only the batch is stated
-DECAY = 2.0                                 # of W1: what images never show stays as it was drawn,
-                                            # noise that hides what was learnt, unless it decays; W2
-                                            # decays too, and is brought back to its length
+LAMBDA = 0.3                                # weight of the sparsity.  Le et al. have 0.1, for
+                                            # images of a scale that they do not state
+CENTRE, SPREAD = (0.5,) * 3, (0.25,) * 3    # of pixels: (x - 1/2) / (1/4) has about mean 0 and
+                                            # variance 1.  With x itself all codes mean brightness
+START = 0.3                                 # length of W1's filters; W2's have 1.  Many filters
+                                            # overlap, and so W2^T W1 x is as large as x
+RATE, BATCH, EPOCHS = 3e-3, 100, 6          # of Adam; only the batch is stated
+DECAY = 2.0                                 # of W1.  Patterns that images never show would keep the
+                                            # noise of the start, which hides what is learnt.  W2
+                                            # decays too, and then gets its length back
 
 
 class Size(NamedTuple):
-    """What makes one net larger than another: windows and images in pixels, maps and stages."""
+    """The size of a net: images and windows in pixels, maps and stages."""
     pixels: int                             # of an image's side
     field: int                              # receptive field of a filter
     pool: int
@@ -45,27 +45,27 @@ SIZES = {
 
 
 def shapes(size):
-    """[(W's shape (h, w, M, C, k, k), side after pooling, side after normalisation)], by stages.
+    """For each stage: W's shape (h, w, M, C, k, k), side after pooling, side after normalisation.
 
-    The decoder has as many weights again, and is not counted among the paper's billion.
+    The decoders have as many weights again.  The paper's billion does not count them.
     """
-    found, maps, side = [], 3, size.pixels
+    rows, maps, side = [], 3, size.pixels
     for _ in range(size.stages):
         grid = side - size.field + 1
         pooled = grid - size.pool + 1
         side = pooled - size.norm + 1
         if side < 1:
-            raise ValueError(f"stage {len(found) + 1} of {size} has nothing left to normalise")
-        found.append(((grid, grid, size.maps, maps, size.field, size.field), pooled, side))
+            raise ValueError(f"stage {len(rows) + 1} of {size} has nothing left to normalise")
+        rows.append(((grid, grid, size.maps, maps, size.field, size.field), pooled, side))
         maps = size.maps
-    return found
+    return rows
 
 
 def quocnet(size, rng, equal=True, dtype="float64"):
     """x (N, 3, pixels, pixels) -> phi_k (N, maps, side, side), the output of stage k.
 
-    size: a Size, of SIZES say.  equal: see `filters`.  dtype: float32 to hold the full net in
-    4.6 GB, for which `astype` would first need all of it in float64.
+    size: a Size, for example one of SIZES.  equal: see `filters`.  dtype: with float32 the full net
+    takes 4.6 GB; `astype` would first need it in float64.
     """
     layers = [Preprocess(1, RGB, CENTRE, SPREAD)]
     for shape, _, _ in shapes(size):
@@ -81,106 +81,113 @@ def stages(net):
 
 
 def decoders(net):
-    """The way back of each stage, with weights of its own: W2, which start along the net's W1."""
+    """A decoder for each stage, with its own weights W2, which begin as W1 scaled to length 1."""
     return [Unlocal(unit(W.copy())) for W in net.params]
 
 
 def unit(W):
-    """Every filter of W (h, w, M, C, k, k) scaled to length 1, in place."""
+    """Scale each filter of W (h, w, M, C, k, k) to length 1, in place."""
     W /= xp.sqrt((W * W).sum((-3, -2, -1), keepdims=True))
     return W
 
 
 # ---- Training --------------------------------------------------------------------------------
 
-# What of stage k's loss moves the stages below it.  Le et al. minimise the sum of all stages'
-# jointly, which says the first; but the loss has phi_(k-1) twice, as the input and as what is
-# to be reconstructed, and the latter is the easier the less there is in it.
-BELOW = {
+# Which part of the gradient of stage k's loss goes down to the stages below.  Le et al. minimise
+# the sum of the losses of all stages jointly, which means the first.  But this loss has phi_(k-1)
+# twice, as the input and as the target, and a target is easier to reconstruct if it holds less.
+BELOW = {                                   # d loss / d phi_(k-1), from the input's dx and r's dr
     "input and target": lambda dx, dr: dx - dr,
-    "input": lambda dx, dr: dx,             # the target is held, as if it were data
-    "nothing": None,                        # each stage for itself, though all at once
+    "input": lambda dx, dr: dx,             # the target is a constant
+    "nothing": None,                        # each stage alone, though all at the same time
 }
 
 
 class Seen(NamedTuple):
-    """What a stage made of its input: sparsity p (N, maps, side, side), r = W2^T W1 x - x."""
-    p: object
-    r: object
+    """What the way forward through one stage leaves for the way back."""
+    p: object                               # output of the pooling (N, maps, side, side): sparsity
+    r: object                               # W2^T W1 x - x, in the shape of x
     caches: tuple                           # of filters, pooling, normalisation, decoder
 
 
-def upwards(net, back, x):
-    """x (N, 3, pixels, pixels) in [0, 1] through all stages: [Seen]."""
+def upwards(net, decoders, x):
+    """x (N, 3, pixels, pixels) in [0, 1] -> a Seen for each stage."""
     x, _ = net.layers[0].forward(x)
-    seen = []
-    for (local, pool, norm), decoder in zip(stages(net), back, strict=True):
-        h, filtered = local.forward(x)
-        p, pooled = pool.forward(h)
-        again, code = decoder.forward(h)
-        y, normed = norm.forward(p)
-        seen.append(Seen(p, again - x, (filtered, pooled, normed, code)))
+    traces = []
+    for (local, pool, norm), decoder in zip(stages(net), decoders, strict=True):
+        h, local_cache = local.forward(x)
+        p, pool_cache = pool.forward(h)
+        x_again, decoder_cache = decoder.forward(h)
+        y, norm_cache = norm.forward(p)
+        caches = local_cache, pool_cache, norm_cache, decoder_cache
+        traces.append(Seen(p, x_again - x, caches))
         x = y
-    return seen
+    return traces
 
 
-def downwards(net, back, seen, lam, moves):
-    """d cost / d parameter, the net's and then the decoders', from what `upwards` saw."""
-    N, dy, grads, back_grads = len(seen[0].p), None, [], []     # no loss is above the last stage
-    for k in range(len(back) - 1, -1, -1):
+def downwards(net, decoders, traces, lam, pass_down):
+    """d cost / d parameter, in the order of net.params, then of the decoders."""
+    N, dy, grads, decoder_grads = len(traces[0].p), None, [], []    # the last stage gets no dy
+    for k in range(len(decoders) - 1, -1, -1):
         local, pool, norm = stages(net)[k]
-        p, r, (filtered, pooled, normed, code) = seen[k]
+        p, r, (local_cache, pool_cache, norm_cache, decoder_cache) = traces[k]
         dp = xp.full_like(p, lam / N)
         if dy is not None:
-            dp += norm.backward(dy, normed)
+            dp += norm.backward(dy, norm_cache)
         dr = 2 / N * r
-        dh = pool.backward(dp, pooled) + back[k].backward(dr, code)
-        grads = local.gradients(dh, filtered) + grads
-        back_grads = back[k].gradients(dr, code) + back_grads
-        if k and moves:                     # nobody needs d loss / d pixels
-            dy = moves(local.backward(dh, filtered), dr)
-    return grads + back_grads
+        dh = pool.backward(dp, pool_cache) + decoders[k].backward(dr, decoder_cache)
+        grads = local.gradients(dh, local_cache) + grads
+        decoder_grads = decoders[k].gradients(dr, decoder_cache) + decoder_grads
+        if k and pass_down:                 # d loss / d pixels is not needed
+            dy = pass_down(local.backward(dh, local_cache), dr)
+    return grads + decoder_grads
 
 
-def parts(seen):
-    """[(|r|^2, sum p)] of every stage, means over the images: what training lowers."""
-    return [tuple(float(z.sum(dtype="float64")) / len(z) for z in (one.r * one.r, one.p))
-            for one in seen]
+def parts(traces):
+    """[(|r|^2, sum p)] for each stage, means over the images."""
+    return [tuple(float(z.sum(dtype="float64")) / len(z) for z in (trace.r * trace.r, trace.p))
+            for trace in traces]
 
 
-def reconstruction(net, back, lam=LAMBDA, below="input and target"):
-    """The cost: sum over stages of |W2^T W1 x - x|^2 + lam sum_j p_j, x the stage's input.
+def reconstruction(net, decoders, lam=LAMBDA, below="input and target"):
+    """cost = sum over stages of |W2^T W1 x - x|^2 + lam sum_j p_j, x the input of the stage.
 
-    (Le et al. have the filters in columns, and so write W2 W1^T x.)
-    The sparsity sqrt(epsilon + H (W1 x)^2) is what the stage's pooling puts out, p.
-    back: from `decoders`.  below: a key of BELOW; "input and target" gives the gradient of the
-    value, the others that of the value in which what they hold is a constant.
-    Returns cost(x, t, rng) -> mean over the images, gradients in the order of net.params, then
-    the decoders'; t and rng are not looked at.
+    p = sqrt(epsilon + H (W1 x)^2), the sparsity, is the output of the stage's pooling.  Le et al.
+    have the filters in columns and so write W2 W1^T x.
+
+    Args:
+        decoders: from `decoders`.
+        lam: lambda, the weight of the sparsity.
+        below: a key of BELOW.  "input and target" gives the gradient of the value.  The others
+            treat the target, or the whole input, of each stage as a constant.
+
+    Returns:
+        cost(x, t, rng) -> value, a mean over the images, and gradients in the order of net.params,
+        then of the decoders.  It does not use t and rng.
     """
-    moves = BELOW[below]
+    pass_down = BELOW[below]
 
     def cost(x, t=None, rng=None):
-        seen = upwards(net, back, x)
-        value = sum(error + lam * sparsity for error, sparsity in parts(seen))
-        return value, downwards(net, back, seen, lam, moves)
+        traces = upwards(net, decoders, x)
+        value = sum(error + lam * sparsity for error, sparsity in parts(traces))
+        return value, downwards(net, decoders, traces, lam, pass_down)
     return cost
 
 
 class Descent(optimisers.Adam):
-    """Adam's steps in net and decoders; after each, W2's filters are scaled to length 1 again.
+    """Adam for a net and its decoders.  After each step it scales W2's filters to length 1.
 
-    Nothing else ties codes to what they stand for: as the objective is printed, W1 can shrink and
-    W2 grow until all is sparse, most where the images vary most, and nothing is learnt.
+    Without this the printed objective falls as W1 shrinks and W2 grows, until all codes are sparse
+    and nothing is learnt.
     """
 
-    def __init__(self, net, back):
-        self.back = back
-        params = net.params + [W for decoder in back for W in decoder.params]
+    def __init__(self, net, decoders):
+        self.decoders = decoders
+        params = net.params + [W for decoder in decoders for W in decoder.params]
         super().__init__(params, [DECAY] * len(params))
 
     def step(self, grads, rate):
-        """One step along the gradients, one a parameter, with eps = rate; in place."""
+        """One step along the gradients, one for each parameter, with eps = rate; in place."""
         super().step(grads, rate)
-        for decoder in self.back:
+        for decoder in self.decoders:
             unit(decoder.params[0])

@@ -6,19 +6,20 @@ from nets.losses import margin, square
 from nets.search.scipy_lbfgsb import minimize
 
 LINEARISATIONS = 2      # of the net, one after the other; 4 end 0.15 % nearer.  On LeNet they gain
-                        # nothing: it bends too much between r and r'
-INSIDE = 1e-4           # of |margin(x)|: how far inside a step aims; 1e-3 ends 0.2 % farther
+                        # nothing: it is not linear enough between r and r'
+INSIDE = 1e-4           # the smallest margin of r', as a share of |margin(x)|; 1e-3 ends 0.2 %
+                        # farther
 
 
 def step_onto_boundary(net, x, target, r, has_label, lower, upper, margin_at_x):
     """A shorter r with the label l, by solving the linearised problem exactly.
 
-    The cross-entropy in the paper's objective pushes every third label away too, so its r is a
-    little long, even for a linear net (slip 4 in the README).  Here the margins to each label j,
-    m_j + G_j (r' - r) with G_j = d(logit_l - logit_j)/dx, are held at 0 or above, and |r'|^2 is
-    minimised in the box.  For a linear net r' is the answer.  For another one, the points on the
-    way and half of it are tried, and the step is made again from half of the way.  The shortest r
-    with the label is kept.  Where r has not the label, the steps aim at it too.
+    The cross-entropy in the paper's objective pushes all third labels away too, so its r is a
+    little long, even for a linear net (slip 4 in the README).  This step minimises |r'|^2 in the
+    box under the constraint that the margin to each label j, m_j + G_j (r' - r) with
+    G_j = d(logit_l - logit_j)/dx, is at least 0.  For a linear net r' is the shortest r with the
+    label.  For another net it tries r' and the point half of the way, and linearises once more
+    there.  It returns the shortest r with the label.  It may also give the label to an r without.
 
     Args:
         net: with forward and backward.
@@ -30,7 +31,7 @@ def step_onto_boundary(net, x, target, r, has_label, lower, upper, margin_at_x):
     Returns:
         r (N, ...), and which have the label (N,).
     """
-    start, r, reached = r, r.copy(), has_label.copy()
+    start, r, succeeded = r, r.copy(), has_label.copy()
     inside = INSIDE * margin_at_x
     for _ in range(LINEARISATIONS):
         aim = _linearised(net, x, target, start, lower, upper, 2 * inside)
@@ -38,18 +39,19 @@ def step_onto_boundary(net, x, target, r, has_label, lower, upper, margin_at_x):
             step = start + share * (aim - start)
             logits, _ = net.forward(to_device(x + step))
             inside_label = to_host(margin(logits, to_device(target))[0]) > inside
-            better = inside_label & (~reached | (square(step) < square(r)))
+            better = inside_label & (~succeeded | (square(step) < square(r)))
             r[better] = step[better]
-            reached |= better
-        start = step                        # with or without the label: 0.2 % nearer
-    return r, reached
+            succeeded |= better
+        start = step                        # with or without the label: this ends 0.2 % nearer
+    return r, succeeded
 
 
 def _linearised(net, x, target, r, lower, upper, inside):
-    """The least r' (N, ...) in the box with all margins of the net linearised at x + r `inside`.
+    """The shortest r' (N, ...) in the box whose margins are at least `inside` (N,).
 
-    Given multipliers lam_j >= 0 the minimiser of the Lagrangian is r' = clip(sum_j lam_j G_j / 2).
-    So only the K multipliers are searched for, by L-BFGS-B on the dual.
+    The margins are those of the net linearised at x + r.  Given multipliers lam_j >= 0 the
+    minimiser of the Lagrangian is r' = clip(sum_j lam_j G_j / 2).  So L-BFGS-B maximises the dual
+    over the K multipliers.
     """
     n = np.arange(len(x))
     logits, caches = net.forward(to_device(x + r))
@@ -74,8 +76,7 @@ def _linearised(net, x, target, r, lower, upper, inside):
         slack = offset[i] + (G[i] @ r[:, :, None])[..., 0]          # of the constraints, (n, K)
         return (lam * slack).sum(1) - square(r), slack
 
-    none = np.zeros_like(m)
-    most = np.full_like(m, np.inf)
-    most[n, target] = 0                                             # l itself is no constraint
-    lam = minimize(dual, none, none, most, ftol=1e-12, gtol=1e-9, maxiter=100).z
+    lowest, highest = np.zeros_like(m), np.full_like(m, np.inf)
+    highest[n, target] = 0                                          # l itself is no constraint
+    lam = minimize(dual, lowest, lowest, highest, ftol=1e-12, gtol=1e-9, maxiter=100).z
     return primal(lam, n).reshape(x.shape)

@@ -1,9 +1,9 @@
 """L-BFGS by hand (nets/search/lbfgs.py) for many searches at once: the engine for a GPU.
 
-Rows of arrays are given to the searches.  When a row's minimisation ends, its search is told, and
-names the next c, or ends and leaves the row to a new search.  No row waits for another.  Between
-host and device go a flag for each row, and the numbers of those that end: never an image, except
-for the box of a search that begins and the r of one that ends.
+Each search holds a row of the arrays.  When the minimisation of a row ends, the search of this row
+receives a Minimum.  It answers with the next c, or it ends and a new search takes the row.  No row
+waits for another.  Between host and device go one flag for each row, and a few numbers for each
+row that ends.  Images go only when a search begins (its box) and when it ends (its r).
 """
 import numpy as np
 
@@ -12,10 +12,9 @@ from nets.search.answers import SHORT, Best, Minimum, Result, are_better
 from nets.search.lbfgs import Rows, dot
 from nets.search.line_search import CLOSE
 
-CORRECTIONS = 5         # pairs kept, m.  More save nothing on LeNet
-ROUGHLY = 6             # the tolerances are so many times looser while |margin| > CLOSE, where no
-                        # search can end.  LeNet: 38 evaluations; 58 with 1; 35 with 10, but r is
-                        # 0.1 % longer
+CORRECTIONS = 5         # m, the number of pairs.  More save nothing on LeNet
+ROUGHLY = 6             # factor on the tolerances while |margin| > CLOSE, where no search can end.
+                        # LeNet: 38 evaluations; 58 with 1; 35 with 10, but r is 0.1 % longer
 HERE = object()         # the r of every Minimum: the next minimisation starts where this one ended
 
 
@@ -23,7 +22,7 @@ def minimize(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5,
     """As `scipy_lbfgsb.minimize`, with the same arguments (N, D) and results."""
     z, evaluations, live = np.clip(z0, lower, upper), np.zeros(len(z0), int), np.arange(len(z0))
     ftol, gtol = (np.broadcast_to(tolerance, len(z0)).astype(float) for tolerance in (ftol, gtol))
-    iterations = np.full(len(z0), -1)               # the start is none
+    iterations = np.full(len(z0), -1)               # the start is not an iteration
     rows = Rows(*(to_device(a.astype(float)) for a in (lower, upper)), corrections)
     rows.start(slice(None), to_device(z))
     while len(live):
@@ -59,7 +58,7 @@ def solve(searches, evaluate, lower, upper, ftol, gtol, width, tick):
 
 
 class Searches(Rows):
-    """Rows that minimise for searches: each is held by one search until that is done."""
+    """Rows that minimise for searches.  Each search holds one row until it is done."""
 
     def __init__(self, searches, lower, upper, ftol, gtol, n, dtype, tick):
         D = lower.shape[1]
@@ -75,7 +74,7 @@ class Searches(Rows):
         self.begin(self.open(range(n)))
 
     def take_point(self, loss, dr, margin, has_label):
-        """`take`, and keep what the net says of r and of the best r."""
+        """`take`, and remember margin and label of r and of the best r."""
         accepted = self.take(loss, dr)
         square = dot(self.trial, self.trial)
         point = xp.stack([square, margin, has_label, self.log_c], 1)        # (n, 4)
@@ -86,33 +85,36 @@ class Searches(Rows):
         xp.copyto(self.best_r, self.trial, where=better[:, None])
 
     def ended_rows(self):
-        """Which rows have ended (n,): with looser tolerances, where |margin| > CLOSE."""
+        """Which rows have ended (n,), with looser tolerances where |margin| > CLOSE."""
         rough = xp.where((abs(self.point[:, 1]) > CLOSE) & (self.gain < xp.inf), ROUGHLY, 1)
         return self.ended(rough * self.ftol, rough * self.small)
 
     def talk(self):
-        """Tell the searches of rows that have ended; they ask for the next c, or leave the row."""
+        """Send a Minimum to the search of each row that has ended.
+
+        The search answers with the next c, or it ends and leaves the row.
+        """
         while len(ended := np.flatnonzero(to_host(self.ended_rows()))):
-            told = to_host(xp.concatenate([self.point, self.best], 1)[to_device(ended)])
-            asked, done = [], {}
-            for row, (_, margin, has_label, _, *best) in zip(ended.tolist(), told.tolist(),
+            points = to_host(xp.concatenate([self.point, self.best], 1)[to_device(ended)])
+            questions, done = [], {}
+            for row, (_, margin, has_label, _, *best) in zip(ended.tolist(), points.tolist(),
                                                              strict=True):
                 square, best_margin, best_label, log_c = best
                 minimum = Minimum(HERE, margin, bool(has_label),
                                   Best(None, square, best_margin, bool(best_label), log_c))
                 try:
-                    asked.append((row, *self.searches[self.holders[row]].send(minimum)))
+                    questions.append((row, *self.searches[self.holders[row]].send(minimum)))
                 except StopIteration as end:
                     done[row] = end.value
             self.close(done)
-            self.begin(asked + self.open(list(done)))
+            self.begin(questions + self.open(list(done)))
         held = [row for row, holder in enumerate(self.holders) if holder is not None]
         if len(held) < len(self.holders):
             self.holders = [self.holders[row] for row in held]
             self.keep(to_device(np.array(held, int)))
 
     def close(self, done):
-        """Searches end, {row: Best}, and leave their rows: results, with the best r."""
+        """Take the results {row: Best} of searches that ended, add the best r, free the rows."""
         rows = to_device(np.array(list(done), int))
         for (row, best), r in zip(done.items(), to_host(self.best_r[rows]), strict=True):
             self.results[self.holders[row]] = best._replace(r=r.astype(float))
@@ -121,7 +123,7 @@ class Searches(Rows):
         self.start(rows)
 
     def open(self, rows):
-        """New searches take rows, as long as there are some.  Returns what they ask."""
+        """Give rows to new searches, while there are some.  Returns their first questions."""
         new = dict(zip(rows, self.coming))                          # noqa: B905
         at, some = to_device(np.array(list(new), int)), list(new.values())
         for row, search in new.items():
@@ -132,11 +134,11 @@ class Searches(Rows):
         self.best_r[at] = 0
         return [(row, *next(self.searches[search])) for row, search in new.items()]
 
-    def begin(self, asked):
-        """Begin minimisations: (row, log c, HERE or 0, tolerance) of each."""
-        if not asked:
+    def begin(self, questions):
+        """Begin a minimisation for each question (row, log c, HERE or 0, tolerance)."""
+        if not questions:
             return
-        rows, log_c, start, tolerance = map(list, zip(*asked, strict=True))
+        rows, log_c, start, tolerance = map(list, zip(*questions, strict=True))
         ftol, gtol, short = (a[[self.holders[row] for row in rows]] for a in self.tolerances)
         c2, share = 2 * np.exp(log_c), np.array(tolerance)
         small = share * np.minimum(gtol / c2, short)    # 2 c times a step is its gradient

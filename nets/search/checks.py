@@ -1,4 +1,4 @@
-"""What D refuses, with a sentence, before the first search."""
+"""Checks of the arguments of D: errors before the first search."""
 import numpy as np
 
 from nets.backend import to_host
@@ -8,9 +8,9 @@ def check_images(x, box):
     """x and its box as float32 arrays (N, ...) on the host, or ValueError."""
     x = np.asarray(to_host(x), np.float32)
     if x.ndim < 2:
-        raise ValueError(f"D: x of shape {x.shape}; expected images (N, ...), an image a row")
+        raise ValueError(f"D: x of shape {x.shape}; expected images (N, ...), one row an image")
     if not hasattr(box, "__len__") or len(box) != 2:
-        raise ValueError(f"D: box {box}; expected the least values and the largest")
+        raise ValueError(f"D: box {box}; expected the smallest and the largest values")
     ends = [np.asarray(to_host(end), np.float32) for end in box]
     try:
         lower, upper = (np.broadcast_to(end, x.shape) for end in ends)
@@ -19,7 +19,7 @@ def check_images(x, box):
                          f"shape {x.shape}; expected numbers, or arrays that broadcast to them"
                          ) from None
     if (lower > upper).any():
-        raise ValueError("D: a box whose least values lie above its largest")
+        raise ValueError("D: in this box some smallest values are above the largest")
     inside = (lower <= x) & (x <= upper)            # NaN fails this too
     if not inside.all():
         row = int(np.flatnonzero(~inside.reshape(len(x), -1).all(1))[0])
@@ -29,7 +29,10 @@ def check_images(x, box):
 
 
 def check_targets(target, logits, label, among):
-    """The wanted labels (N, L) of each image, or ValueError.  logits: (N, K).  label: f(x) (N,)."""
+    """The labels l to search for, L of each image (N, L), or ValueError.
+
+    logits: (N, K).  label: f(x) (N,).  target, among: as for D.
+    """
     N, K = logits.shape
     if target is None:
         others = logits.copy()
@@ -39,7 +42,7 @@ def check_targets(target, logits, label, among):
         return np.argsort(-others, 1, kind="stable")[:, :min(among, K - 1)]
     target = np.asarray(to_host(target))
     if target.dtype.kind not in "iu":
-        raise ValueError(f"D: targets of type {target.dtype}; integers are wanted, or None")
+        raise ValueError(f"D: targets of type {target.dtype}; expected integers, or None")
     if target.shape not in ((), (N,)):
         raise ValueError(f"D: targets of shape {target.shape} for {N} images; expected one for "
                          f"all, or shape ({N},)")

@@ -8,15 +8,15 @@ all rows together, once.  Every row has its own c, its own step, and ends on its
     d = -H g                                    on the free pixels, those that p moves
     trial = clip(r + t d)                       t = 1 first, smaller after each rejection
 
-H is L-BFGS's estimate of the inverse Hessian.  It comes from pairs (s, y): a step, and how the
-gradient changed along it.  Three ideas fit it to the search over c:
+H is L-BFGS's estimate of the inverse Hessian.  It comes from pairs (s, y): s is a step, y the
+change of the gradient along it.  Three ideas adapt it to the search over c:
 
-- The pairs are of the loss alone.  c |r|^2 adds 2 c s to y, for any c.  So what the pairs say of
-  the loss stays true when c changes.
+- The pairs are of the loss alone.  c |r|^2 adds 2 c s to y, for any c.  So the pairs remain valid
+  when c changes.
 - The value and the gradient at the next c follow from the loss and its gradient where the row
   stands.  The net is not asked again.
-- A rejected trial teaches curvature too.  So each evaluation gives each row a pair, and the pairs
-  of all rows have the same ages.  The pairs of a row that starts anew are set to zero.
+- A rejected trial gives a pair too.  So each evaluation gives each row one pair.  When a row starts
+  again, its pairs are set to zero.
 
 Memory: (3 m + 13) arrays of rows x pixels for m pairs.  On a GPU an iteration launches 26 m + 99
 kernels beside the net's own, 229 for m = 5, and some 20 more when a minimisation ends.
@@ -24,13 +24,13 @@ kernels beside the net's own, 229 for m = 5, and some 20 more when a minimisatio
 from nets.backend import xp
 from nets.losses import column
 
-CURVATURE = 1e-6        # the cosine between s and y of a pair that counts, at least
-ARMIJO = 0.1            # a step must gain this share of what the gradient promises.  1e-4 lets
-                        # steps pass that are twice too long and gain next to nothing: a row ends
-                        # there, in 14 of 1,638 hard linear cases; with 0.1 in one
-SHRINK = 0.1, 0.5       # a rejection multiplies t by something between these
-REJECTIONS = 15         # so many in a row end a minimisation: at a kink no step is short enough
-ROUNDING = 10           # units in the last place of a value (at least of 1) that it may rise by
+CURVATURE = 1e-6        # a pair counts if the cosine between s and y is larger than this
+ARMIJO = 0.1            # a step must gain this share of the gain that the gradient predicts.  1e-4
+                        # accepts steps that are twice too long and gain almost nothing: a row ends
+                        # there, in 14 of 1,638 hard linear cases; with 0.1 in one case
+SHRINK = 0.1, 0.5       # a rejection multiplies t by a factor between these
+REJECTIONS = 15         # in a row: they end a minimisation, because at a kink no step succeeds
+ROUNDING = 10           # by so many units in the last place (of 1 at least) a value may rise
 
 
 class Rows:
@@ -52,14 +52,14 @@ class Rows:
         self.pairs, self.corrections = [], corrections              # newest first
 
     def keep(self, rows):
-        """Go on with some rows only."""
+        """Keep these rows and drop the others."""
         for name, a in vars(self).items():
             if isinstance(a, xp.ndarray):
                 setattr(self, name, a[rows])
         self.pairs = [(s[rows], y[rows]) for s, y in self.pairs]
 
     def start(self, rows, r=0):
-        """Some rows wait for their first value, at r."""
+        """Start some rows at r; they wait for their first value."""
         self.r[rows] = self.trial[rows] = r
         self.value[rows] = self.gain[rows] = self.size[rows] = xp.inf
         self.t[rows] = self.rejections[rows] = 0
@@ -67,14 +67,14 @@ class Rows:
             s[rows] = y[rows] = 0
 
     def go_on(self, rows):
-        """Some rows go on from r at another c: their value and gradient follow from the loss's."""
+        """Continue some rows from r with another c.  Value and gradient follow from the loss's."""
         r = self.r[rows]
         self.value[rows] = self.loss[rows] + self.c2[rows] * dot(r, r) / 2
         self.gain[rows], self.t[rows], self.rejections[rows] = xp.inf, 1, 0
         self.project(rows)
 
     def project(self, rows=slice(None)):
-        """The gradient g, the projected step p down it, and p's largest entry."""
+        """Compute the gradient g, the projected step p, and the largest entry of p."""
         r, c2 = self.r[rows], column(self.c2[rows], self.r)
         self.g[rows] = g = self.dr[rows] + c2 * r
         unit = xp.where(c2 > 0, c2, 1)                              # the curvature of c |r|^2
@@ -82,21 +82,21 @@ class Rows:
         self.size[rows] = abs(p).max(1)
 
     def step(self):
-        """Write the next trial."""
+        """Compute the next trial of each row."""
         d = direction(self.g, self.p != 0, self.pairs, self.c2)
         self.d = xp.where(column(self.rejections > 0, d), self.d, d)
         t = column(self.t, d).astype(d.dtype)
-        trial, straight = (clip(self.r + t * way, self.lower, self.upper)
-                           for way in (self.d, self.p))
-        # Without a pair d is 0, and the box can turn d uphill: then straight down the gradient.
+        trial, straight = (clip(self.r + t * step, self.lower, self.upper)
+                           for step in (self.d, self.p))
+        # Without a pair d is 0, and clipping can turn d uphill.  Then go along p.
         downhill = dot(self.g, trial - self.r) < 0
         self.trial = xp.where(column(downhill, d), trial, straight)
         self.slope = dot(self.g, self.trial - self.r).astype(float)
 
     def ended(self, ftol, small):
-        """Which rows have ended (n,): by their gain, by their projected step, or at a kink."""
+        """Which rows have ended (n,): a small gain, a small projected step, or a kink."""
         tiny = (self.gain < xp.inf) & (self.gain <= ftol * abs(self.value).clip(1, None))
-        short = (self.size <= small) & (self.size < xp.inf)         # inf: not asked yet
+        short = (self.size <= small) & (self.size < xp.inf)         # inf: not evaluated yet
         return tiny | short | (self.rejections >= REJECTIONS)
 
     def take(self, loss, dr):
@@ -105,7 +105,7 @@ class Rows:
         self.pairs = [(self.trial - self.r, dr - self.dr), *self.pairs[:self.corrections - 1]]
         rounding = ROUNDING * float(xp.finfo(dr.dtype).eps) * abs(value).clip(1, None)
         accepted = value <= self.value + ARMIJO * self.slope + rounding
-        # The parabola through value, slope and trial value has its least point at shrink * t.
+        # The parabola through value, slope and trial value has its minimum at shrink * t.
         bend = value - self.value - self.slope
         shrink = -self.slope / (2 * xp.where(bend > 0, bend, 1))
         self.t = xp.where(accepted, 1, self.t * shrink.clip(*SHRINK))
@@ -125,19 +125,19 @@ def dot(a, b):
 
 
 def clip(r, lower, upper):
-    """The nearest point of the box (n, D): a third of the time of NumPy's clip."""
+    """The nearest point of the box (n, D), in a third of the time of NumPy's clip."""
     return xp.minimum(xp.maximum(r, lower), upper)
 
 
 def direction(g, free, pairs, c2):
-    """-H g on the free pixels (n, D), 0 where no pair counts: the two-loop recursion.
+    """-H g on the free pixels (n, D), by the two-loop recursion; 0 where no pair counts.
 
     Args:
         g: (n, D), the gradient.  free: (n, D) bool.
         pairs: (s, y of the loss), (n, D) each, newest first.
         c2: (n,), 2 c.
     """
-    q, scale, known = g * free, 0 * c2, []
+    q, scale, terms = g * free, 0 * c2, []
     for s, y_loss in pairs:
         y = (y_loss + column(c2, s) * s) * free
         sy, yy = dot(s, y), dot(y, y)
@@ -146,8 +146,8 @@ def direction(g, free, pairs, c2):
         scale = xp.where(counts & (scale == 0), sy / xp.where(counts, yy, 1), scale)
         a = rho * dot(s, q)
         q -= column(a, q) * y
-        known.append((s, y, rho, a))
+        terms.append((s, y, rho, a))
     q *= column(scale, q)                           # <s, y> / <y, y> of the newest that counts
-    for s, y, rho, a in reversed(known):
+    for s, y, rho, a in reversed(terms):
         q += column(a - rho * dot(y, q), q) * s
     return -q * free

@@ -5,26 +5,27 @@ minimiser for that c, divided by |margin(x)|, and whether that minimiser has the
 """
 import math
 
-CLOSE = 3e-3            # a success with less margin ends the search: 1e-3 takes a tenth more
+CLOSE = 3e-3            # a success with a smaller margin ends the search: 1e-3 takes a tenth more
                         # evaluations and comes 0.1 % nearer
-AIM = CLOSE / 2         # the margin that the next c is to give.  With 0 a success is 0.1 % nearer,
-                        # but of these images in 8 bits 85 % are wrong, not 91
-FAR = 1                 # unless the next failure is farther away, in log c: between them the margin
-                        # need not fall
-LOG_C = 5e-3            # c known to 0.5 % ends the search too
-REACH = 25              # farther from the first log c than this, another c makes no difference
+AIM = CLOSE / 2         # the margin that the next c should give.  With 0 a success is 0.1 % nearer,
+                        # but nets err on 85 % of these images in 8 bits, in place of 91 %
+FAR = 1                 # ... but not if the next failure is farther away than this in log c: then
+                        # the margin may not fall all the way
+LOG_C = 5e-3            # the search also ends when c is known to 0.5 %
+REACH = 25              # beyond this distance from the first log c another c makes no difference
 GRID, ABOVE = 0.5, 5    # the step of `scan` in log c, and how far above the first c it begins
 STILL = 1e-2            # `scan` ends where five margins in a row differ by a smaller share
 
 
 def line_search(log_c):
-    """Try c until the largest c whose minimiser has the label is known, to LOG_C.
+    """Find the largest c whose minimiser has the label, to LOG_C.
 
-    As a rule the margin falls as c grows.  So the first c is multiplied by 2, 4, 8, ... after a
-    success, and divided after a failure, until both have been seen.  From then on the next c is
-    where the straight line through the two margins crosses AIM (regula falsi).  That takes five c
-    where halving takes seven.  If one end stays twice, its margin is halved, so that the next c
-    moves towards it (the Illinois form).  Otherwise a margin that jumps takes hundreds of c.
+    The margin mostly falls as c grows.  So the search multiplies the first c by 2, 4, 8, ... after
+    a success, or divides it after a failure, until it has one success and one failure.  Then the
+    next c is where the straight line through the two margins crosses AIM (regula falsi).  That
+    takes five c where halving takes seven.  If one end stays twice, its margin is halved, so that
+    the next c moves towards it (the Illinois form).  Without this a margin that jumps takes
+    hundreds of c.
 
     Args:
         log_c: the first log c to try.
@@ -50,10 +51,10 @@ def line_search(log_c):
 
 
 def scan(log_c, line_search=line_search):
-    """A second look: go down a grid of c until one succeeds, then go on with `line_search`.
+    """A second look: go down a grid of c until one succeeds, then continue with `line_search`.
 
-    With more than two classes it can be that only a middle range of c succeeds: where c is smaller,
-    the loss pushes third labels away instead.  Steps that double can jump over that range.
+    With more than two classes it may be that only a middle range of c succeeds.  With a smaller c
+    the loss pushes third labels away instead.  Steps that double can jump over this range.
 
     Args:
         log_c: where the first line search began.
@@ -66,6 +67,6 @@ def scan(log_c, line_search=line_search):
             yield from line_search(highest - GRID * i)
             return
         margins = [*margins[-4:], margin]
-        # c is now too small to matter.  This saves half of the evaluations where no c succeeds.
+        # Now c is too small to matter.  This saves half of the evaluations where no c succeeds.
         if GRID * i > ABOVE + 2 and max(margins) - min(margins) < STILL * abs(margin):
             return

@@ -1,14 +1,13 @@
 """SciPy's L-BFGS-B for many searches at once: the engine that answers `intriguing.search_one`.
 
-`answer` is the conversation with one image's search, and reads as if there were no other.
-`together` holds many conversations: what they ask of the net is evaluated in one batch.  No image
-waits until another one is done, and a new image takes the place of one that is.  Where this solver
-gets stuck, or finds nothing, the search goes on by hand (nets/search/by_hand.py).
+`answer` is the conversation with the search of one image.  It reads as if there were no other
+image.  `together` runs many conversations and evaluates their questions in one batch.  No image
+waits for another: when one is done, a new one takes its place.  If this solver gets stuck, or finds
+nothing, the search continues by hand (nets/search/by_hand.py).
 
-The solver is called where `scipy.optimize.minimize` calls it, at `setulb`, which hands the control
-back whenever it wants a value.  That entry is private to SciPy.  So it is checked once per process
-against the public function; where it is gone or differs, `by_hand` takes its place, and one warning
-says so.
+The solver is SciPy's `setulb`, which `scipy.optimize.minimize` calls too.  It returns whenever it
+needs a value.  It is private to SciPy.  So it is checked once per process against the public
+function.  If it is gone or differs, `by_hand` takes its place, and there is one warning.
 """
 import functools
 import math
@@ -31,7 +30,7 @@ except ImportError:
 CORRECTIONS = 5         # L-BFGS's memory in the search; a warm start needs no more
 EPS = np.finfo(float).eps                   # setulb's ftol is in units of it
 MAXLS = 20              # points tried along one direction: SciPy's own default
-NEW_ITERATION, WANTS_VALUE, STOP, MAXITER = 1, 3, 5, 504      # what setulb says in `task`
+NEW_ITERATION, WANTS_VALUE, STOP, MAXITER = 1, 3, 5, 504      # codes of setulb in `task`
 # The solver works on short vectors, where several BLAS threads take four times as long as one.
 ONE_THREAD = functools.partial(ThreadpoolController().limit, limits=1, user_api="blas")
 
@@ -40,7 +39,7 @@ ONE_THREAD = functools.partial(ThreadpoolController().limit, limits=1, user_api=
 
 
 def together(conversations, evaluate, width):
-    """Hold the conversations, `width` of them at a time, and return what each one returns.
+    """Run the conversations, `width` of them at a time, and return what each one returns.
 
     Args:
         conversations: N generators.  Each yields questions, and is sent the answers.
@@ -55,7 +54,7 @@ def together(conversations, evaluate, width):
     new, asking = iter(enumerate(conversations)), []            # (row, conversation, question)
 
     def go_on(row, conversation, answer):
-        """Send the answer; the next question joins `asking`, or there is a result."""
+        """Send the answer.  The next question goes to `asking`, or the result to `results`."""
         try:
             asking.append((row, conversation, conversation.send(answer)))
         except StopIteration as end:
@@ -76,7 +75,7 @@ def together(conversations, evaluate, width):
 
 
 def minimize(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5, maxiter=1000):
-    """Minimise a function over the box [lower, upper], each row of z0 a problem of its own.
+    """Minimise a function over the box [lower, upper].  Each row of z0 is a problem of its own.
 
     A row stops when an iteration gains less than ftol * max(|value|, 1), when no entry of the
     projected gradient exceeds gtol, or after maxiter iterations.
@@ -84,15 +83,15 @@ def minimize(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-5,
     Args:
         evaluate: evaluate(z, rows) takes points z (n, D) of problems `rows` (n,), and returns
             their values (n,) and gradients (n, D), on the host.
-        z0, lower, upper: (N, D) float64; infinite bounds are none.
+        z0, lower, upper: (N, D) float64; lower and upper may be infinite.
         corrections: L-BFGS's memory m.
         ftol, gtol: a number each, or one for each row (N,).
 
     Returns:
         A Result.
     """
-    how = minimize_together if setulb_works() else by_hand.minimize
-    return how(evaluate, z0, lower, upper, corrections, ftol, gtol, maxiter)
+    minimize_rows = minimize_together if setulb_works() else by_hand.minimize
+    return minimize_rows(evaluate, z0, lower, upper, corrections, ftol, gtol, maxiter)
 
 
 def minimize_together(evaluate, z0, lower, upper, corrections, ftol, gtol, maxiter):
@@ -121,7 +120,7 @@ def minimize_together(evaluate, z0, lower, upper, corrections, ftol, gtol, maxit
 
 
 class Point(NamedTuple):
-    """What the net says of x + r."""
+    """A point r, and the loss, gradient, margin and label at x + r."""
     r: np.ndarray           # (D,)
     loss: float
     dr: np.ndarray          # d loss / dr (D,)
@@ -173,9 +172,9 @@ def solve(searches, evaluate, lower, upper, ftol, gtol, width, tick):
 def answer(search, lower, upper, ftol, gtol):
     """Answer one search: yields each r (D,) to evaluate, and is sent the fields of the Point there.
 
-    Returns the Best, and None.  Or, where the search asks for smaller tolerances, because this
-    solver got stuck or found nothing, the search itself: it is handed over to `by_hand`, since
-    SciPy's solver ends at the kinks of ReLU and max pooling.
+    Returns the Best, and None.  Or, if the search asks for smaller tolerances, the Best so far and
+    the search itself, for `by_hand`.  Then this solver got stuck or found nothing, because SciPy's
+    L-BFGS-B ends at the kinks of ReLU and max pooling.
 
     The solver begins as if every curvature were 1.  In z = s r, s = sqrt(2 c), the curvature of
     c |r|^2 = |z|^2 / 2 is 1 for every c.  In r it is 2 c, and for small c the first steps would be
@@ -187,11 +186,11 @@ def answer(search, lower, upper, ftol, gtol):
     width = (upper - lower).max(where=np.isfinite(upper - lower), initial=0) or math.inf
     while True:
         s = math.sqrt(2 * math.exp(log_c))
-        # A gradient g_z asks for a step of g_z / s in r.  Where c is small, gtol alone would let
-        # that step be as long as the box, and the search would end where it began.
+        # A gradient g_z means a step of g_z / s in r.  If c is small, gtol alone would allow a step
+        # as long as the box, and the search would end where it began.
         gtol_z = min(gtol / s, SHORT * width * s)
         solver.begin(s * r, tolerance * ftol, tolerance * gtol_z, scale=s)
-        point = iterate                     # the same r as before: only c |r|^2 is another
+        point = iterate                     # the same r as before: only c |r|^2 changes
         if iterate is None or iterate.r is not r:
             point = Point(*(yield solver.z / s))
         while True:
@@ -216,7 +215,7 @@ def answer(search, lower, upper, ftol, gtol):
 
 
 def resume(search, question):
-    """A search from a question on that it has asked already."""
+    """The rest of a search, beginning with a question that it has asked already."""
     while True:
         answer = yield question
         try:
@@ -229,9 +228,9 @@ def resume(search, question):
 
 
 class Solver:
-    """SciPy's L-BFGS-B on one row.  Wants the value and the gradient, in g, of the points in z.
+    """SciPy's L-BFGS-B on one row.  It writes a point to z; the caller evaluates it and fills g.
 
-    It is made once for a search, and begins once for each c: its arrays are large.
+    There is one for each search, because its arrays are large.  It begins anew for each c.
     """
 
     def __init__(self, lower, upper, corrections):
@@ -253,13 +252,13 @@ class Solver:
         self.z[:], self.task[:], self.line_task[:] = z0, 0, 0
         self.state = (self.g, ftol / EPS, gtol, *self.work)
         self.left, self.begun = maxiter, False
-        setulb(*self.point, 0.0, *self.state)           # it wants the value at z0
+        setulb(*self.point, 0.0, *self.state)           # it asks for the value at z0
 
     def step(self, value):
-        """Run on from z's value and gradient; True if it wrote a z that wants them, else done.
+        """Continue with the value and gradient at z.  True: there is a new z to evaluate.
 
-        Afterwards `accepted` says whether the point just valued became an iterate: when it is
-        done, z is the last one that did.
+        False: it is done, and z is the last iterate.  Afterwards `accepted` says whether the point
+        just evaluated became an iterate.
         """
         self.accepted = not self.begun
         self.begun = True
@@ -294,7 +293,7 @@ def setulb_works():
                     ours.evaluations[i] != theirs.nfev:
                 raise ValueError("gives other results than scipy.optimize.minimize")
         return True
-    except Exception as error:              # whatever a foreign signature answers with
+    except Exception as error:              # another signature may raise anything
         why = f"does not work ({error})" if setulb else "is not there"
     warnings.warn(f"SciPy's private setulb {why}: nets/search/by_hand.py takes its place",
                   RuntimeWarning, stacklevel=2)

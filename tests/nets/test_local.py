@@ -161,7 +161,7 @@ def test_no_images_are_no_images():
 @pytest.mark.parametrize("shape", [(1, 4, 6), (1, 5, 5), (2, 4, 5)])
 def test_images_of_another_size_are_an_error_for_filters_that_have_their_places(shape):
     W = filters((3, 4, 2, 1, 2, 2), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="3 x 4 places of 1 x 4 x 5 numbers do not fit"):
+    with pytest.raises(ValueError, match="take images of 1 x 4 x 5 numbers, not of"):
         encode(W, xp.zeros((1, *shape)))
 
 

@@ -74,7 +74,7 @@ def test_a_layer_that_does_not_say_what_decays_is_named():
     class Silent:
         params = [to_device(np.ones(2))]
 
-    with pytest.raises(ValueError, match="Silent has no `decays` for each of its 1 parameters"):
+    with pytest.raises(ValueError, match="Silent needs `decays`, one bool for each"):
         decay(Net([Silent()]), (0.1,))
 
 

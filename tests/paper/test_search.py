@@ -490,7 +490,7 @@ class Watched:
 @pytest.mark.parametrize(("target", "says"), [
     ([0] * 599 + [7], "target 7 of image 599; the net has labels 0 to 4"),
     ([0] * 599 + [-1], "target -1 of image 599"),
-    (np.full(600, 1.0), "targets of type float64; integers are wanted"),
+    (np.full(600, 1.0), "targets of type float64; expected integers"),
     (np.full(600, True), "targets of type bool"),
     (np.full(600, "1"), "targets of type <U1"),
     (np.full(600, None), "targets of type object"),
