@@ -77,7 +77,8 @@ is Table 1's; the paper does not give it.
 
 {attacked_set.describe(job)}  Amplification brings images that are farther than 0.1 nearer; \
 some of them get their right label back, and the diagonal falls below 100: {nearer}.  \
-Clipped: to [0, 1], which makes a distortion smaller; the paper does not say whether it clipped.""", numbers)
+Clipped: to [0, 1], which makes a distortion smaller; the paper does not say whether it \
+clipped.""", numbers)
     return numbers
 
 
