@@ -394,44 +394,6 @@ def test_unknown_nets_and_methods_are_named(names, method, words):
         cache.trained(names, "strokes", 0, method, 1, True)
 
 
-def script(*words, **environment):
-    return subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, **environment}, check=False)
-
-
-@on_numpy
-@pytest.mark.parametrize("words, environment, said", [
-    (["experiments.table1", "--data", "cats"], {}, "cats"),
-    (["experiments.table1", "--solver", "theirs"], {},
-     "--solver theirs: choose one of auto, scipy, by-hand"),
-    (["experiments.attack", "--image", "x.png", "--solver", "theirs"], {}, "--solver theirs"),
-    (["experiments.table2", "--targets", "all"], {}, "choose one of random, nearest"),
-    (["experiments.table1", "--count", "many"], {}, "invalid int"),
-    (["experiments.table1", "--colour", "red"], {}, "--colour"),
-    (["experiments.table1"], {"INTRIGUING_DEVICE": "gpu", "CUDA_VISIBLE_DEVICES": ""}, "gpu"),
-    (["experiments"], {"INTRIGUING_DEVICE": "tpu"}, "tpu"),
-    (["experiments.table3_4", "--data", "strokes", "--count", "20000"], {}, "count 20000"),
-    (["experiments.figure1_2", "--data", "strokes", "--seed", "-1"], {}, "seed -1"),
-    (["experiments.attack", "--image", "experiments/results/digit.png", "--target", "3", "--data",
-      "strokes", "--net", "LeNet on P3"], {}, "P3"),
-    (["experiments"], {"INTRIGUING_DATA": "/nowhere"}, "/nowhere")])
-def test_bad_input_on_the_command_line_gets_one_clear_line(words, environment, said):
-    done = script(*words, **environment)
-    assert done.returncode != 0 and "Traceback" not in done.stderr
-    assert said in done.stderr.strip().splitlines()[-1]
-
-
-@on_numpy
-@pytest.mark.parametrize("name", ["table1", "table2", "table3_4", "figure1_2", "figure7",
-                                  "benchmark"])
-def test_help_is_the_docstring(name):
-    done = script(f"experiments.{name}", "--help")
-    path = ROOT / "experiments" / name
-    path = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
-    doc = path.read_text().split('"""')[1]
-    assert done.returncode == 0 and doc.strip() in done.stdout and "--seed" in done.stdout
-
-
 @on_numpy
 def test_ctrl_c_in_the_middle_ends_with_one_line_and_leaves_no_worker(tmp_path):
     code = ("import signal, sys; sys.path.insert(0, 'tests'); sys.argv = ['table1']\n"
@@ -448,12 +410,6 @@ def test_ctrl_c_in_the_middle_ends_with_one_line_and_leaves_no_worker(tmp_path):
     _, said = parent.communicate(timeout=30)
     assert parent.returncode == 1 and "interrupted" in said and "Traceback" not in said
     ended(pid)
-
-
-def test_an_unwritable_results_folder_is_named(quick, tmp_path):
-    (tmp_path / "out").write_text("a file, not a folder")
-    with pytest.raises(OSError, match="out"):
-        table1.main(**quick)
 
 
 def test_cells_and_tables():

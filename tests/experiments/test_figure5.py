@@ -228,18 +228,6 @@ def test_the_other_experiments_take_the_same_weights_and_photographs(
     assert list(numbers["precisions"]) == ["float64", "float32", "float64, moved"]
 
 
-@pytest.mark.parametrize("main", [
-    lambda **flags: stability.main(**flags),
-    lambda **flags: benchmark.main(which="alexnet", **flags),
-    lambda **flags: figure5.main(**flags), lambda **flags: figure3_4.main(**flags)])
-def test_weights_that_are_not_there_are_named_at_once(main, monkeypatch, tmp_path):
-    monkeypatch.setattr(samples, "load", None)          # nothing else is done before
-    monkeypatch.setattr(timing, "over_processes", None)
-    with pytest.raises(ValueError, match="nope.npz: there is no such file; python -m "
-                                         "experiments.train_alexnet makes one"):
-        main(weights="nope.npz", quiet=True, out=str(tmp_path))
-
-
 # ---- Figures 3 and 4 -------------------------------------------------------------------------
 
 

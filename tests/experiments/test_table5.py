@@ -114,8 +114,3 @@ def test_processes_give_the_same_numbers(tmp_path):
     jobs = [(layer, s) for layer, s in norms.shapes(net, (3, 67, 67)) if isinstance(layer, Conv)]
     found = dict(processes.over_processes(table5.measured, jobs[1:3], 1, 2, "", True))
     assert [found[i] for i in (0, 1)] == [table5.measured(*job) for job in jobs[1:3]]
-
-
-def test_weights_that_are_not_there_are_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no weights are called 'random'"):
-        table5.main(weights="random", out=str(tmp_path), quiet=True)
