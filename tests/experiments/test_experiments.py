@@ -55,11 +55,17 @@ def nets(small):
     return found
 
 
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """The cache of the images found, one for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def quick(monkeypatch, tmp_path, small, nets):
-    """Experiments on the small data and nets, with caches and results below tmp_path."""
+def quick(monkeypatch, tmp_path, small, nets, found):
+    """Experiments on the small data and nets, with results below tmp_path."""
     monkeypatch.setattr(samples.datasets, "load", lambda name, quiet=False: small)
-    monkeypatch.setattr(cache, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(cache, "CACHE", found)
     monkeypatch.setattr(cache, "trained", lambda names, *args: {n: nets[n] for n in names})
     return {"count": 20, "workers": 1, "quiet": True, "out": str(tmp_path / "out")}
 
@@ -102,7 +108,7 @@ def test_table_2_has_100_on_its_diagonal_and_the_clean_error_in_its_last_row(qui
 
 @on_numpy
 def test_the_nearest_target_is_never_farther_than_a_random_one(quick):
-    few = {**quick, "count": 6}
+    few = {**quick, "count": 3}
     random, nearest = (table1.main(**few, targets=how) for how in ("random", "nearest"))
     for name in random:
         assert nearest[name]["av. min. distortion"] <= 1.001 * random[name]["av. min. distortion"]
@@ -117,11 +123,9 @@ def test_figure_7_measures_what_it_shows(quick):
 
 
 @on_numpy
-def test_the_benchmark_measures_all_that_its_page_shows(quick, monkeypatch):
+def test_the_benchmark_measures_all_that_its_page_shows(quick, monkeypatch, in_this_process):
     for module in (timing, search):
         monkeypatch.setattr(module, "REPEATS", 1)
-    monkeypatch.setattr(timing, "over_processes", lambda function, jobs, *args: (
-        (i, function(*job)) for i, job in enumerate(jobs)))
     monkeypatch.setattr(benchmark, "ALEXNET", (67, 1 / 32))
     monkeypatch.setattr(benchmark, "processes", lambda: [1])
     numbers = benchmark.main(count=3, workers=1, quiet=True, out=quick["out"])
@@ -229,7 +233,8 @@ def test_shards_that_were_computed_are_not_computed_again(quick, nets, small, mo
     assert cache.distorted(*job)["net"].tobytes() == first.tobytes()
 
 
-def test_each_solver_has_shards_of_its_own(quick, nets, small):
+def test_each_solver_has_shards_of_its_own(quick, nets, small, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
     x, t = small[1][0][:10], small[1][1][:10]
     job = ({"net": nets["FC100-100-10"]}, x, t, (t + 1) % 10, "strokes")
     theirs, ours = (cache.distorted(*job, solver, 1, True)["net"] for solver in intriguing.ENGINES)

@@ -18,11 +18,9 @@ SIZES = {"krizhevsky2012": 67, "bvlc": 67, "torchvision": 64}
 
 
 @pytest.fixture
-def here(monkeypatch):
+def here(monkeypatch, in_this_process):
     """All in this process, on few frequencies."""
     monkeypatch.setattr(norms, "POINTS", 8)
-    monkeypatch.setattr(table5, "over_processes", lambda function, jobs, *_: [
-        (i, function(*job)) for i, job in enumerate(jobs)])
 
 
 @pytest.fixture(params=SIZES)
