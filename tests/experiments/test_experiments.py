@@ -432,9 +432,3 @@ def test_pictures_are_what_they_show(tmp_path):
     assert pictures.magnified(np.array([-1, 0, 0.01]), 10) == pytest.approx([0, 0.5, 0.6])
     pictures.save(pictures.panels([(pictures.grid(x, 3), "caption")], "title"), tmp_path / "p.png")
     assert Image.open(tmp_path / "p.png").mode == "RGB"
-
-
-def test_net_is_what_the_workers_are_sent(nets):
-    import pickle  # as the processes do; nothing from outside is read
-    net = pickle.loads(pickle.dumps(nets["FC100-100-10"]))
-    assert isinstance(net, Net) and (net.params[0] == nets["FC100-100-10"].params[0]).all()
