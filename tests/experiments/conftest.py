@@ -8,6 +8,7 @@ from data import strokes
 from experiments import stability, table5
 from experiments.benchmark import search, timing
 from experiments.shared import cache, cli
+from nets.training import loop
 
 
 @pytest.fixture
@@ -50,3 +51,28 @@ def refusal(run, monkeypatch, tmp_path, capsys):
         assert isinstance(line, str) and script in line and "\n" not in line
         return line
     return refusal
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """interrupt(): Ctrl-C comes in the third epoch from now on; a list grows with every epoch."""
+    def interrupt():
+        one_epoch, begun = loop.one_epoch, []
+
+        def interrupted(*args):
+            begun.append(1)
+            if len(begun) == 3:
+                raise KeyboardInterrupt
+            return one_epoch(*args)
+        monkeypatch.setattr(loop, "one_epoch", interrupted)
+        return begun
+    return interrupt
+
+
+@pytest.fixture
+def first_numbers(monkeypatch):
+    """The first random number of every epoch, of which none is trained."""
+    drawn = []
+    monkeypatch.setattr(loop, "one_epoch", lambda optimiser, cost, x, t, rates, rng, batch:
+                        drawn.append(rng.random()) or [0.0])
+    return drawn

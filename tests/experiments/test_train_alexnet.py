@@ -13,7 +13,7 @@ from experiments.shared.weights import read_weights
 from experiments.train_alexnet import accuracy, crops, ten_views
 from nets.backend import to_device, to_host
 from nets.net import Net
-from nets.training import costs, loop, optimisers
+from nets.training import costs, optimisers
 
 X = np.random.default_rng(0).integers(0, 256, (6, 3, 9, 9)).astype(np.uint8)
 
@@ -145,18 +145,10 @@ def test_the_record_holds_the_command_and_the_curve(photographs, tmp_path, capsy
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(
-        photographs, tmp_path, monkeypatch, capsys):
+        photographs, tmp_path, monkeypatch, capsys, interrupt):
     whole = run(photographs, tmp_path / "whole")
     monkeypatch.setattr(cache, "CACHE", tmp_path / "another")
-    one_epoch, calls = loop.one_epoch, []
-
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return one_epoch(*args)
-
-    monkeypatch.setattr(loop, "one_epoch", interrupted)
+    begun = interrupt()
     with pytest.raises(KeyboardInterrupt):
         run(photographs, tmp_path / "again")
     assert not (tmp_path / "again" / "net.npz").exists()
@@ -170,20 +162,13 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(
     for a, b in zip(whole["curve"], again["curve"], strict=True):
         assert a["loss"] == b["loss"] and a["test accuracy %"] == b["test accuracy %"]
     run(photographs, tmp_path / "again")                # done: nothing is trained again
-    assert len(calls) == 5
+    assert len(begun) == 5
 
 
-def test_every_epoch_draws_its_own_order_places_and_dropout(photographs, tmp_path, monkeypatch):
-    drawn = []
-
-    def one_epoch(optimiser, cost, x, t, rates, rng, batch):
-        drawn.append(rng.random())
-        return [0.0]
-
-    monkeypatch.setattr(loop, "one_epoch", one_epoch)
+def test_every_epoch_draws_its_own_order_places_and_dropout(photographs, tmp_path, first_numbers):
     for seed in (0, 1):
         run(photographs, tmp_path, seed=seed)
-    assert len(set(drawn)) == 8
+    assert len(set(first_numbers)) == 8
 
 
 def test_another_run_does_not_go_on_from_this_one(photographs, tmp_path, capsys):

@@ -25,7 +25,6 @@ from nets.layers.basic import Dense, Flatten
 from nets.models import features, quocnet
 from nets.models.quocnet import Size
 from nets.net import Net
-from nets.training import loop
 
 DRAWN = train_quocnet.drawn
 TOY = Size(14, 3, 2, 3, maps=2, stages=2)
@@ -169,19 +168,11 @@ def test_what_is_measured_is_the_error_and_the_sparsity_by_their_formulas(small,
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(small, tmp_path, monkeypatch,
-                                                                    capsys):
+def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(
+        small, tmp_path, monkeypatch, capsys, interrupt):
     whole = run(small, tmp_path / "whole")
     monkeypatch.setattr(cache, "CACHE", tmp_path / "another")
-    one_epoch, calls = loop.one_epoch, []
-
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return one_epoch(*args)
-
-    monkeypatch.setattr(loop, "one_epoch", interrupted)
+    interrupt()
     with pytest.raises(KeyboardInterrupt):
         run(small, tmp_path / "again")
     assert not (tmp_path / "again" / "net.npz").exists()
@@ -212,17 +203,10 @@ def test_another_run_does_not_go_on_from_this_one(small, tmp_path, capsys):
         assert "Going on" not in capsys.readouterr().out, flags
 
 
-def test_every_epoch_of_every_seed_draws_its_own_batches(small, tmp_path, monkeypatch):
-    drawn = []
-
-    def one_epoch(optimiser, cost, x, t, rates, rng, batch):
-        drawn.append(rng.random())
-        return [0.0]
-
-    monkeypatch.setattr(loop, "one_epoch", one_epoch)
+def test_every_epoch_of_every_seed_draws_its_own_batches(small, tmp_path, first_numbers):
     for seed in (0, 1):
         run(small, tmp_path, seed=seed)
-    assert len(set(drawn)) == 6
+    assert len(set(first_numbers)) == 6
 
 
 def test_a_cost_that_is_no_number_stops_the_run_in_one_line(small, tmp_path, monkeypatch):
