@@ -11,6 +11,7 @@ from data import strokes
 from experiments import adversarial_training
 from experiments.adversarial_training import ARMS, Arm
 from experiments.shared import cache, samples
+from experiments.shared.pools import Pool
 from nets import store
 from nets.backend import to_host
 from nets.training import loop
@@ -144,6 +145,19 @@ def test_all_that_an_arm_says_has_a_share_in_its_net(quick, monkeypatch):
         net = adversarial_training.train_arm("mine", 0, "strokes", 1, False)
         nets.add(b"".join(to_host(p).tobytes() for p in net.params))
     assert len(nets) == len(changes)
+
+
+@on_numpy
+def test_a_pool_holds_as_many_examples_as_there_are_images(quick, monkeypatch):
+    sizes = []
+
+    class Counted(Pool):
+        def renew(self, net, x, t, rng):
+            super().renew(net, x, t, rng)
+            sizes.append(len(self.t))
+    monkeypatch.setattr(adversarial_training, "Pool", Counted)
+    adversarial_training.train_arm("Gaussian noise", 0, "strokes", 12, False)
+    assert sizes[::3] == [30 * min(i, 10) for i in range(1, 13)]        # a tenth of 300 an epoch
 
 
 def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_it_is():
