@@ -49,6 +49,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
     samples.sample(t, count, seed)          # refuses a bad count before hours of training
     nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *BEYOND])
     # All at once, so that no core waits.
+    # All at once, so that no core waits.
     cache.load_or_train(list(nets), data, seed, train, workers, quiet)
     for script in SCRIPTS:
         names = inspect.signature(script.main).parameters

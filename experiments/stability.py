@@ -76,8 +76,8 @@ or the search.
 
 def format_table(numbers):
     """A row for each net, in Markdown.  numbers: {net: {column: number}}."""
-    return page.table(["net", *COLUMNS], [[name, *(page.cell(row[c]) for c in COLUMNS)]
-                                          for name, row in numbers.items()])
+    rows = [[name, *(page.cell(row[c]) for c in COLUMNS)] for name, row in numbers.items()]
+    return page.table(["net", *COLUMNS], rows)
 
 
 def measured(net, x, target, seed, solver):

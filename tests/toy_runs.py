@@ -64,6 +64,11 @@ def main(out="", quiet=True):
 """
 
 
+def stamps(folder):
+    """{file: when it was written} of the arrays below a folder."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.npz")}
+
+
 def parts(folder):
     """What was left half-written."""
     return list(folder.rglob("*.part"))

@@ -4,36 +4,32 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from toy_runs import stamps
 from toys import on_numpy
 
 from data import strokes
 from experiments import adversarial_training
 from experiments.adversarial_training import ARMS, Arm
-from experiments.shared import cache, models, pools, samples
+from experiments.shared import cache, models, samples
+from experiments.shared.pools import Pool
 from nets import store
-from nets.training import costs, loop
+from nets.backend import to_host
+from nets.training import loop
 
 SETS = strokes.draw(300, 1), strokes.draw(60, 2)
 
 
 @pytest.fixture
-def quick(tmp_path, monkeypatch):
+def quick(tmp_path, monkeypatch, in_this_process):
     """Small data, few epochs, everything in this process."""
     monkeypatch.setattr(samples.datasets, "load", lambda *args, **kwargs: ("strokes", *SETS))
     monkeypatch.setattr(cache, "CACHE", tmp_path / "cache")
-    calls = []
-
-    def in_this_process(function, jobs, *args):
-        calls.append((function.__name__, len(jobs)))
-        return ((i, function(*job)) for i, job in enumerate(jobs))
-    monkeypatch.setattr(cache, "over_processes", in_this_process)
-    return {"count": 8, "epochs": 3, "out": str(tmp_path), "quiet": True, "workers": 1}, calls
+    return {"count": 8, "epochs": 3, "out": str(tmp_path), "quiet": True, "workers": 1}
 
 
 @on_numpy
 def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, tmp_path):
-    flags, calls = quick
-    numbers = adversarial_training.main(**flags)
+    numbers = adversarial_training.main(**quick)
     assert list(numbers) == [f"{name}, seed 0" for name in ARMS]
     for row in numbers.values():
         assert len(row["curve"]) == 3
@@ -48,10 +44,9 @@ def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, t
     assert json.loads((out / "adversarial_training.json").read_text())["numbers"] == numbers
     for stem in ("adversarial_training", "adversarial_training-curves"):
         assert Image.open(out / f"{stem}.png").size[0] > 500
-    before = len(calls)
-    more = adversarial_training.main(**flags, seeds=2)
-    assert calls[before:] == [("train_and_save", len(ARMS)), ("search_and_save", len(ARMS))]
-    assert numbers.items() <= more.items()
+    before = stamps(tmp_path)
+    more = adversarial_training.main(**quick, seeds=2)
+    assert before.items() <= stamps(tmp_path).items() and numbers.items() <= more.items()
     for s in (0, 1):                        # on the images made for the net of the same seed
         assert more[f"weight decay, seed {s}"]["transfer %"] == 100
     assert " ± " in (out / "adversarial_training.md").read_text()
@@ -59,13 +54,12 @@ def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, t
 
 @on_numpy
 def test_for_validation_the_test_images_are_never_looked_at(quick, tmp_path, monkeypatch):
-    flags, _ = quick
     few = {name: ARMS[name] for name in ("weight decay", "all layers")}
     monkeypatch.setattr(adversarial_training, "ARMS", few)
     monkeypatch.setattr(adversarial_training, "claims", lambda by_arm: "")
     monkeypatch.setattr(samples.datasets, "load",
                         lambda *args, **kwargs: ("strokes", SETS[0], ((), ())))
-    adversarial_training.main(**flags, validation=True)
+    adversarial_training.main(**quick, validation=True)
     text = (tmp_path / "strokes" / "adversarial_training-validation.md").read_text()
     assert "250 images to train on" in text and "the last 50 training images" in text
     assert not (tmp_path / "strokes" / "adversarial_training.md").exists()
@@ -111,60 +105,59 @@ def test_dropout_is_of_pixels_and_units_and_of_the_same_parameters():
 ROW = {"test error %": 2.0, "av. min. distortion": 0.06, "transfer %": 10.0}
 
 
-def by_arm(**errors):
-    return {name: [ROW | {"test error %": errors.get(name.replace(" ", "_"), 2.0)}]
-            for name in ARMS}
+def by_arm(errors):
+    return {name: [ROW | {"test error %": errors.get(name, 2.0)}] for name in ARMS}
 
 
-@pytest.mark.parametrize("errors, below, order", [
-    ({"all_layers": 1.1, "dropout": 1.3, "weight_decay": 1.6}, "Yes", "Yes"),
-    ({"all_layers": 1.3, "dropout": 1.4, "weight_decay": 1.6}, "No", "Yes"),
-    ({"all_layers": 1.1, "dropout": 1.7, "weight_decay": 1.6}, "Yes", "No"),
-    ({"all_layers": 1.4, "dropout": 1.3, "weight_decay": 1.6}, "No", "No")])
-def test_the_claims_follow_from_the_numbers(errors, below, order):
-    text = adversarial_training.claims(by_arm(**errors))
-    assert f"Below 1.2 % with pools of all layers?  {below}" in text
-    assert f"dropout < weight decay?  {order}" in text
-
-
-def test_the_layers_are_named_from_the_most_helpful_on():
-    text = adversarial_training.claims(by_arm(pixels=1.5, h1=1.2, h2=1.3))
-    assert "alone?  No: h1 1.2 %, h2 1.3 %, pixels 1.5 %; without any, weight decay 2 %." in text
-    text = adversarial_training.claims(by_arm(pixels=1.5, h1=1.2, h2=1.1))
-    assert "alone?  Yes: h2 1.1 %, h1 1.2 %, pixels 1.5 %" in text
-
-
-@pytest.mark.parametrize(("noise", "answer"), [(1.3, "Yes"), (1.1, "No")])
-def test_pools_are_compared_with_noise_and_transfer_is_that_of_all_layers(noise, answer):
-    rows = by_arm(all_layers=1.2, Gaussian_noise=noise)
+@pytest.mark.parametrize("errors, answers", [
+    ({"all layers": 1.1, "dropout": 1.3}, ["all layers?  Yes", "dropout < weight decay?  Yes"]),
+    ({"all layers": 1.3, "dropout": 1.4}, ["all layers?  No", "dropout < weight decay?  Yes"]),
+    ({"all layers": 1.1, "dropout": 1.7}, ["all layers?  Yes", "dropout < weight decay?  No"]),
+    ({"all layers": 1.4, "dropout": 1.3}, ["all layers?  No", "dropout < weight decay?  No"]),
+    ({"pixels": 1.5, "h1": 1.2, "h2": 1.3}, [
+        "alone?  No: h1 1.2 %, h2 1.3 %, pixels 1.5 %; without any, weight decay 1.6 %."]),
+    ({"pixels": 1.5, "h1": 1.2, "h2": 1.1}, ["alone?  Yes: h2 1.1 %, h1 1.2 %, pixels 1.5 %"]),
+    ({"all layers": 1.2, "Gaussian noise": 1.3}, ["like size?  Yes: Gaussian noise 1.3 %"]),
+    ({"all layers": 1.2, "Gaussian noise": 1.1}, ["like size?  No: Gaussian noise 1.1 %"]),
+    ({"all layers": 1.3, "all layers, by gradient": 1.1, "pixels, by gradient": 1.3}, [
+        "all layers?  No: all layers 1.3 %.",
+        "With pools of all layers, yes; of pixels alone, no: all layers, by gradient 1.1 %"]),
+    ({"all layers, by gradient": 1.2, "pixels, by gradient": 1.15}, [
+        "With pools of all layers, no; of pixels alone, yes: all layers, by gradient 1.2 %"]),
+])
+def test_the_claims_follow_from_the_numbers(errors, answers):
+    rows = by_arm({"weight decay": 1.6} | errors)
     rows["all layers"][0]["transfer %"] = 4.5
     text = adversarial_training.claims(rows)
-    assert f"noise of like size?  {answer}: Gaussian noise {noise} %" in text
-    assert "pools of all layers have 4.5 % wrong" in text
+    for answer in [*answers, "pools of all layers have 4.5 % wrong"]:
+        assert answer in text
 
 
-@pytest.mark.parametrize("name", ARMS)
-def test_every_arm_is_trained_as_its_row_says(quick, monkeypatch, name):
-    """Its decay and dropout; its pools: layers, distances, as many as images, share and kind."""
-    asked, arm, plain = {"pools": []}, ARMS[name], costs.classification
+@on_numpy
+def test_all_that_an_arm_says_has_a_share_in_its_net(quick, monkeypatch):
+    arm = Arm((1e-3, 1e-3, 1e-3), {0: 0.03, 1: 0.02}, (0.1, 0.1), "noise")
+    changes = [{}, {"lams": (1e-3, 1e-3, 2e-3)}, {"dropout": (0.1, 0.2)}, {"dropout": (0.2, 0.1)},
+               {"pools": {0: 0.03}}, {"pools": {0: 0.03, 1: 0.03}}, {"pools": {0: 0.03, 2: 0.02}},
+               {"examples": "D"}, {"examples": "gradient"}]
+    nets = set()
+    for change in changes:
+        monkeypatch.setitem(ARMS, "mine", arm._replace(**change))
+        net = adversarial_training.train_arm("mine", 0, "strokes", 1, False)
+        nets.add(b"".join(to_host(p).tobytes() for p in net.params))
+    assert len(nets) == len(changes)
 
-    def pool(*args):
-        asked["pools"].append(args)
-        return pools.Pool(*args)
 
-    def classification(net, lams):
-        asked["lams"], asked["dropout"] = lams, [layer.p for layer in net.layers
-                                                 if hasattr(layer, "p")]
-        return plain(net, lams)
-    monkeypatch.setattr(adversarial_training, "Pool", pool)
-    monkeypatch.setattr(costs, "classification", classification)
-    adversarial_training.train_arm(name, 0, "strokes", 1, False)
-    pixels, units = arm.dropout
-    assert asked["lams"] == arm.lams
-    assert asked["dropout"] == ([pixels, units, units] if any(arm.dropout) else [])
-    made_by = {"noise": pools.noise, "D": pools.adversarial, "gradient": pools.ascended}
-    assert asked["pools"] == [(k, stddev, 300, adversarial_training.SHARE, made_by[arm.examples])
-                              for k, stddev in arm.pools.items()]
+@on_numpy
+def test_a_pool_holds_as_many_examples_as_there_are_images(quick, monkeypatch):
+    sizes = []
+
+    class Counted(Pool):
+        def renew(self, net, x, t, rng):
+            super().renew(net, x, t, rng)
+            sizes.append(len(self.t))
+    monkeypatch.setattr(adversarial_training, "Pool", Counted)
+    adversarial_training.train_arm("Gaussian noise", 0, "strokes", 12, False)
+    assert sizes[::3] == [30 * min(i, 10) for i in range(1, 13)]        # a tenth of 300 an epoch
 
 
 def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_it_is():
@@ -180,43 +173,21 @@ def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_
     assert row["test error %"] == pytest.approx(100 * loop.error(net, *test))
 
 
-@pytest.mark.parametrize(("everywhere", "pixels", "answers"), [
-    (1.1, 1.3, "of all layers, yes; of pixels alone, no"),
-    (1.2, 1.15, "of all layers, no; of pixels alone, yes")])
-def test_examples_by_gradient_have_answers_of_their_own(everywhere, pixels, answers):
-    rows = by_arm(all_layers=1.3)
-    rows["all layers, by gradient"][0]["test error %"] = everywhere
-    rows["pixels, by gradient"][0]["test error %"] = pixels
-    text = adversarial_training.claims(rows)
-    assert f"by gradient?  With pools {answers}: all layers, by gradient {everywhere} %" in text
-    assert "all layers?  No: all layers 1.3 %." in text
-
-
 def test_an_arm_without_a_distortion_does_not_end_the_run():
-    rows = by_arm()
+    rows = by_arm({})
     rows["h1"][0]["av. min. distortion"] = None
     assert "0.06, is that of" in adversarial_training.claims(rows)
 
 
-@pytest.mark.parametrize(("flags", "said"), [({"epochs": 0}, "--epochs 0: expected 1 or more"),
-                                             ({"seeds": 0}, "--seeds 0: expected 1 or more")])
-def test_bad_flags_are_named(flags, said):
-    with pytest.raises(ValueError, match=said):
-        adversarial_training.main(**flags)
-
-
-@pytest.mark.parametrize("damage", [None, {"line": np.ones(3)}, {"curve": np.ones(7)}])
-def test_a_curve_that_is_lost_or_damaged_is_made_again_or_named(quick, damage):
-    flags, calls = quick
-    adversarial_training.main(**flags)
-    arm = ("dropout", 0, "strokes", flags["epochs"], False)
-    path = adversarial_training.beside(adversarial_training.path(*arm))
-    whole = store.load_arrays(path)["curve"]
+def test_a_curve_that_is_lost_is_made_again_and_a_damaged_one_is_named(quick):
+    def curve():
+        return adversarial_training.trained([("dropout", 0)], "strokes", 2, False, 1, True)[1]
+    whole = curve()["dropout", 0]
+    net = adversarial_training.path("dropout", 0, "strokes", 2, False)
+    path = adversarial_training.beside(net)
     path.unlink()
-    if damage is None:
-        adversarial_training.main(**flags)
-        assert (store.load_arrays(path)["curve"] == whole).all()
-    else:
+    assert (curve()["dropout", 0] == whole).all() and len(whole) == 2
+    for damage in ({"line": np.ones(2)}, {"curve": np.ones(7)}):
         store.save_arrays(path, **damage)
         with pytest.raises(ValueError, match="curve.npz: not a curve of .* epochs; delete it and"):
-            adversarial_training.main(**flags)
+            curve()

@@ -1,13 +1,12 @@
 """One's own picture: whatever its size, mode and colours, it becomes a digit as MNIST has them."""
 import json
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from experiments import attack
-from experiments.shared import cache, cli, samples
+from experiments.shared import cache, samples
 from nets.models.fc import fc
 
 SQUARE = (28, 28)
@@ -107,11 +106,6 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
 # ---- The doors -------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_not_there_is_named(net, tmp_path):
-    with pytest.raises(ValueError, match="nine.png: there is no such file"):
-        attack.main(str(tmp_path / "nine.png"), 3)
-
-
 @pytest.mark.parametrize("name", ["digit.png", "digit.jpg", "digit.gif"])
 def test_a_truncated_picture_is_an_error(net, tmp_path, name):
     path = tmp_path / name
@@ -140,19 +134,6 @@ def test_an_empty_picture_is_an_error(net, tmp_path, image):
 def test_a_target_that_is_no_digit_is_an_error(net, tmp_path, target):
     with pytest.raises(ValueError, match=f"--target {target}: .* 0 to 9, or nearest"):
         attack.main(saved(seven(), tmp_path), target)
-
-
-def test_an_unknown_net_is_an_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(samples, "load", lambda data, quiet: ("mnist", None, None))
-    with pytest.raises(ValueError, match="no net is called 'FC7'"):
-        attack.main(saved(seven(), tmp_path), 3, net="FC7")
-
-
-def test_an_error_is_one_line_and_a_failing_exit(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["attack.py", "--image", "none.png", "--target", "3"])
-    said = "^experiments.attack: --image none.png: there is no such file$"
-    with pytest.raises(SystemExit, match=said):
-        cli.run(attack.main)
 
 
 # ---- What comes out --------------------------------------------------------------------------

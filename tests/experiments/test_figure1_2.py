@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from toy_pictures import panel, stands_in
 
 from data import strokes
 from experiments import figure1_2, figure3_4
@@ -223,26 +224,14 @@ def test_the_record_and_the_pictures_are_written(run):
             assert text.count(f"\n- {name}, natural against {kind} directions: ") == 1
 
 
-def test_the_figures_show_lenets_units_and_its_random_directions(run, nets, monkeypatch):
+def test_the_figures_show_lenets_units_and_its_random_directions(run, nets):
     _, folder, (x, t) = run
-    shown = {}
-
-    def panels(parts, title, columns):
-        shown[title[:8]] = parts
-        return parts
-
-    monkeypatch.setattr(pictures, "grid", lambda images, columns: images)
-    monkeypatch.setattr(pictures, "panels", panels)
-    monkeypatch.setattr(pictures, "save", lambda *args: None)
-    groups = {("LeNet", kind): g for kind, g in
-              measures.picked(phi(nets["LeNet"], x, 3), 12, 10, 0).items()}
-    figure1_2.draw(groups, x, t, "strokes", folder)
-    for title, kind in (("Figure 1", "natural"), ("Figure 2", "random")):
-        g = groups["LeNet", kind]
-        assert len(shown[title]) == 4
-        for (images, caption), name, rows in zip(shown[title], g.names, g.images, strict=False):
-            assert (images == x[rows]).all()
-            assert caption == f"{name}: {' '.join(map(str, t[rows]))}"
+    groups = measures.picked(phi(nets["LeNet"], x, 3), 12, 10, 0)
+    for stem, kind in (("figure1", "natural"), ("figure2", "random")):
+        sheet, g = Image.open(folder / f"{stem}.png"), groups[kind]
+        for i, (name, rows) in enumerate(zip(g.names, g.images, strict=True)):
+            shown = panel(pictures.grid(x[rows], 10), f"{name}: {' '.join(map(str, t[rows]))}")
+            assert stands_in(shown, sheet) == (i < 4)
 
 
 def planted(natural, other, p, different=1000):

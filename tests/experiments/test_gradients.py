@@ -131,9 +131,3 @@ def test_a_net_that_has_no_image_right_is_an_error(lesson):
     net.params[-1][9] = 20                  # label 9 for every image, and none is a 9
     with pytest.raises(RuntimeError, match="no image of the test set right"):
         lesson(net)
-
-
-def test_an_unknown_net_is_an_error(monkeypatch):
-    monkeypatch.setattr(samples, "load", lambda data, quiet: ("mnist", None, (None, None)))
-    with pytest.raises(ValueError, match="no net is called 'FC7'"):
-        gradients.main(net="FC7", quiet=True)

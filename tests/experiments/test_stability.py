@@ -89,7 +89,8 @@ def test_the_certificate_of_two_opposed_logits_is_the_way_to_the_boundary():
 
 
 @on_numpy
-def test_the_table_has_a_row_for_every_net_and_its_parts_fit_together(tmp_path, monkeypatch):
+def test_the_table_has_a_row_for_every_net_and_its_parts_fit_together(
+        tmp_path, monkeypatch, in_this_process):
     data = strokes.draw(60, 1)
     nets = {}
     for name in stability.NETS:
@@ -99,8 +100,6 @@ def test_the_table_has_a_row_for_every_net_and_its_parts_fit_together(tmp_path, 
         nets[name] = net.astype("float64")
     monkeypatch.setattr(samples.datasets, "load", lambda *args: ("strokes", data, data))
     monkeypatch.setattr(cache, "load_or_train", lambda *args: nets)
-    monkeypatch.setattr(stability, "over_processes", lambda function, jobs, *args: (
-        (i, function(*job)) for i, job in enumerate(jobs)))
     monkeypatch.setattr(stability, "STEPS", 10)
     numbers = stability.main(count=12, out=str(tmp_path), quiet=True)
     assert list(numbers) == list(stability.NETS)

@@ -33,13 +33,21 @@ def nets(small):
                 for name in table3_4.NETS}
 
 
-@pytest.fixture
-def quick(monkeypatch, tmp_path, small, nets):
-    """The flags of a small run, with caches and results below tmp_path."""
-    monkeypatch.setattr(samples.datasets, "load", lambda name, quiet=False: small)
-    monkeypatch.setattr(cache, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(cache, "load_or_train", lambda names, *args: {n: nets[n] for n in names})
-    return {"count": 24, "workers": 1, "quiet": True, "out": str(tmp_path / "out")}
+@pytest.fixture(scope="module")
+def run(small, nets, tmp_path_factory):
+    """A small run: its numbers, record and text, and the images found, {cache's name: images}."""
+    out = tmp_path_factory.mktemp("table3_4")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samples.datasets, "load", lambda name, quiet=False: small)
+        patch.setattr(cache, "CACHE", out / "cache")
+        patch.setattr(cache, "load_or_train", lambda names, *args: {n: nets[n] for n in names})
+        numbers = table3_4.main(count=24, workers=1, quiet=True, out=str(out))
+        rows, targets = samples.sample(small[2][1], 24, 0)
+        x, t = small[2][0][rows], small[2][1][rows]
+        images = cache.load_or_search(nets, x, t, targets, "strokes", "auto", 1, True)
+    record = json.loads((out / "strokes" / "table3_4.json").read_text())
+    text = (out / "strokes" / "table3_4.md").read_text()
+    return SimpleNamespace(numbers=numbers, record=record, text=text, images=images, x=x, t=t)
 
 
 @pytest.fixture
@@ -105,9 +113,8 @@ def test_the_third_net_is_the_first_from_another_start():
 # ---- the tables ------------------------------------------------------------------------------
 
 
-def test_table_3_gives_each_nets_errors_on_both_halves_and_the_test_set(quick, nets, small):
-    x, t = small[1]
-    numbers = table3_4.main(**quick)["table 3"]
+def test_table_3_gives_each_nets_errors_on_both_halves_and_the_test_set(run, nets, small):
+    (x, t), numbers = small[1], run.numbers["table 3"]
     for (full_name, name), row in zip(table3_4.NETS.items(), numbers.values(), strict=True):
         net = nets[full_name].astype("float32")
         for half in ("P1", "P2"):
@@ -121,13 +128,10 @@ def test_table_3_gives_each_nets_errors_on_both_halves_and_the_test_set(quick, n
         assert row[f"error on {HALF[name]} %"] < row[f"error on {other} %"]     # at home
 
 
-def test_the_test_images_are_distorted_each_net_the_same(quick, nets, small):
-    numbers = table3_4.main(**quick)
-    rows, _ = samples.sample(small[2][1], 24, 0)
-    x, t = small[2][0][rows], small[2][1][rows]
+def test_the_test_images_are_distorted_each_net_the_same(run, nets):
     for full_name, name in table3_4.NETS.items():
-        wrong = nets[full_name].predict(x) != t
-        three, four = numbers["table 3"][name], numbers["table 4"]
+        wrong = nets[full_name].predict(run.x) != run.t
+        three, four = run.numbers["table 3"][name], run.numbers["table 4"]
         assert four["undistorted"]["error %"][name] == pytest.approx(100 * wrong.mean())
         assert four[name]["error %"][name] == 100
         assert three["searched"] == (~wrong).sum() and three["not found"] == 0
@@ -135,8 +139,8 @@ def test_the_test_images_are_distorted_each_net_the_same(quick, nets, small):
     assert four["undistorted"]["av. distortion"] == 0
 
 
-def test_amplified_rows_measure_0_1_exactly_before_they_are_clipped_and_less_after(quick):
-    rows = table3_4.main(**quick)["table 4"]
+def test_amplified_rows_measure_0_1_exactly_before_they_are_clipped_and_less_after(run):
+    rows = run.numbers["table 4"]
     for name in NAMES:
         free, clipped = (rows[f"{name}, amplified to 0.1, {how}"]["av. distortion"]
                          for how in ("not clipped", "clipped"))
@@ -144,8 +148,8 @@ def test_amplified_rows_measure_0_1_exactly_before_they_are_clipped_and_less_aft
         assert 0.05 < clipped < free * (1 - 1e-6)
 
 
-def test_noise_rows_measure_their_stddev_before_they_are_clipped_and_less_after(quick):
-    rows = table3_4.main(**quick)["table 4"]
+def test_noise_rows_measure_their_stddev_before_they_are_clipped_and_less_after(run):
+    rows = run.numbers["table 4"]
     for stddev in (0.06, 0.1):
         free, clipped = (rows[f"Gaussian noise, stddev {stddev}, {how}"]["av. distortion"]
                          for how in ("not clipped", "clipped"))
@@ -201,12 +205,9 @@ def cells(text, first):
     return next(row for row in rows if row and row[0] == first)
 
 
-def test_both_tables_stand_beside_the_papers_in_one_record(quick, tmp_path, capsys):
-    numbers = table3_4.main(**quick)
-    out = tmp_path / "out" / "strokes"
-    text = (out / "table3_4.md").read_text()
-    record = json.loads((out / "table3_4.json").read_text())
-    assert text in capsys.readouterr().out and record["numbers"] == numbers
+def test_both_tables_stand_beside_the_papers_in_one_record(run):
+    text = run.text
+    assert run.record["numbers"] == run.numbers
     assert "# Table 3: ours (the paper's)" in text and "# Table 4:" in text
     for row, paper in (("FC100-100-10, amplified to 0.1, clipped", (100, 98, 43, 0.1)),
                        ("FC123-456-10, amplified to 0.1, not clipped", (96, 100, 22, 0.1)),
@@ -224,16 +225,11 @@ def test_both_tables_stand_beside_the_papers_in_one_record(quick, tmp_path, caps
     assert "601 training images" in text and "24 test images" in text
 
 
-def test_images_that_amplification_brings_nearer_are_counted(quick, nets, small, tmp_path):
-    table3_4.main(**quick)
-    text = (tmp_path / "out" / "strokes" / "table3_4.md").read_text()
-    rows, targets = samples.sample(small[2][1], 24, 0)
-    x, t = small[2][0][rows], small[2][1][rows]
-    images = cache.load_or_search(nets, x, t, targets, "strokes", "auto", 1, True)
-    counts = [(distortion(x, found) > 0.1).sum() for found in images.values()]
+def test_images_that_amplification_brings_nearer_are_counted(run):
+    counts = [(distortion(run.x, found) > 0.1).sum() for found in run.images.values()]
     assert 0 < max(counts) < 24
     said = ", ".join(f"{name} {n}" for name, n in zip(NAMES, counts, strict=True))
-    assert f"falls below 100: {said}." in text
+    assert f"falls below 100: {said}." in run.text
 
 
 def test_what_is_said_of_the_rates_follows_from_them():

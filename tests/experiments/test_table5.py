@@ -18,11 +18,9 @@ SIZES = {"krizhevsky2012": 67, "bvlc": 67, "torchvision": 64}
 
 
 @pytest.fixture
-def here(monkeypatch):
+def here(monkeypatch, in_this_process):
     """All in this process, on few frequencies."""
     monkeypatch.setattr(norms, "POINTS", 8)
-    monkeypatch.setattr(table5, "over_processes", lambda function, jobs, *_: [
-        (i, function(*job)) for i, job in enumerate(jobs)])
 
 
 @pytest.fixture(params=SIZES)
@@ -114,8 +112,3 @@ def test_processes_give_the_same_numbers(tmp_path):
     jobs = [(layer, s) for layer, s in norms.shapes(net, (3, 67, 67)) if isinstance(layer, Conv)]
     found = dict(processes.over_processes(table5.measured, jobs[1:3], 1, 2, "", True))
     assert [found[i] for i in (0, 1)] == [table5.measured(*job) for job in jobs[1:3]]
-
-
-def test_weights_that_are_not_there_are_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no weights are called 'random'"):
-        table5.main(weights="random", out=str(tmp_path), quiet=True)

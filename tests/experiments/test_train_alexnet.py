@@ -1,20 +1,19 @@
 """Training the scaled AlexNet: crops and mirrors, the ten views, and whole small runs, one of
 them interrupted."""
 import json
-import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from toy_pictures import write_photographs
 
 import data as datasets
 from experiments import train_alexnet
-from experiments.shared import cache, cli
+from experiments.shared import cache
 from experiments.shared.weights import read_weights
 from experiments.train_alexnet import accuracy, crops, ten_views
 from nets.backend import to_device, to_host
 from nets.net import Net
-from nets.training import costs, loop, optimisers
+from nets.training import costs, optimisers
 
 X = np.random.default_rng(0).integers(0, 256, (6, 3, 9, 9)).astype(np.uint8)
 
@@ -25,15 +24,13 @@ def photographs(tmp_path, monkeypatch):
     Caches go to a folder of the test's own."""
     monkeypatch.setattr(cache, "CACHE", tmp_path / "cache")
     rng = np.random.default_rng(1)
-    for part, count in (("train", 20), ("test", 5)):
-        for channel, name in ((0, "red"), (2, "blue")):
-            (tmp_path / "photographs" / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 150, (32, 32, 3))
-                pixels[:, :, channel] += 100
-                Image.fromarray(pixels.astype(np.uint8)).save(
-                    tmp_path / "photographs" / part / name / f"{i}.png")
-    return str(tmp_path / "photographs")
+
+    def pixels(name):
+        x = rng.integers(0, 150, (32, 32, 3))
+        x[:, :, 0 if name == "red" else 2] += 100
+        return x
+    return str(write_photographs(tmp_path / "photographs", {"train": 20, "test": 5},
+                                 ["red", "blue"], pixels))
 
 
 def run(folder, out, **flags):
@@ -148,18 +145,10 @@ def test_the_record_holds_the_command_and_the_curve(photographs, tmp_path, capsy
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(
-        photographs, tmp_path, monkeypatch, capsys):
+        photographs, tmp_path, monkeypatch, capsys, interrupt):
     whole = run(photographs, tmp_path / "whole")
     monkeypatch.setattr(cache, "CACHE", tmp_path / "another")
-    one_epoch, calls = loop.one_epoch, []
-
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return one_epoch(*args)
-
-    monkeypatch.setattr(loop, "one_epoch", interrupted)
+    begun = interrupt()
     with pytest.raises(KeyboardInterrupt):
         run(photographs, tmp_path / "again")
     assert not (tmp_path / "again" / "net.npz").exists()
@@ -173,28 +162,21 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(
     for a, b in zip(whole["curve"], again["curve"], strict=True):
         assert a["loss"] == b["loss"] and a["test accuracy %"] == b["test accuracy %"]
     run(photographs, tmp_path / "again")                # done: nothing is trained again
-    assert len(calls) == 5
+    assert len(begun) == 5
 
 
-def test_every_epoch_draws_its_own_order_places_and_dropout(photographs, tmp_path, monkeypatch):
-    drawn = []
-
-    def one_epoch(optimiser, cost, x, t, rates, rng, batch):
-        drawn.append(rng.random())
-        return [0.0]
-
-    monkeypatch.setattr(loop, "one_epoch", one_epoch)
+def test_every_epoch_draws_its_own_order_places_and_dropout(photographs, tmp_path, first_numbers):
     for seed in (0, 1):
         run(photographs, tmp_path, seed=seed)
-    assert len(set(drawn)) == 8
+    assert len(set(first_numbers)) == 8
 
 
-@pytest.mark.parametrize("flags", [{"seed": 1}, {"epochs": 3}, {"optimiser": "sgd"},
-                                   {"width": 1 / 16}, {"batch": 64}])
-def test_another_run_does_not_go_on_from_this_one(photographs, tmp_path, capsys, flags):
+def test_another_run_does_not_go_on_from_this_one(photographs, tmp_path, capsys):
     run(photographs, tmp_path, epochs=2)
-    run(photographs, tmp_path, **({"epochs": 2} | flags))
-    assert "Going on" not in capsys.readouterr().out
+    for flags in ({"seed": 1}, {"epochs": 3}, {"optimiser": "sgd"}, {"width": 1 / 16},
+                  {"batch": 64}):
+        run(photographs, tmp_path, **({"epochs": 2} | flags))
+        assert "Going on" not in capsys.readouterr().out, flags
 
 
 def test_a_loss_that_is_no_number_stops_the_run_in_one_line(photographs, tmp_path, monkeypatch,
@@ -207,22 +189,17 @@ def test_a_loss_that_is_no_number_stops_the_run_in_one_line(photographs, tmp_pat
 
 
 @pytest.mark.parametrize(("flags", "said"), [
-    (["--optimiser", "lion"], "--optimiser lion: choose adamw or sgd"),
-    (["--size", "66"], "--size 66: expected 67 to 227 pixels"),
-    (["--size", "228"], "--size 228: expected 67 to 227 pixels"),
-    (["--width", "0"], "--width 0.0: expected a share of the net's, above 0 and at most 1"),
-    (["--epochs", "0"], "--epochs 0: expected 1 or more"),
-    (["--batch", "0"], "--batch 0: expected 1 or more"),
-    (["--weights", "net.onnx"], "--weights net.onnx: expected a file that ends in .npz"),
-    (["--data", "photographs/train"], "1 classes; expected two at least, each a folder of its "
+    ("--optimiser lion", "--optimiser lion: choose adamw or sgd"),
+    ("--size 66", "--size 66: expected 67 to 227 pixels"),
+    ("--size 228", "--size 228: expected 67 to 227 pixels"),
+    ("--width 0", "--width 0.0: expected a share of the net's, above 0 and at most 1"),
+    ("--epochs 0", "--epochs 0: expected 1 or more"),
+    ("--batch 0", "--batch 0: expected 1 or more"),
+    ("--weights net.onnx", "--weights net.onnx: expected a file that ends in .npz"),
+    ("--data photographs/train", "1 classes; expected two at least, each a folder of its "
      "photographs"),
 ])
-def test_what_cannot_be_is_said_in_one_line(photographs, tmp_path, monkeypatch, capsys, flags,
-                                            said):
-    monkeypatch.chdir(tmp_path)
+def test_what_cannot_be_is_said_in_one_line(photographs, tmp_path, refusal, flags, said):
     (tmp_path / "photographs" / "train" / "red").rename(tmp_path / "elsewhere")
-    monkeypatch.setattr(sys, "argv", ["train_alexnet.py", "--out", str(tmp_path), *flags])
-    with pytest.raises(SystemExit) as caught:
-        cli.run(train_alexnet.main)
-    message = str(caught.value)
-    assert message.endswith(said) and "\n" not in message
+    line = refusal(train_alexnet.main, "--out", tmp_path, *flags.split())
+    assert line.endswith(said)

@@ -8,7 +8,7 @@ from toys import least
 from data import mnist
 from intriguing import D, distortion
 from nets.backend import to_device
-from nets.models.fc import NETS, fc
+from nets.models import MODELS
 from nets.training.costs import classification
 from nets.training.loop import error
 from nets.training.optimisers import fit_lbfgs
@@ -25,10 +25,10 @@ def digits():
 @functools.cache
 def trained(name):
     """The named net, trained for a moment on 12,000 digits."""
-    sizes, lams = NETS[name]
     x, t = digits()
-    net = fc(sizes, np.random.default_rng(0)).astype("float32")
-    fit_lbfgs(net.params, classification(net, lams), to_device(x), to_device(t), 60)
+    net = MODELS[name].build(np.random.default_rng(0)).astype("float32")
+    cost = classification(net, MODELS[name].lams)
+    fit_lbfgs(net.params, cost, to_device(x), to_device(t), 60)
     assert error(net, x, t) < 0.1
     return net.astype("float64")
 

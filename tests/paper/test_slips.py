@@ -108,8 +108,9 @@ def test_slip_2_c_r_unsquared_has_no_gradient_at_0_and_its_square_reaches_its_mi
     assert abs(dr).max() < 1e-6 * np.linalg.norm(slope)         # stationary for that c |r|^2
 
 
-def test_slip_5_the_amplification_as_printed_gives_a_28th_of_the_root_mean_square_meant():
+def test_slip_5_the_amplification_meant_goes_28_times_as_far_as_the_printed_one():
     x, x_prime = np.random.default_rng(0).uniform(size=(2, 3, 784))
-    as_printed = x + 0.1 * (x_prime - x) / np.sqrt(square(x_prime - x))[:, None]
-    assert distortion(x, as_printed) == pytest.approx(0.1 / 28)
-    assert distortion(x, amplified(x, x_prime, 0.1)) == pytest.approx(0.1, rel=1e-12)
+    printed = 0.1 * (x_prime - x) / np.sqrt(square(x_prime - x))[:, None]
+    meant = amplified(x, x_prime, 0.1)
+    assert meant - x == pytest.approx(28 * printed)
+    assert distortion(x, meant) == pytest.approx(0.1, rel=1e-12)
