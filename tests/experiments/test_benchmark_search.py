@@ -51,7 +51,7 @@ def test_time_is_put_down_to_the_part_that_takes_it(net, x, part, monkeypatch):
     plain = vars(owner)[name]
     monkeypatch.setattr(owner, name, slowed(plain, 0.005))
     if owner is scipy_lbfgsb:                      # called once for each row and evaluation
-        monkeypatch.setattr(owner, name, slowed(plain, 0.001))
+        monkeypatch.setattr(owner, name, slowed(plain, 0.003))
     shares = benchmark_search.shares(net, x, target)
     assert max(shares, key=shares.get) == part and sum(shares.values()) == pytest.approx(100)
 

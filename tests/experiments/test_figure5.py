@@ -86,12 +86,12 @@ def test_the_precisions_are_compared_on_what_all_of_them_found(quick, monkeypatc
         found[-1][len(found) - 1] = np.nan              # another one in each precision
         return found[-1]
     monkeypatch.setattr(alexnet, "D", D)
-    monkeypatch.setattr(alexnet, "COMPARED", 5)
+    monkeypatch.setattr(alexnet, "COMPARED", 4)
     shown = loaded(quick["weights"], quick["data"], False, True)
     rows = alexnet.precisions(*shown, 0)
     assert list(rows) == ["float64", "float32", "float64, moved"]
     assert all(row["not found"] >= 1 and row["ms"] > 0 for row in rows.values())
-    x, *_ = recognised(shown[0].net, *shown[1:3], -1, 5, 0)
+    x, *_ = recognised(shown[0].net, *shown[1:3], -1, 4, 0)
     sizes = [distortion(x, images) for images in found]
     kept = ~np.isnan(sum(sizes))
     for size, row in zip(sizes, rows.values(), strict=True):

@@ -245,7 +245,7 @@ def test_few_rows_at_a_time_find_the_same_as_many(sigmoid, monkeypatch):
 
 def test_at_the_kinks_of_ReLU_and_max_pooling_D_ends_and_finds_as_many_as_scipys_solver():
     found = []
-    for seed in range(4):                               # which of two valleys is found is luck
+    for seed in range(2):                               # which of two valleys is found is luck
         rng = np.random.default_rng(seed)
         net = Net([MaxPool(2, 2), Flatten(), Dense(4, 16, rng), ReLU(), Dense(16, 3, rng)])
         x = rng.uniform(size=(40, 1, 4, 4)).astype(np.float32)
@@ -253,7 +253,7 @@ def test_at_the_kinks_of_ReLU_and_max_pooling_D_ends_and_finds_as_many_as_scipys
         found.append([length(x, D(net, x, target, solver=s)) for s in ("by-hand", "scipy")])
     ours, theirs = np.concatenate(found, 1)
     both = ~np.isnan(ours + theirs)
-    assert (~np.isnan(ours)).sum() > 0.95 * (~np.isnan(theirs)).sum() > 100
+    assert (~np.isnan(ours)).sum() > 0.95 * (~np.isnan(theirs)).sum() > 50
     assert np.median(ours[both] / theirs[both]) < 1.01
 
 

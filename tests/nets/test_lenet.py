@@ -101,6 +101,6 @@ def test_logits_a_hundred_times_as_large_are_searched_as_well(kinked, sigmoid):
 
 @on_numpy
 def test_on_a_net_with_kinks_D_is_as_near_as_scipys_tight_search_image_by_image(kinked):
-    x, target = attack(kinked, 5, N=12)
+    x, target = attack(kinked, 5, N=8)
     ours, theirs = (length(x, find(kinked, x, target)) for find in (D, reference))
     assert ours.mean() < 1.02 * theirs.mean()

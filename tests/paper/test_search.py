@@ -349,7 +349,7 @@ def test_a_factor_on_the_logits_hardly_moves_what_is_found(sigmoid, scale):
 def test_what_is_found_for_a_float32_net_has_its_label_in_any_batch():
     rng = np.random.default_rng(0)
     net = lenet(rng).astype("float32")
-    x = rng.random((60, 1, 28, 28)).astype(np.float32)
+    x = rng.random((30, 1, 28, 28)).astype(np.float32)
     target = to_host(net.forward(to_device(x))[0]).argsort(1)[:, -2]
     edge = D(net.astype("float64"), x, target, onto_boundary=True)
     near = (edge + np.float32(1e-2) * (x - edge)).clip(0, 1)    # where rounding can decide a label
