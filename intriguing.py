@@ -1,7 +1,7 @@
 """Intriguing properties of neural networks (Szegedy et al. 2014), in the paper's own order.
 
 Section 3: `phi`, directions and `top_images`.  Section 4.1: `objective` and the search D(x, l).
-Section 4.2: `distortion`, `amplified` and `transfer`.
+Section 4.2: `distortion`, `amplify` and `transfer`.
 Symbols are the paper's: x an image with pixels in [0, 1], r the perturbation, l (`target`) the
 wanted label, f(x) = net.predict(x) the label that the net gives, c the weight of |r|^2.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from nets.backend import to_device, to_host, xp
 from nets.gradcheck import check_gradients
 from nets.losses import column, margin, softmax_cross_entropy, square
-from nets.net import chunk
+from nets.net import chunk_size
 from nets.search import by_hand, scipy_lbfgsb
 from nets.search.boundary import step_onto_boundary
 from nets.search.checks import cast, check_images, check_targets
@@ -33,7 +33,7 @@ def phi(net, x, layer):
 
     Section 2.  x: (N, ...) on the host.  Returns (N, H) float64 on the host, one row an image.
     """
-    below, n = net.below(layer), chunk(x)
+    below, n = net.below(layer), chunk_size(x)
     rows = [to_host(below.forward(to_device(x[i:i + n]))[0]) for i in range(0, len(x), n)]
     return np.concatenate(rows).reshape(len(x), -1).astype(float)
 
@@ -139,7 +139,7 @@ def search_one(log_c, line_search=line_search):
     """
     best, success = yield from try_each(line_search(log_c), tolerance=1)
     if not success:                         # a second look
-        best, _ = yield from try_each(scan(log_c, line_search), tolerance=EXACT)
+        best, _ = yield from try_each(scan(log_c, line_search), tolerance=EXACT_FACTOR)
     return best                             # of both: the engine remembers the best r so far
 
 
@@ -151,8 +151,8 @@ def try_each(log_cs, tolerance):
         r, factor = minimum.r, tolerance        # the next minimisation begins where this one ended
         success |= minimum.has_label
         moved = abs(minimum.margin - margin_before) > STUCK * abs(minimum.margin)
-        if not moved and not success and tolerance > EXACT:
-            r, factor = 0, EXACT                # if it is stuck: from x again, and more exactly
+        if not moved and not success and tolerance > EXACT_FACTOR:
+            r, factor = 0, EXACT_FACTOR         # if it is stuck: from x again, and more exactly
         margin_before = minimum.margin
         try:
             log_c = log_cs.send((minimum.margin, minimum.has_label))
@@ -168,13 +168,13 @@ FTOL = 1e-4             # of the gain of a step, as a share of |margin(x)|.  At 
                         # goes on for hundreds of steps.  |margin(x)| counts as 4 at most: without
                         # this limit LeNet's r are 1.3 % longer
 STUCK = 0.1             # a search is stuck if its margin changes by a smaller share than this
-EXACT = 1e-2            # factor on both tolerances for a search that is stuck or has found nothing.
+EXACT_FACTOR = 1e-2     # factor on both tolerances for a search that is stuck or has found nothing.
                         # With 1e-1 the image for one of the tests' labels is three times as far
 # On a CPU as many searches as stay in its cache (128 take 3 to 7 % more time), on a GPU as many as
 # keep it busy.
-WIDTH = 64 if xp is np else 4096
-BLOCK = 2 ** 24         # of the searches that begin together: bounds the memory
-TRAINED, TYPICAL = (0.1, 500), 20       # of the logits: see _temperature
+SEARCHES_AT_ONCE = 64 if xp is np else 4096
+PIXELS_AT_ONCE = 2 ** 24  # of the searches that begin together: bounds the memory
+TRAINED_SPREAD, TYPICAL_SPREAD = (0.1, 500), 20  # of the logits: see _temperature
 ULPS = (0, *2 ** np.arange(16))         # by how many steps of float32 r may grow: see _verify
 ENGINES = {"scipy": scipy_lbfgsb.solve, "by-hand": by_hand.solve}
 
@@ -225,9 +225,9 @@ def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search
     x, lower, upper = check_images(x, box)
     engine = solver if callable(solver) else ENGINES[choose_solver(solver)]
     searched = cast(net, dtype)
-    starts, each = _look_at(net, searched, x, target, among)        # each: searches an image
+    starts, each = _prepare(net, searched, x, target, among)        # each: searches an image
     x_prime, pixels = np.empty_like(x), each * math.prod(x.shape[1:])
-    block = max(1, BLOCK // max(1, pixels))
+    block = max(1, PIXELS_AT_ONCE // max(1, pixels))
     more = Details(np.empty(len(x), int), np.empty(len(x)), np.empty(len(x), int), np.empty(len(x)))
     for i in range(0, len(x), block):
         start = Start(*(a[i * each:(i + block) * each] for a in starts))
@@ -259,7 +259,7 @@ class Start(NamedTuple):
     log_c: np.ndarray           # the first log c
 
 
-def _look_at(net, searched, x, target, among):
+def _prepare(net, searched, x, target, among):
     """The Start of every search, image after image, and how many searches an image has.
 
     It checks all images and targets, so that D raises an error before the first search.
@@ -309,8 +309,8 @@ def _temperature(spread):
     cross-entropy pushes all third labels alike; with a large one it has kinks.  So logits whose
     spread is far from that of trained nets are divided until it is typical.
     """
-    low, high = TRAINED
-    aim = np.where(spread < low, TYPICAL, spread.clip(None, high))
+    low, high = TRAINED_SPREAD
+    aim = np.where(spread < low, TYPICAL_SPREAD, spread.clip(None, high))
     return np.where(spread > 0, spread / aim, 1)
 
 
@@ -350,7 +350,7 @@ def _search(net, x, lower, upper, start, engine, line_search, onto_boundary, tic
     best = engine([search_one(start_c, line_search) for start_c in log_c.tolist()], evaluate,
                   *(end.reshape(len(todo), -1) for end in box),
                   FTOL * margin_at_x.clip(None, 4), GTOL * slope,
-                  chunk(x, WIDTH), tick)
+                  chunk_size(x, SEARCHES_AT_ONCE), tick)
     nearest = np.reshape([one.r for one in best], xs.shape)
     has_label = np.array([one.has_label for one in best])
     c[todo] = np.exp([one.log_c for one in best])
@@ -360,13 +360,13 @@ def _search(net, x, lower, upper, start, engine, line_search, onto_boundary, tic
     r[todo] = np.where(column(has_label, xs), nearest, np.nan)
     again = todo[~has_label & (T != 1)]             # the logits as the net gives them may succeed
     if len(again):
-        r[again], c[again], more = _search(net, x, lower, upper, _undivided(start, again), engine,
-                                           line_search, onto_boundary, lambda n: None)
+        r[again], c[again], more = _search(net, x, lower, upper, _undo_temperature(start, again),
+                                           engine, line_search, onto_boundary, lambda n: None)
         evaluations[again] += more
     return r, c, evaluations
 
 
-def _undivided(start, rows):
+def _undo_temperature(start, rows):
     """The Start of some searches, without the division of the logits."""
     some = Start(*(a[rows] for a in start))
     T = some.temperature
@@ -424,7 +424,7 @@ def _largest(x):
 
 def _parts(x, n):
     """Slices of n searches from images x (N, ...), as many as are evaluated together."""
-    size = chunk(x, WIDTH)
+    size = chunk_size(x, SEARCHES_AT_ONCE)
     return [slice(i, i + size) for i in range(0, n, size)]
 
 
@@ -471,7 +471,7 @@ def distortion(x, x_prime):
     return np.sqrt(square(x_prime.astype(float) - x) / np.prod(x.shape[1:]))
 
 
-def amplified(x, x_prime, stddev):
+def amplify(x, x_prime, stddev):
     """x + stddev (x' - x) / distortion(x, x'): the same direction, at a given distortion.
 
     Section 4.2, last rows of Table 4.  The paper divides by |x' - x|_2, which is sqrt(n) times as

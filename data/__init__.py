@@ -1,5 +1,5 @@
-"""The images: `load` gives digits as arrays, `photographs` photographs that are decoded on demand,
-and `frames` photographs for learning without labels.
+"""The images: `load` gives digits as arrays, `load_photographs` photographs that are decoded on
+demand, and `load_frames` photographs for learning without labels.
 """
 
 import os
@@ -36,11 +36,11 @@ def load(name="auto", quiet=False):
     return "strokes", *strokes.load(quiet)
 
 
-def photographs(name, size, short=None, strict=False, quiet=False):
+def load_photographs(name, size, short=None, strict=False, quiet=False):
     """(name, train, test): two folder.Photographs of the same classes.  It decodes no image yet.
 
     Args:
-        name: a key of SETS, such as "cifar10"; or a folder, for folder.parts.  ./cifar10 is a
+        name: a key of SETS, such as "cifar10"; or a folder, for folder.load_parts.  ./cifar10 is a
             folder of this name.
         size, short, strict, quiet: as for folder.load.
 
@@ -54,16 +54,16 @@ def photographs(name, size, short=None, strict=False, quiet=False):
     if not os.path.isdir(name):
         raise ValueError(f"{name or repr(name)}: neither a set of photographs nor a folder; choose "
                          f"{', '.join(SETS)} or a folder of photographs")
-    return name, *folder.parts(name, *options)
+    return name, *folder.load_parts(name, *options)
 
 
-def frames(name, size, short=None, strict=False, quiet=False):
+def load_frames(name, size, short=None, strict=False, quiet=False):
     """(name, images): folder.Photographs for learning without labels.  It decodes no image yet.
 
     For "stl10" these are the images without labels, for other names the training part of
-    `photographs`.  Args and errors are those of `photographs`.
+    `load_photographs`.  Args and errors are those of `load_photographs`.
     """
     if name == "stl10":
-        return name, stl10.unlabelled(size, short, strict, quiet)
-    name, train, _ = photographs(name, size, short, strict, quiet)
+        return name, stl10.load_unlabelled(size, short, strict, quiet)
+    name, train, _ = load_photographs(name, size, short, strict, quiet)
     return name, train

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data import files, folder
-from data.files import damaged
+from data.files import damage_error
 
 ARCHIVE = files.Archive(
     "CIFAR-10", "cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 170_052_171,
@@ -41,38 +41,38 @@ def load(size, short=None, strict=False, quiet=False):
     if place := files.find_unpacked(ARCHIVE, UNPACKED, FILES):
         batches = {name: read(place / name) for name in FILES}
     else:
-        batches = unpacked(files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
+        batches = read_archive(files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
     *train, test = (batches[name] for name in FILES)
-    return [folder.Photographs(Path("cifar10"), *pair(rows), list(CLASSES), size, short, strict,
-                               quiet) for rows in (np.concatenate(train), test)]
+    return [folder.Photographs(Path("cifar10"), *split_records(rows), list(CLASSES), size, short,
+                               strict, quiet) for rows in (np.concatenate(train), test)]
 
 
-def unpacked(path):
+def read_archive(path):
     """The six files of the archive, {name: (IMAGES, RECORD) uint8}.  It writes no file."""
     with tarfile.open(path) as tar:          # in the archive's order, so that it is read once
-        return {name: records(tar.extractfile(member).read(), path) for member in tar
+        return {name: parse_records(tar.extractfile(member).read(), path) for member in tar
                 if (name := member.name.removeprefix(f"{UNPACKED}/")) in FILES}
 
 
 def read(path):
     """One file of records on disk: (IMAGES, RECORD) uint8."""
     with open(path, "rb") as file:
-        return records(file.read(IMAGES * RECORD + 1), path)    # a byte more: is it too long?
+        return parse_records(file.read(IMAGES * RECORD + 1), path)  # a byte more: is it too long?
 
 
-def records(raw, path):
+def parse_records(raw, path):
     """The bytes of one file as (IMAGES, RECORD) uint8.  Raises files.Damaged if they do not fit."""
     if len(raw) != IMAGES * RECORD:
         more = "more than " if len(raw) > IMAGES * RECORD else ""
-        raise damaged(path, f"{more}{min(len(raw), IMAGES * RECORD):,} bytes",
-                      f"{IMAGES * RECORD:,}, {IMAGES:,} records of {RECORD:,}")
+        raise damage_error(path, f"{more}{min(len(raw), IMAGES * RECORD):,} bytes",
+                           f"{IMAGES * RECORD:,}, {IMAGES:,} records of {RECORD:,}")
     rows = np.frombuffer(raw, np.uint8).reshape(IMAGES, RECORD)
     if (label := rows[:, 0].max()) >= len(CLASSES):
-        raise damaged(path, f"a label {label}", f"0 to {len(CLASSES) - 1}")
+        raise damage_error(path, f"a label {label}", f"0 to {len(CLASSES) - 1}")
     return rows
 
 
-def pair(rows):
+def split_records(rows):
     """Pixels (N, 32, 32, 3) uint8 and labels (N,) int64, from records (N, RECORD)."""
     x = rows[:, 1:].reshape(-1, 3, 32, 32)
     return x.transpose(0, 2, 3, 1), rows[:, 0].astype(np.int64)

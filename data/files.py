@@ -27,13 +27,13 @@ class Damaged(ValueError):
     """The bytes of a file are not those that its name promises."""
 
 
-def damaged(path, found, expected):
+def damage_error(path, found, expected):
     """The Damaged to raise: the file, what was found, what was expected, and the mend."""
     return Damaged(f"{path}: {found}, expected {expected}; delete it and run again to "
                    "download it anew")
 
 
-def folders(name):
+def search_folders(name):
     """[$INTRIGUING_DATA/<name>, data/raw/<name>], where to look for files, in this order.
 
     Raises ValueError if INTRIGUING_DATA is set and names no folder, since it may be misspelt.
@@ -80,7 +80,7 @@ class Archive(NamedTuple):
         return self.url.rpartition("/")[2]
 
 
-def raw(archive):
+def make_archive_folder(archive):
     """Make the archive's folder below data/raw, if it is not there, and return it, or Unavailable.
     """
     return make_raw(archive.folder, f"{archive.title}:", "let INTRIGUING_DATA name a folder that "
@@ -89,13 +89,13 @@ def raw(archive):
 
 def find_unpacked(archive, inside, names):
     """The first folder that holds all these files, or whose subfolder `inside` does; or None."""
-    places = (folder / below for folder in folders(archive.folder) for below in ("", inside))
+    places = (folder / below for folder in search_folders(archive.folder) for below in ("", inside))
     return next((place for place in places if all((place / n).exists() for n in names)), None)
 
 
 def find(archive):
     """The path of the archive on disk, verified, or None.  Raises Damaged if it is not whole."""
-    paths = (folder / archive.name for folder in folders(archive.folder))
+    paths = (folder / archive.name for folder in search_folders(archive.folder))
     path = next((path for path in paths if path.exists()), None)
     if path:
         verify(archive, path)
@@ -105,11 +105,11 @@ def find(archive):
 def verify(archive, path):
     """Raise Damaged if the size or the SHA-256 of the file is not the archive's."""
     if (size := path.stat().st_size) != archive.size:
-        raise damaged(path, f"{size:,} bytes", f"{archive.size:,}")
+        raise damage_error(path, f"{size:,} bytes", f"{archive.size:,}")
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != archive.sha256:
-        raise damaged(path, f"SHA-256 {found}", archive.sha256)
+        raise damage_error(path, f"SHA-256 {found}", archive.sha256)
 
 
 def download(archive, quiet):
@@ -117,7 +117,7 @@ def download(archive, quiet):
 
     Raises Unavailable, an OSError, if this fails.
     """
-    target = raw(archive) / archive.name
+    target = make_archive_folder(archive) / archive.name
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="download-") as folder:
             path = Path(folder, archive.name)
@@ -125,7 +125,7 @@ def download(archive, quiet):
             verify(archive, path)
             os.replace(path, target)
     except (OSError, Damaged) as error:
-        places = " or ".join(map(str, folders(archive.folder)))
+        places = " or ".join(map(str, search_folders(archive.folder)))
         raise Unavailable(
             f"{archive.title}: no {archive.name} in {places}, nor from "
             f"{urlsplit(archive.url).netloc} ({type(error).__name__}); download {archive.url} "

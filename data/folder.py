@@ -40,10 +40,10 @@ def load(root, size, short=None, strict=False, quiet=False):
         ValueError: there is no such folder; it holds no images; only some of them have a class; or
             short < size.
     """
-    return Photographs(Path(root), *listed(root), size, short, strict, quiet)
+    return Photographs(Path(root), *list_images(root), size, short, strict, quiet)
 
 
-def parts(root, size, short=None, strict=False, quiet=False):
+def load_parts(root, size, short=None, strict=False, quiet=False):
     """(train, test): the Photographs in root/train and in root/val or root/test.
 
     If there are no such two folders, a fifth of the images below `root`, at least one, is the test:
@@ -53,7 +53,7 @@ def parts(root, size, short=None, strict=False, quiet=False):
     options = size, short, strict, quiet
     test = next((name for name in ("val", "test") if Path(root, name).is_dir()), None)
     if test is None or not Path(root, "train").is_dir():
-        return divided(load(root, *options))
+        return divide(load(root, *options))
     pair = [load(Path(root, name), *options) for name in ("train", test)]
     if unpaired := sorted(set(pair[0].folders) ^ set(pair[1].folders)):
         raise ValueError(f"{root}: {len(unpaired):,} class folders are in one of train and {test} "
@@ -62,22 +62,22 @@ def parts(root, size, short=None, strict=False, quiet=False):
     return pair
 
 
-def divided(photographs):
+def divide(photographs):
     """(train, test): a random fifth, at least one, is the test.  Both keep their order."""
     order = np.random.default_rng(SPLIT).permutation(len(photographs))
     count = max(1, len(order) // 5)
-    return [photographs.only(np.sort(rows)) for rows in (order[count:], order[:count])]
+    return [photographs.select(np.sort(rows)) for rows in (order[count:], order[:count])]
 
 
-def listed(root):
+def list_images(root):
     """files, t and folders of the Photographs below `root`; raises ValueError as `load` does."""
     if not Path(root).is_dir():
         raise ValueError(f"{root}: no such folder; expected a folder of photographs, "
                          "root/<class>/*.JPEG or root/*.JPEG")
-    flat = images_in(root)
+    flat = list_names(root)
     classes = sorted(entry.name for entry in os.scandir(root)
                      if entry.is_dir() and not entry.name.startswith("."))
-    names = [images_in(Path(root, folder)) for folder in classes]
+    names = [list_names(Path(root, folder)) for folder in classes]
     files = [f"{folder}/{name}" for folder, inside in zip(classes, names, strict=True)
              for name in inside]
     if flat and files:
@@ -92,7 +92,7 @@ def listed(root):
     return files, np.array(t, np.int64), classes
 
 
-def images_in(folder):
+def list_names(folder):
     """The sorted names of the image files in this folder itself, without hidden files."""
     return sorted(name for name in os.listdir(folder)
                   if name.lower().endswith(SUFFIXES) and not name.startswith("."))
@@ -120,17 +120,17 @@ class Photographs:
     @property
     def classes(self):
         """The names of the labels: those of the class folders, or ImageNet's words for its ids."""
-        return [imagenet.label(folder) for folder in self.folders]
+        return [imagenet.class_name(folder) for folder in self.folders]
 
     def __len__(self):
         return len(self.files)
 
-    def called(self, row):
+    def name_of(self, row):
         """The name of an image: its file, or the name of the set and the row."""
         file = self.files[row]
         return file if isinstance(file, str) else f"{self.root} {row}"
 
-    def only(self, rows):
+    def select(self, rows):
         """The Photographs of these rows alone, numbered from 0 in this order."""
         return replace(self, files=[self.files[row] for row in rows], t=self.t[rows])
 
@@ -173,7 +173,7 @@ class Photographs:
             for part in np.split(rows, range(n, len(rows), n)):
                 x, whole = np.empty((len(part), 3, self.size, self.size), np.float32), []
                 for row in part:
-                    image = self.decoded(row, (0.5, 0.5) if rng is None else rng.random(2))
+                    image = self.decode(row, (0.5, 0.5) if rng is None else rng.random(2))
                     if image is not None:
                         x[len(whole)] = image
                         whole.append(row)
@@ -187,32 +187,32 @@ class Photographs:
             print(f"{self.root}: {broken:,} of {len(rows):,} images were broken and left out",
                   file=sys.stderr, flush=True)
 
-    def decoded(self, row, at=(0.5, 0.5)):
+    def decode(self, row, at=(0.5, 0.5)):
         """One image (3, size, size).  If it is broken: None, or a ValueError if strict."""
         file = self.files[row]
         if isinstance(file, np.ndarray):
-            return cut(Image.fromarray(file), self.size, self.short, at)
+            return cut_square(Image.fromarray(file), self.size, self.short, at)
         path = self.root / file
         try:
-            return cut(opened(path), self.size, self.short, at)
+            return cut_square(open_image(path), self.size, self.short, at)
         except Exception as error:          # broken files raise a dozen kinds
-            message = f"{path}: a broken image ({reason(error)})"
+            message = f"{path}: a broken image ({describe_error(error)})"
             if self.strict:
                 raise ValueError(f"{message}; mend or delete it, or go without --strict") from error
             tqdm.write(f"{message}, left out", file=sys.stderr)
             return None
 
 
-def opened(path):
+def open_image(path):
     """One image file, upright and RGB.  If it is broken, Pillow raises its own exceptions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")     # of harmless errors in EXIF and the like
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=FORMATS) as file:
-            return rgb(ImageOps.exif_transpose(file))
+            return to_rgb(ImageOps.exif_transpose(file))
 
 
-def cut(image, size, short, at=(0.5, 0.5)):
+def cut_square(image, size, short, at=(0.5, 0.5)):
     """A square of an RGB image as (3, size, size) float32 in [0, 1].  size, short: as for `load`.
 
     at: where to cut, from 0 (left, top) to 1 (right, bottom); by default the centre.
@@ -224,17 +224,17 @@ def cut(image, size, short, at=(0.5, 0.5)):
     return np.divide(np.asarray(image).transpose(2, 0, 1), 255, dtype=np.float32)
 
 
-def rgb(image):
+def to_rgb(image):
     """An image of any mode as RGB, on a white background if it is transparent."""
     if image.mode.startswith("I") or image.mode == "F":
-        image = eight_bits(image)
+        image = to_eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
-def eight_bits(image):
+def to_eight_bits(image):
     """16-bit grey to the nearest of 256 levels.  Pillow's own conversion may clip at 255."""
     grey = np.asarray(image)
     if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
@@ -243,7 +243,7 @@ def eight_bits(image):
     return Image.fromarray(np.round(grey / 257).astype(np.uint8))
 
 
-def reason(error):
+def describe_error(error):
     """What is wrong with a file.  Without its path, which Pillow and Python would repeat."""
     if isinstance(error, UnidentifiedImageError):
         return f"none of {', '.join(FORMATS)}"

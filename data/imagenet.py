@@ -14,12 +14,12 @@ WNIDS, NAMES = map(list, zip(*CLASSES, strict=True))    # "n01440764", "tench"; 
 ROW = {wnid: row for row, wnid in enumerate(WNIDS)}
 
 
-def label(folder):
+def class_name(folder):
     """The name of the class of a folder: "tench" for "n01440764"; for others the folder's name."""
     return NAMES[ROW[folder]] if folder in ROW else folder
 
 
-def labels(photographs, classes):
+def match_labels(photographs, classes):
     """The labels t (N,) of photographs as a net counts them, and the names of the net's K labels.
 
     Args:
@@ -38,4 +38,4 @@ def labels(photographs, classes):
                          f"none of the net's {len(classes):,} ({classes[0]}, ...); expected the "
                          "same names, or photographs without class folders")
     rows = np.array([row[folder] for folder in photographs.folders], np.int64)
-    return (rows[photographs.t] if len(rows) else photographs.t), list(map(label, classes))
+    return (rows[photographs.t] if len(rows) else photographs.t), list(map(class_name, classes))

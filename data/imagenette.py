@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from data import files, folder
-from data.files import damaged
+from data.files import damage_error
 
 ARCHIVE = files.Archive(
     "Imagenette", "imagenette",
@@ -30,7 +30,8 @@ def load(size, short=None, strict=False, quiet=False):
         size, short, strict, quiet: as for folder.load.
 
     Returns:
-        train and val.  Their t are indices into CLASSES.  For ImageNet's labels: imagenet.labels.
+        train and val.  Their t are indices into CLASSES.  For ImageNet's labels:
+        imagenet.match_labels.
 
     Raises:
         files.Damaged: a ValueError; the archive or the unpacked folder is not whole.
@@ -41,9 +42,9 @@ def load(size, short=None, strict=False, quiet=False):
     root = place / UNPACKED if place else unpack(
         files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
     for part, count in IMAGES.items():
-        found = {path.name: len(folder.images_in(path)) for path in root.glob(f"{part}/[!.]*/")}
+        found = {path.name: len(folder.list_names(path)) for path in root.glob(f"{part}/[!.]*/")}
         if sum(found.values()) != count or set(found) != set(CLASSES):
-            raise damaged(
+            raise damage_error(
                 root / part, f"{sum(found.values()):,} images in {len(found)} classes",
                 f"{count:,} in Imagenette's own {len(CLASSES)}")
     train, val = (folder.load(root / part, size, short, strict, quiet) for part in IMAGES)
@@ -56,19 +57,19 @@ def unpack(path):
     Returns the folder.  Raises files.Damaged if a member is neither a file nor a folder, or lies
     outside.
     """
-    target = files.raw(ARCHIVE) / UNPACKED
+    target = files.make_archive_folder(ARCHIVE) / UNPACKED
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
         try:
             with tarfile.open(path) as tar:
-                tar.extractall(temporary, filter=files_only)
+                tar.extractall(temporary, filter=allow_files_only)
         except tarfile.TarError as error:
-            raise damaged(path, f"an archive that cannot be unpacked ({error})",
-                          "files and folders below its own") from error
+            raise damage_error(path, f"an archive that cannot be unpacked ({error})",
+                               "files and folders below its own") from error
         os.replace(Path(temporary, UNPACKED), target)
     return target
 
 
-def files_only(member, path):
+def allow_files_only(member, path):
     """tarfile's filter "data", without links: Imagenette has none, and links can lead outside."""
     if not (member.isfile() or member.isdir()):
         raise tarfile.SpecialFileError(member)

@@ -53,22 +53,22 @@ def load(quiet=False):
     if missing := [name for name in FILES if name not in arrays]:
         arrays |= download(missing, quiet)
     x, t, x_test, t_test = (arrays[name] for name in FILES)
-    return pair(x, t), pair(x_test, t_test)
+    return to_arrays(x, t), to_arrays(x_test, t_test)
 
 
-def pair(pixels, labels):
+def to_arrays(pixels, labels):
     """x (N, 1, 28, 28) and t (N,) as `load` gives them, from uint8 (N, 28, 28) and (N,)."""
     return np.divide(pixels[:, None], 255, dtype=np.float32), labels.astype(np.int64)
 
 
-def here():
+def is_on_disk():
     """Whether all four files are on disk.  It does not read them, and downloads nothing."""
     return all(find(name) for name in FILES)
 
 
 def find(name):
     """The path of the first file of this name, plain or gzipped, or None."""
-    paths = (folder / (name + suffix) for folder in files.folders("mnist")
+    paths = (folder / (name + suffix) for folder in files.search_folders("mnist")
              for suffix in ("", ".gz"))
     return next((path for path in paths if path.exists()), None)
 
@@ -87,14 +87,14 @@ def read(path):
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             raw = file.read(size + 1)  # one byte more, to notice a file that is too long
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise files.damaged(path, f"a broken gzip file ({error})", "a whole one") from error
+        raise files.damage_error(path, f"a broken gzip file ({error})", "a whole one") from error
     if len(raw) != size:
         found = f"more than {size:,}" if len(raw) > size else f"{len(raw):,}"
-        raise files.damaged(path, f"{found} bytes unpacked", f"{size:,}")
+        raise files.damage_error(path, f"{found} bytes unpacked", f"{size:,}")
     if raw[:4] != magic:
-        raise files.damaged(path, f"magic number {raw[:4].hex()}", magic.hex())
+        raise files.damage_error(path, f"magic number {raw[:4].hex()}", magic.hex())
     if (found := hashlib.sha256(raw).hexdigest()) != sha256:
-        raise files.damaged(path, f"SHA-256 {found}", sha256)
+        raise files.damage_error(path, f"SHA-256 {found}", sha256)
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
@@ -114,7 +114,7 @@ def download(names, quiet):
             return arrays
         except (OSError, files.Damaged) as error:
             failures.append(f"{urlsplit(mirror).netloc} ({type(error).__name__})")
-    places = " or ".join(map(str, files.folders("mnist")))
+    places = " or ".join(map(str, files.search_folders("mnist")))
     raise files.Unavailable(
         f"MNIST: no {', '.join(name for name in names if name not in arrays)} in {places}, nor "
         f"from {', '.join(failures)}; put the four files into {raw}, or let INTRIGUING_DATA "

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data import files, folder
-from data.files import Unavailable, damaged
+from data.files import Unavailable, damage_error
 
 ARCHIVE = files.Archive(
     "STL-10", "stl10", "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz", 2_640_397_119,
@@ -49,26 +49,26 @@ def load(size, short=None, strict=False, quiet=False):
         files.Unavailable: an OSError; the files are neither here nor can they be downloaded.
         ValueError: INTRIGUING_DATA names no folder, or short < size.
     """
-    place = found(LABELLED, quiet)
+    place = find_or_unpack(LABELLED, quiet)
     for name in LABELLED:
         verify(place / name)
-    return [folder.Photographs(Path("stl10"), pixels(place / f"{part}_X.bin"),
-                               labels(place / f"{part}_y.bin"), list(CLASSES), size, short, strict,
-                               quiet) for part in ("train", "test")]
+    return [folder.Photographs(Path("stl10"), map_pixels(place / f"{part}_X.bin"),
+                               read_labels(place / f"{part}_y.bin"), list(CLASSES), size, short,
+                               strict, quiet) for part in ("train", "test")]
 
 
-def unlabelled(size, short=None, strict=False, quiet=False):
+def load_unlabelled(size, short=None, strict=False, quiet=False):
     """100,000 images without labels (t is -1), of these classes and of others: folder.Photographs.
 
     Images are read from disk when they are decoded.  It checks the size of their file, 2.8 GB, and
     not its bytes.  Args and errors are those of `load`.
     """
-    x = pixels(found([UNLABELLED], quiet) / UNLABELLED)
+    x = map_pixels(find_or_unpack([UNLABELLED], quiet) / UNLABELLED)
     return folder.Photographs(Path("stl10 without labels"), x, np.full(len(x), -1, np.int64), [],
                               size, short, strict, quiet)
 
 
-def found(names, quiet):
+def find_or_unpack(names, quiet):
     """The folder that holds these files.  If there is none, it unpacks or downloads the archive."""
     return (files.find_unpacked(ARCHIVE, UNPACKED, names)
             or unpack(files.find(ARCHIVE) or files.download(ARCHIVE, quiet), quiet))
@@ -80,7 +80,7 @@ def unpack(path, quiet):
     Returns the folder.  Raises files.Unavailable, an OSError, if it cannot write, and files.Damaged
     if a file is not STL-10's.
     """
-    target = files.raw(ARCHIVE) / UNPACKED
+    target = files.make_archive_folder(ARCHIVE) / UNPACKED
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
             with tarfile.open(path) as tar:
@@ -113,26 +113,26 @@ def write(source, path, quiet):
 def verify(path):
     """Raise files.Damaged if the size or the MD5 of the file is not STL-10's."""
     _, md5 = FILES[path.name]
-    mapped(path)                             # its size
+    map_file(path)                           # its size
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "md5").hexdigest()
     if digest != md5:
-        raise damaged(path, f"MD5 {digest}", md5)
+        raise damage_error(path, f"MD5 {digest}", md5)
 
 
-def mapped(path):
+def map_file(path):
     """A file mapped into memory, uint8, in its shape in FILES; files.Damaged by another size."""
     shape, _ = FILES[path.name]
     if (size := path.stat().st_size) != math.prod(shape):
-        raise damaged(path, f"{size:,} bytes", f"{math.prod(shape):,}")
+        raise damage_error(path, f"{size:,} bytes", f"{math.prod(shape):,}")
     return np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
 
 
-def pixels(path):
+def map_pixels(path):
     """(N, 96, 96, 3) uint8, mapped.  In the file R, G and B are planes, column by column."""
-    return mapped(path).transpose(0, 3, 2, 1)
+    return map_file(path).transpose(0, 3, 2, 1)
 
 
-def labels(path):
+def read_labels(path):
     """(N,) int64, 0 to 9: the file counts from 1."""
-    return mapped(path).astype(np.int64) - 1
+    return map_file(path).astype(np.int64) - 1

@@ -130,7 +130,7 @@ TEMPLATES = {
 
 def draw(count, seed):
     """Draw the first `count` digits of a seed: x (N, 1, 28, 28) in multiples of 1/255, t (N,)."""
-    return as_floats(*drawn(count, seed, quiet=True))
+    return to_floats(*draw_bytes(count, seed, quiet=True))
 
 
 def load(quiet=False):
@@ -141,13 +141,13 @@ def load(quiet=False):
         with np.load(path, allow_pickle=False) as arrays:
             x, t, x_test, t_test = (arrays[name] for name in ("x", "t", "x_test", "t_test"))
     except Exception:                      # missing or broken in any way: draw again
-        x, t = drawn(TRAIN, TRAIN_SEED, quiet)
-        x_test, t_test = drawn(TEST, TEST_SEED, quiet)
-        keep(path, x=x, t=t, x_test=x_test, t_test=t_test)
-    return as_floats(x, t), as_floats(x_test, t_test)
+        x, t = draw_bytes(TRAIN, TRAIN_SEED, quiet)
+        x_test, t_test = draw_bytes(TEST, TEST_SEED, quiet)
+        save_cache(path, x=x, t=t, x_test=x_test, t_test=t_test)
+    return to_floats(x, t), to_floats(x_test, t_test)
 
 
-def keep(path, **arrays):
+def save_cache(path, **arrays):
     """Write the cache under another name, then rename it, so that nobody reads half of it."""
     temporary = path.with_suffix(f".{os.getpid()}.npz")
     with suppress(OSError):                # without a cache the next call draws again
@@ -159,39 +159,39 @@ def keep(path, **arrays):
             temporary.unlink(missing_ok=True)
 
 
-def as_floats(x, t):
+def to_floats(x, t):
     """x (N, 28, 28) uint8 as (N, 1, 28, 28) float32 in [0, 1], and t."""
     return x[:, None] / np.float32(255), t
 
 
-def drawn(count, seed, quiet):
+def draw_bytes(count, seed, quiet):
     """x (N, 28, 28) uint8, t (N,) int64.  Each image has its own rng, whatever the count."""
     x, t = np.empty((count, SIZE, SIZE), np.uint8), np.empty(count, np.int64)
     for i in tqdm(range(count), "drawing digits", disable=quiet):
         rng = np.random.default_rng([seed, i])
         t[i] = rng.integers(len(TEMPLATES))
-        x[i] = digit(t[i], rng)
+        x[i] = draw_digit(t[i], rng)
     return x, t
 
 
-def digit(label, rng):
+def draw_digit(label, rng):
     """Draw an image of a class: (28, 28) uint8."""
     templates = TEMPLATES[label]
     template = templates[rng.integers(len(templates))]
-    hand = random_hand(rng)
-    return centred(ink([hand(stroke(pieces, rng)) for pieces in template], rng))
+    hand = draw_hand(rng)
+    return centre(draw_ink([hand(sample_stroke(pieces, rng)) for pieces in template], rng))
 
 
-def stroke(pieces, rng):
+def sample_stroke(pieces, rng):
     """Points (P, 2) along a stroke with jittered pieces, STEP apart."""
-    p = np.concatenate([along(piece + JITTER[:len(piece)] * rng.normal(size=len(piece)))
+    p = np.concatenate([sample_piece(piece + JITTER[:len(piece)] * rng.normal(size=len(piece)))
                         for piece in pieces])
     length = np.concatenate([[0], np.hypot(*np.diff(p, axis=0).T).cumsum()])
     at = np.linspace(0, length[-1], 2 + int(length[-1] / STEP))
     return np.stack([np.interp(at, length, q) for q in p.T], axis=1)
 
 
-def along(piece):
+def sample_piece(piece):
     """The points (P, 2) of a piece: the point itself, or points on the arc every ten degrees."""
     if len(piece) == 2:
         return piece[None]
@@ -200,7 +200,7 @@ def along(piece):
     return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
 
 
-def random_hand(rng):
+def draw_hand(rng):
     """Draw a hand: a function of points (P, 2), two sine waves, then aspect, slant and rotation."""
     k, phase = rng.uniform(-BEND, BEND, (2, 2, 2)), rng.uniform(0, 2 * np.pi, (2, 2))
     amplitude = rng.uniform(-WAVE, WAVE, (2, 2))
@@ -217,7 +217,7 @@ def random_hand(rng):
     return hand
 
 
-def ink(strokes, rng):
+def draw_ink(strokes, rng):
     """Scale strokes to fill the box and draw them with one pen, dot by dot: (20, 20) uint8."""
     pen = max(rng.normal(*PEN[:2]), PEN[2])
     p = np.concatenate(strokes)
@@ -231,7 +231,7 @@ def ink(strokes, rng):
     return np.asarray(image.resize((BOX, BOX), Image.Resampling.BILINEAR))
 
 
-def centred(box):
+def centre(box):
     """Move the box by whole pixels to the centre of mass, as in MNIST: (28, 28) uint8."""
     top, left = (round(CENTRE - box.sum(axis) @ np.arange(BOX) / box.sum()) for axis in (1, 0))
     top, left = np.clip([top, left], 0, SIZE - BOX)     # else 6 boxes of 20,000 would stick out

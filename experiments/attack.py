@@ -140,7 +140,7 @@ def like_mnist(ink):
         digit = digit.filter(ImageFilter.MaxFilter(2 * int(FINE * (PEN - pen) / 2) + 1))
         about_pen = f", the pen thickened from {pen:.1f} to {PEN} pixels"
     box = np.asarray(digit.resize((strokes.BOX, strokes.BOX), Image.Resampling.LANCZOS))
-    return strokes.centred(box) / np.float32(255), about_pen
+    return strokes.centre(box) / np.float32(255), about_pen
 
 
 def pen_width(is_ink):

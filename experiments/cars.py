@@ -36,7 +36,7 @@ def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="
         raise ValueError(f"--seeds {seeds}: expected 1 or more")
     pixels = quocnet.SIZES[size].pixels
     name, training, test, car = car_classifier.labelled(data, pixels, strict, quiet)
-    _, photographs = datasets.frames(data, pixels, strict=strict, quiet=quiet)
+    _, photographs = datasets.load_frames(data, pixels, strict=strict, quiet=quiet)
     frames, held = quocnet_training.cut(photographs, 0, seed)
     print(f"Data: {page.describe(name)}; {len(frames):,} frames, {len(training[0]):,} training "
           f"and {len(test[0]):,} test images, of which {test[1].mean():.0%} are of class {car}.",
@@ -69,7 +69,7 @@ def as_they_are(net):
 
 def validated(net, training):
     """The AUC of the features of all stages, on the validation part of training."""
-    f = features.features(car_classifier.FEATURES["all stages"](net), training[0])
+    f = features.compute_features(car_classifier.FEATURES["all stages"](net), training[0])
     return car_classifier.regression(f, training[1])[2]
 
 
@@ -81,9 +81,9 @@ def judged(frozen, training, test):
 
     frozen: (N, 3, H, W) -> features (N, F).  training, test: (x, t).
     """
-    dense, strength, _ = car_classifier.regression(features.features(frozen, training[0]),
+    dense, strength, _ = car_classifier.regression(features.compute_features(frozen, training[0]),
                                                    training[1])
-    s = car_classifier.score(dense, features.features(frozen, test[0]))
+    s = car_classifier.score(dense, features.compute_features(frozen, test[0]))
     return {"AUC": car_classifier.area(s, test[1]),
             "balanced accuracy %": car_classifier.balanced(s, test[1]),
             "features": len(dense.params[0]), "decay": strength}

@@ -40,7 +40,7 @@ def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs"
     model = read_weights(weights, quiet)
     nets = {"AlexNet": model.net,
             coherence.untrained("AlexNet"): model.anew(np.random.default_rng(seed))}
-    data, _, photographs = datasets.photographs(data, model.size, model.short, strict, quiet)
+    data, _, photographs = datasets.load_photographs(data, model.size, model.short, strict, quiet)
     rows, layers, blocks = streamed(nets, photographs, layer)
     groups = {(name, kind): group for name, a in layers.items()
               for kind, group in measures.picked(a, DIRECTIONS, IMAGES, seed).items()}

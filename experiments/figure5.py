@@ -48,7 +48,7 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
                "not found": int(np.isnan(size).sum()),
                "8-bit PNG has the target %": share(eight == wanted),
                "8-bit PNG is labelled wrong %": share(eight != t[~np.isnan(size)]),
-               "images": [{"file": photographs.called(row), "before": names[before],
+               "images": [{"file": photographs.name_of(row), "before": names[before],
                            "after": None if np.isnan(s) else names[a], "distortion": float(s)}
                           for row, before, a, s in zip(rows, t, after, size, strict=True)]}
     path = page.folder(out, data) / "figure5.png"

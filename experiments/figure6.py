@@ -67,14 +67,14 @@ def attacked(f, x, t, count, seed, solver):
     Raises:
         ValueError: f recognises fewer cars.
     """
-    z = features.features(f, x)             # the logits
+    z = features.compute_features(f, x)     # the logits
     score = z[:, 1] - z[:, 0]
     rows = np.flatnonzero((score > 0) & (t == 1))
     if not 1 <= count <= len(rows):
         raise ValueError(f"--count {count}: of {t.sum():,} cars {len(rows):,} are recognised; "
                          + (f"choose 1 to {len(rows)}" if len(rows) else "train longer"))
     rows = stream(seed, "cars").permutation(rows)[:count]
-    images = to_host(features.in_0_to_1(x[rows]))
+    images = to_host(features.scale_pixels(x[rows]))
     found = D(f, images, 0, solver=solver)
     size = distortion(images, found)
     return {"AUC": car_classifier.area(score, t),

@@ -24,7 +24,7 @@ from nets.backend import to_device
 from nets.models import MODELS, fc, lenet
 from nets.norms import lipschitz_bound
 from nets.training import costs, loop
-from nets.training.penalty import penalised
+from nets.training.penalty import add_penalty
 
 MU = {"FC100-100-10": (0, 0.003, 0.01, 0.03, 0.1, 0.3), "LeNet": (0, 0.01, 0.1)}
 EPOCHS = {"FC100-100-10": fc.EPOCHS, "LeNet": lenet.EPOCHS}
@@ -85,7 +85,7 @@ def train_arm(name, data, mu, seed):
     net = models.build(name, seed)
     cost = costs.classification(net, MODELS[name].lams)
     if mu:
-        cost = penalised(cost, net, mu, x.shape[1:], samples.stream(seed, "power iteration"))
+        cost = add_penalty(cost, net, mu, x.shape[1:], samples.stream(seed, "power iteration"))
     epochs = EPOCHS[name]
     loop.fit_adam(net.params, cost, to_device(x), to_device(t), epochs, RATES[name],
                   samples.stream(seed, "batches"), tick=lambda _: tick(100 / epochs))

@@ -21,7 +21,7 @@ from experiments.shared.weights import loaded, recognised
 from intriguing import D, distortion
 from nets.backend import to_device, to_host
 from nets.losses import column, square
-from nets.net import chunk
+from nets.net import chunk_size
 from nets.norms import lipschitz_bound
 from nets.search.scipy_lbfgsb import minimize
 
@@ -108,7 +108,7 @@ def measured(net, x, target, seed, solver):
 
 def logits(net, x):
     """f(x) for images x (N, ...): (N, K) float64 on the host."""
-    n = chunk(x)
+    n = chunk_size(x)
     return np.concatenate([to_host(net.forward(to_device(x[i:i + n]))[0])
                            for i in range(0, len(x), n)]).astype(float)
 
@@ -146,7 +146,7 @@ def largest_gains(net, x, start):
         dr = r / column(length, r) - slope / column(2 * moved, slope)
         return (np.log(length) - np.log(moved)) / 2, dr.reshape(len(r), -1)
 
-    for i in range(0, len(x), n := chunk(x, 128)):
+    for i in range(0, len(x), n := chunk_size(x, 128)):
         rows = slice(i, i + n)
         offset = np.arange(len(x))[rows]
         minimize(lambda z, k, offset=offset: evaluate(z, offset[k]),

@@ -18,7 +18,7 @@ import numpy as np
 
 from experiments.shared import attacked_set, cli, models, page
 from experiments.shared.noise import CLIPPED, drop_clipping, noises
-from intriguing import amplified, distortion, transfer
+from intriguing import amplify, distortion, transfer
 from nets.training.loop import error
 
 NETS = {  # {name in cache: the paper's}; the paper does not say whether the third starts anew
@@ -102,7 +102,7 @@ def fed(job, seed):
     images = {**job.images, **dict(noises(job.x, 0.06, seed))}
     for how, clip in CLIPPED.items():
         for name, found in job.images.items():
-            far = amplified(job.x, found, 0.1)
+            far = amplify(job.x, found, 0.1)
             images[f"{name}, amplified to 0.1, {how}"] = np.clip(far, 0, 1) if clip else far
     return {**images, **dict(noises(job.x, 0.1, seed)), "undistorted": job.x}
 

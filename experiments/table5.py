@@ -35,7 +35,7 @@ COLUMNS = ("as printed", "corrected", "true operator")
 def main(weights="", seed=0, workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     model = read_weights(weights, quiet) if weights else untrained(seed)
-    pairs = norms.shapes(model.net, (3, model.size, model.size))
+    pairs = norms.input_shapes(model.net, (3, model.size, model.size))
     jobs = [(layer, shape) for layer, shape in pairs if layer.params]
     rows = dict(over_processes(measured, jobs, workers, len(jobs), "norms", quiet))
     layers = {name: rows[i] for i, name in enumerate(PAPER)}
@@ -54,7 +54,7 @@ def untrained(seed):
 
 def measured(layer, shape):
     """In a worker: {size, stride, groups, and COLUMNS} of a layer, for inputs of this shape."""
-    corrected = norms.bound(layer, shape)
+    corrected = norms.layer_bound(layer, shape)
     if isinstance(layer, Dense):
         row = {"size": "{} x {}".format(*layer.params[0].shape), "stride": None, "groups": None,
                **dict.fromkeys(COLUMNS, corrected)}
@@ -71,9 +71,9 @@ def measured(layer, shape):
 def products(layers, pairs):
     """Multiply the norms: {factor's name: {column: product}}; a row has all factors above it too.
 
-    layers: {name: row of `measured`}.  pairs: [(layer, shape)], of norms.shapes.
+    layers: {name: row of `measured`}.  pairs: [(layer, shape)], of norms.input_shapes.
     """
-    def factor(kind, bound=norms.bound):
+    def factor(kind, bound=norms.layer_bound):
         return math.prod(bound(layer, shape) for layer, shape in pairs if isinstance(layer, kind))
 
     proven = factor(ChannelNorm)

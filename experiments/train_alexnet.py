@@ -45,7 +45,7 @@ def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epo
     if comm.rank:                           # the first one speaks for all
         quiet, sys.stdout = True, io.StringIO()
     short = size + 2 * round(4 * size / 67)
-    data, *parts = datasets.photographs(data, short, strict=strict, quiet=quiet)
+    data, *parts = datasets.load_photographs(data, short, strict=strict, quiet=quiet)
     classes = parts[0].folders
     if len(classes) < 2:
         raise ValueError(f"--data {data}: {len(classes)} classes; expected two at least, each a "
@@ -89,7 +89,7 @@ def start(seed, width, size, classes):
     """The net before training, float32; after one epoch of 20,000 photographs it labels 36 to
     40 % right, from the published start 28 %."""
     net = getattr(alexnet, NET)(np.random.default_rng(seed), width, size, classes)
-    return alexnet.restarted(net).astype("float32")
+    return alexnet.rescale_start(net).astype("float32")
 
 
 def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
@@ -107,7 +107,8 @@ def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     x, t = to_device(x), to_device(t)
 
     def train_epoch(epoch, tick):
-        cost = ranks.over_ranks(augmented(net, size, lambda n: tick(n * comm.size)), SHARD, comm)
+        cost = ranks.divide_over_ranks(augmented(net, size, lambda n: tick(n * comm.size)), SHARD,
+                                       comm)
         rng = stream(seed, "batches", epoch)
         loss = np.mean(loop.one_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
         right = accuracy(net, *test, size, centre)

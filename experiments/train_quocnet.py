@@ -42,8 +42,8 @@ def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
     cli.writable(Path(weights).parent, "choose another file by --weights")
-    name, photographs = datasets.frames(data, quocnet.SIZES[size].pixels, strict=strict,
-                                        quiet=quiet)
+    name, photographs = datasets.load_frames(data, quocnet.SIZES[size].pixels, strict=strict,
+                                             quiet=quiet)
     x, held = quocnet_training.cut(photographs, frames, seed)
     print(f"Data: {page.describe(name)}; {len(x):,} frames to train on, {len(held):,} kept "
           "apart.", flush=True)
@@ -64,12 +64,12 @@ def drawn(net, back, untrained, held, seed, name, quiet):
 
     untrained: the net before training.  held: (N, 3, H, W) uint8.
     """
-    x = to_host(features.in_0_to_1(held))
+    x = to_host(features.scale_pixels(held))
     scale = max(1, 64 // x.shape[3])
     pictures.save(pictures.panels(
         [(pictures.grid(images, SHOWN, scale), text) for images, text in (
             (x[:SHOWN], "Frames that were not trained on."),
-            (again(untrained, quocnet.decoders(untrained), x[:SHOWN]),
+            (again(untrained, quocnet.make_decoders(untrained), x[:SHOWN]),
              "What the first stage's codes make of them before training."),
             (again(net, back, x[:SHOWN]), "And after it."))], columns=1), f"{name}-frames.png")
     pictures.save(pictures.panels(
@@ -82,7 +82,7 @@ def drawn(net, back, untrained, held, seed, name, quiet):
 
 def again(net, back, x):
     """What the first stage's codes make of frames x (N, 3, H, W): W2^T W1 x, as pixels."""
-    r = to_host(quocnet.upwards(net, back, to_device(x))[0].r)
+    r = to_host(quocnet.forward_stages(net, back, to_device(x))[0].r)
     return x + quocnet.SPREAD[0] * r
 
 
@@ -96,8 +96,8 @@ def neighbours(W):
 
 def liked(net, x, seed, scale, quiet):
     """A row a unit of the last stage: the frames with the largest outputs, then its optimum."""
-    f, tiles = features.features(features.last_stage(net), x), []
-    x = to_host(features.in_0_to_1(x))
+    f, tiles = features.compute_features(features.last_stage(net), x), []
+    x = to_host(features.scale_pixels(x))
     maps, side, _ = net.forward(to_device(x[:1]))[0].shape[1:]
     count = min(TOP, len(x))
     middles = range(side * side // 2, maps * side * side, side * side)

@@ -9,7 +9,7 @@ import os
 import numpy as np
 
 
-def choose(device):
+def choose_library(device):
     """numpy or cupy, for a device "cpu", "gpu", or "auto": a GPU if one answers.
 
     Raises:
@@ -35,7 +35,7 @@ def choose(device):
 
 
 DEVICE = os.environ.get("INTRIGUING_DEVICE", "auto")
-xp = choose(DEVICE)
+xp = choose_library(DEVICE)
 
 
 def to_device(a):

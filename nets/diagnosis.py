@@ -40,12 +40,12 @@ class Table(list):
         return "\n".join([head, *map(str, self)])
 
 
-def failed(layer, array, problem):
+def make_failed_row(layer, array, problem):
     """A Row without numbers."""
     return Row(layer, array, (), np.nan, np.nan, np.nan, problem)
 
 
-def compare(layer, array, a, da, slopes_beside, noise, precision, places, images):
+def compare_slopes(layer, array, a, da, slopes_beside, noise, precision, places, images):
     """The Row of one array: the gradient and the slopes, compared at some of its entries.
 
     Args:
@@ -61,9 +61,9 @@ def compare(layer, array, a, da, slopes_beside, noise, precision, places, images
     """
     subject = f"{layer}: gradients gives d {array}" if array.startswith("params") else \
         f"{layer}: backward gives dx"
-    problem = of_shape(a, da, array) or of_nan(da)
+    problem = describe_wrong_shape(a, da, array) or describe_nan(da)
     if problem:
-        return failed(layer, array, f"{subject} {problem}.")
+        return make_failed_row(layer, array, f"{subject} {problem}.")
     if da.size == 0:
         return Row(layer, array, (), 0.0, 0.0, 0.0, "")
     chosen = choose_places(da, places)
@@ -79,10 +79,10 @@ def compare(layer, array, a, da, slopes_beside, noise, precision, places, images
     numbers = map(float, (ours[worst], slopes[worst], errors[worst]))
     row, allowed = Row(layer, array, chosen[worst], *numbers, ""), bound + slack
     if not (abs(ours - slopes) <= allowed).all():           # NaN is wrong too
-        problem = (of_nothing(ours, slopes, array)
-                   or of_factor(ours, slopes, allowed, images)
-                   or of_transpose(da, chosen, slopes, allowed)
-                   or of_place(row, precision.bound))
+        problem = (describe_zeros(ours, slopes, array)
+                   or describe_factor(ours, slopes, allowed, images)
+                   or describe_transpose(da, chosen, slopes, allowed)
+                   or describe_place(row, precision.bound))
         row = row._replace(problem=f"{subject} {problem}.")
     return row
 
@@ -100,7 +100,7 @@ def choose_places(da, count):
 # ---- Ends of a sentence that begins with "backward gives dx", or "" if this is not the problem ---
 
 
-def of_shape(a, da, array):
+def describe_wrong_shape(a, da, array):
     """"of shape ...": dx has another shape than x."""
     if da.shape == a.shape:
         return ""
@@ -108,12 +108,12 @@ def of_shape(a, da, array):
     return f"of shape {da.shape}, but {array} has shape {a.shape}{hint}"
 
 
-def of_nan(da):
+def describe_nan(da):
     """"with NaN ...": dx is not finite."""
     return "" if np.isfinite(da).all() else "with NaN or infinity in it"
 
 
-def of_nothing(ours, slopes, array):
+def describe_zeros(ours, slopes, array):
     """"= 0 ...": dx is 0 and the slopes are not; or the slopes are 0 and d params is not."""
     if not ours.any():
         return f"= 0, but the loss has slopes up to {abs(slopes).max():.3g}"
@@ -123,7 +123,7 @@ def of_nothing(ours, slopes, array):
     return ""
 
 
-def of_factor(ours, slopes, allowed, images):
+def describe_factor(ours, slopes, allowed, images):
     """"with the wrong sign ..." or "2 times ...": dx is the slope times a constant."""
     if (abs(ours + slopes) <= allowed).all():
         return "with the wrong sign: -1 times it fits"
@@ -136,7 +136,7 @@ def of_factor(ours, slopes, allowed, images):
     return f"{k:.6g} times {'too large' if k > 1 else 'what it should be'}{hint}"
 
 
-def of_transpose(da, places, slopes, allowed):
+def describe_transpose(da, places, slopes, allowed):
     """"transposed": dx fits when transposed; asked where it has as many rows as columns."""
     if da.shape != da.shape[::-1]:
         return ""
@@ -144,7 +144,7 @@ def of_transpose(da, places, slopes, allowed):
     return "transposed" if (abs(transposed - slopes) <= allowed).all() else ""
 
 
-def of_place(row, bound):
+def describe_place(row, bound):
     """"wrong: at ...": the worst place and its numbers."""
     at = ", ".join(map(str, row.place))
     return (f"wrong: at {row.array}[{at}] it is {row.analytic:.6g}, but the slope is "

@@ -5,12 +5,12 @@
 
 At some places of each array the check moves a number up and down, runs forward, and measures the
 slope of the loss.  Then it compares this slope with what backward gives.
-`slope`, `numeric` and `relative_error` do the same for any function.
+`slope`, `numeric_gradient` and `relative_error` do the same for any function.
 """
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
-from nets.diagnosis import Precision, Table, compare, failed
+from nets.diagnosis import Precision, Table, compare_slopes, make_failed_row
 from nets.losses import softmax_cross_entropy
 from nets.net import Net
 
@@ -37,11 +37,11 @@ def slope(evaluate, a, place):
     Returns:
         d f / d a[place].
     """
-    above, below = (_moved(evaluate, a, place, step) for step in (STEP, -STEP))
+    above, below = (_evaluate_moved(evaluate, a, place, step) for step in (STEP, -STEP))
     return (above - below) / (2 * STEP)
 
 
-def numeric(evaluate, a, places=None):
+def numeric_gradient(evaluate, a, places=None):
     """d f / d a by central differences, entry by entry.
 
     Args:
@@ -69,7 +69,7 @@ def relative_error(ours, slopes):
     return abs(ours - slopes).max() / max(abs(slopes).max(), 1e-300)
 
 
-def _moved(evaluate, a, place, step):
+def _evaluate_moved(evaluate, a, place, step):
     """evaluate() while a[place] is `step` larger."""
     before = float(a[place])
     a[place] = before + step
@@ -121,7 +121,7 @@ def check_gradients(net, x, target=None, *, places=PLACES, raises=True):
         if raises and not table.problem:
             raise
         name = type(net).__name__
-        table.append(failed(name, "", f"{name}: {type(error).__name__}: {error}"))
+        table.append(make_failed_row(name, "", f"{name}: {type(error).__name__}: {error}"))
     if raises and table.problem:
         raise AssertionError(f"{table.problem}\n\n{table}")
     return table
@@ -144,10 +144,10 @@ def _rows(net, x, target, places):
         yield from _check(name, Net([net]).astype("float64").layers[0], x, None, places)
     else:
         target = np.broadcast_to(to_host(target), count)[:IMAGES]
-        yield from _check(name, AsLayer(net), x, target, places)
+        yield from _check(name, NetAsLayer(net), x, target, places)
 
 
-class AsLayer:
+class NetAsLayer:
     """A net as one layer without parameters: its gradient in x, end to end."""
 
     params = []
@@ -168,27 +168,27 @@ class AsLayer:
         return []
 
 
-class Wrong(AssertionError):
+class CheckFailed(AssertionError):
     """A problem that does not allow to compare numbers."""
 
 
 def _check(name, layer, x, target, places):
     """Yield a Row for dx and for each parameter of one layer, or one Row with the problem."""
-    x = _off_the_kinks(x)
+    x = _mix_with_noise(x)
     try:
         y, cache = _forward(layer, x)
         dy = np.random.default_rng(0).normal(size=y.shape) if target is None else \
             _dlogits(y, target)
         grads = _backward(layer, dy, cache)
-    except Wrong as problem:
-        yield failed(name, "", f"{name}: {problem}.")
+    except CheckFailed as problem:
+        yield make_failed_row(name, "", f"{name}: {problem}.")
         return
 
     names = ["x", *(f"params[{i}]" for i in range(len(layer.params)))]
     arrays = dict(zip(names, zip([x, *layer.params], grads, strict=True), strict=True))
     along, t = xp.zeros_like(x), xp.zeros(1)        # x + t along: see _all_at_once
     if target is not None and grads[0].shape == x.shape:
-        along = to_device(_all_at_once(grads[0]))
+        along = to_device(_uphill_direction(grads[0]))
         arrays["x, all at once"] = t, np.array([(grads[0] * to_host(along)).sum()])
 
     def forward(x=x):
@@ -199,13 +199,13 @@ def _check(name, layer, x, target, places):
     for array, (a, da) in arrays.items():
         def slopes_beside(place, h, a=a):
             """The slopes of sum(dy * y) to the left and to the right, h away."""
-            up, down = _moved(forward, a, place, h), _moved(forward, a, place, -h)
+            up, down = _evaluate_moved(forward, a, place, h), _evaluate_moved(forward, a, place, -h)
             return ((y - down) * dy).sum() / h, ((up - y) * dy).sum() / h
 
-        yield compare(name, array, a, da, slopes_beside, noise, precision, places, len(x))
+        yield compare_slopes(name, array, a, da, slopes_beside, noise, precision, places, len(x))
 
 
-def _all_at_once(dx):
+def _uphill_direction(dx):
     """A direction in which all pixels move together, uphill if dx is right.
 
     One pixel of a large net moves the logits by less than float32's rounding.  All of them move
@@ -216,37 +216,39 @@ def _all_at_once(dx):
 
 
 def _forward(layer, x):
-    """y on the host and the cache, or Wrong."""
+    """y on the host and the cache, or CheckFailed."""
     given = x.copy()
     y, cache = layer.forward(given, None)
     if y.dtype not in ("float32", "float64"):
-        raise Wrong(f"forward computes in {y.dtype}; gradients are checked in float32 or float64")
+        raise CheckFailed(f"forward computes in {y.dtype}; gradients are checked in float32 or "
+                          "float64")
     y = to_host(y).astype(float)
     if bool((given != x).any()):
-        raise Wrong("forward writes into x; it should make a new array")
+        raise CheckFailed("forward writes into x; it should make a new array")
     if not np.isfinite(y).all():
-        raise Wrong("forward gives NaN or infinity")
-    if not _alike(to_host(layer.forward(x, None)[0]), y):
-        raise Wrong("forward gives two results for the same x.  Is it still training, with "
-                    "dropout or with batch normalisation?")
+        raise CheckFailed("forward gives NaN or infinity")
+    if not _nearly_equal(to_host(layer.forward(x, None)[0]), y):
+        raise CheckFailed("forward gives two results for the same x.  Is it still training, with "
+                          "dropout or with batch normalisation?")
     return y, cache
 
 
 def _backward(layer, dy, cache):
-    """[dx, d params[0], ...] on the host, or Wrong."""
+    """[dx, d params[0], ...] on the host, or CheckFailed."""
     given = to_device(dy.copy())
     grads = [to_host(da).copy() for da in (layer.backward(given, cache),
                                            *layer.gradients(given, cache))]
     if len(grads) != 1 + len(layer.params):
-        raise Wrong(f"gradients gives {len(grads) - 1} arrays for {len(layer.params)} parameters")
+        raise CheckFailed(f"gradients gives {len(grads) - 1} arrays for {len(layer.params)} "
+                          "parameters")
     if (to_host(given) != dy).any():
-        raise Wrong("backward or gradients writes into dy; it should make a new array")
-    if not _alike(to_host(layer.backward(given, cache)), grads[0]):
-        raise Wrong("backward gives two results for the same cache.  Does it write into it?")
+        raise CheckFailed("backward or gradients writes into dy; it should make a new array")
+    if not _nearly_equal(to_host(layer.backward(given, cache)), grads[0]):
+        raise CheckFailed("backward gives two results for the same cache.  Does it write into it?")
     return grads
 
 
-def _alike(a, b):
+def _nearly_equal(a, b):
     """Whether two arrays differ by rounding at most; NaN equals NaN."""
     rounding = 1e-5 * np.nanmax(abs(b), initial=0)
     return a.shape == b.shape and np.allclose(a, b, 0, rounding, equal_nan=True)
@@ -259,7 +261,7 @@ def _dlogits(logits, target):
     return d / np.maximum(abs(d).max(1, keepdims=True), 1e-300)
 
 
-def _off_the_kinks(x):
+def _mix_with_noise(x):
     """x mixed with noise from the smallest range that holds x, 0 and 1; rounded to float32.
 
     So a net that computes in float32 gives the same for x and x (1 + 1e-10), and is recognised.

@@ -11,7 +11,7 @@ from nets.backend import to_device, to_host, xp
 CHUNK, PIXELS = (500, 5_000_000) if xp is np else (10_000, 20_000_000)
 
 
-def chunk(x, limit=CHUNK):
+def chunk_size(x, limit=CHUNK):
     """How many of the images x (N, ...) to evaluate at a time: `limit` at most.  Bounds the memory.
     """
     return max(1, min(limit, PIXELS // math.prod(x.shape[1:])))
@@ -87,7 +87,7 @@ class Net:
 
     def predict(self, x):
         """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host."""
-        labels, n = np.empty(len(x), int), chunk(x)
+        labels, n = np.empty(len(x), int), chunk_size(x)
         for i in range(0, len(x), n):
             logits, _ = self.forward(to_device(x[i:i + n]))
             labels[i:i + n] = to_host(logits.argmax(1))

@@ -19,7 +19,7 @@ from nets.backend import to_device, xp
 from nets.layers.basic import Dense, Dropout, Flatten, Preprocess, ReLU, Sigmoid
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.local import L2Pool
-from nets.layers.windows import places
+from nets.layers.windows import count_places
 
 POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # relative, of `operator_norm`
@@ -40,7 +40,7 @@ def dense_norm(W):
     return math.sqrt(max(float(xp.linalg.eigvalsh(gram)[..., -1].max()), 0.0))
 
 
-def conv_norm(W, stride=1, groups=1, points=POINTS, printed=False):
+def conv_norm(W, stride=1, groups=1, points=POINTS, as_printed=False):
     """max over xi of |A(xi)| / s: the norm of a convolution with stride s on a circle.
 
     Section 4.3.  A(xi) (D, C s^2) has the rows w^_cd(xi + l n / s), c = 1 .. C, l in {0 .. s-1}^2.
@@ -52,7 +52,7 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, printed=False):
         stride: s.
         groups: the result is the largest norm of all groups.
         points: xi = 0 .. points - 1 along each axis.
-        printed: whether to return the paper's |A| / s^2, which is s times too small.
+        as_printed: whether to return the paper's |A| / s^2, which is s times too small.
 
     Returns:
         A number.
@@ -62,12 +62,12 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, printed=False):
     phase = to_device(phase).astype(np.result_type(W.dtype, "complex64"))       # (n, k)
     parts = W.astype(phase.dtype).reshape(groups, len(W) // groups, *W.shape[1:])
     # W is real, so A(-xi) is the conjugate of A(xi), and half of the frequencies are enough.
-    largest = max(dense_norm(_row(part, phase, xi, points)) for part in parts
+    largest = max(dense_norm(_frequency_row(part, phase, xi, points)) for part in parts
                   for xi in range(points // 2 + 1))
-    return largest / (stride ** 2 if printed else stride)
+    return largest / (stride ** 2 if as_printed else stride)
 
 
-def _row(W, phase, xi, points):
+def _frequency_row(W, phase, xi, points):
     """A at the frequencies (xi, 0 .. points - 1): one row of them, to bound the memory.
 
     W: (D, C, k, k).  phase: (s points, k).  Returns (points, D, C s^2).
@@ -87,7 +87,7 @@ def points_for(layer, shape):
     return max(POINTS, -(-room // layer.stride))
 
 
-def linear(layer):
+def drop_bias(layer):
     """A Dense or Conv without its bias.  It shares the weights with the layer."""
     W, b = layer.params
     layer = copy.copy(layer)
@@ -107,7 +107,7 @@ def operator_norm(layer, shape):
     Raises:
         RuntimeError: STEPS were too few.
     """
-    layer = linear(layer)
+    layer = drop_bias(layer)
     v, before, beta = np.random.default_rng(0).normal(size=(1, *shape)), 0.0, 0.0
     v = to_device((v / np.linalg.norm(v)).astype(layer.params[0].dtype))
     T = np.zeros((STEPS + 1, STEPS + 1))    # A^T A in the basis of all v so far
@@ -135,7 +135,8 @@ def pool_bound(layer, shape):
     (slip 7 in the README).  For AlexNet's windows, 3 x 3 with stride 2, the bound is 2.
     """
     stride = getattr(layer, "stride", 1)
-    return math.sqrt(math.prod(min(-(-layer.size // stride), places(length, layer.size, stride))
+    return math.sqrt(math.prod(min(-(-layer.size // stride),
+                                   count_places(length, layer.size, stride))
                                for length in shape[1:]))
 
 
@@ -167,7 +168,7 @@ BOUNDS = {                                  # L_k of a layer, given the shape of
 }
 
 
-def bound(layer, shape):
+def layer_bound(layer, shape):
     """L_k, proven, of one layer on inputs of `shape`, such as (C, H, W); ValueError if unknown."""
     if type(layer) not in BOUNDS:
         raise ValueError(f"no bound is known for {type(layer).__name__}, only for "
@@ -175,7 +176,7 @@ def bound(layer, shape):
     return BOUNDS[type(layer)](layer, shape)
 
 
-def shapes(net, shape):
+def input_shapes(net, shape):
     """[(layer, shape of its input)] of a net on images of `shape`.  It evaluates a black image."""
     x, rows = xp.zeros((1, *shape), net.params[0].dtype), []
     for layer in net.layers:
@@ -196,5 +197,5 @@ def lipschitz_bound(net, shape):
     Returns:
         [(name of a layer, its bound)] and the product.
     """
-    rows = [(type(layer).__name__, bound(layer, s)) for layer, s in shapes(net, shape)]
+    rows = [(type(layer).__name__, layer_bound(layer, s)) for layer, s in input_shapes(net, shape)]
     return rows, math.prod(L for _, L in rows)

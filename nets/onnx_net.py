@@ -6,7 +6,7 @@ It never runs the graph, never unpickles anything and opens no other file.
 """
 import os
 
-NAMES = {                                   # in the order of the net's params
+TENSOR_NAMES = {                            # in the order of the net's params
     "bvlc": [f"{layer}_{part}_0" for layer in (
         "conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8") for part in "wb"],
     "torchvision": [f"{layer}.{part}" for layer in (
@@ -14,29 +14,29 @@ NAMES = {                                   # in the order of the net's params
         "classifier.1", "classifier.4", "classifier.6") for part in ("weight", "bias")],
 }
 # CaffeNet has BVLC's names and shapes, but it pools before it normalises.  So look at the graph.
-ORDER = {"bvlc": ["LRN", "MaxPool", "LRN", "MaxPool", "MaxPool"],
-         "torchvision": ["MaxPool", "MaxPool", "MaxPool"]}
-LARGEST = 10 ** 9                           # bytes of a file
+OPERATIONS = {"bvlc": ["LRN", "MaxPool", "LRN", "MaxPool", "MaxPool"],
+              "torchvision": ["MaxPool", "MaxPool", "MaxPool"]}
+MAX_BYTES = 10 ** 9                         # bytes of a file
 
 
 def read_arrays(path):
-    """The net in an ONNX file: its name, a key of NAMES, and its parameters {label: array}.
+    """The net in an ONNX file: its name, a key of TENSOR_NAMES, and its parameters {label: array}.
 
     Raises:
         RuntimeError: there is no onnx package.
         ValueError: the file is not whole, or holds another net.
     """
-    tensors, order = parsed(path)
-    name = recognised(path, tensors, order)
+    tensors, order = parse(path)
+    name = recognise_net(path, tensors, order)
     arrays = {}
-    for label in NAMES[name]:
-        a = array(path, label, tensors[label])
+    for label in TENSOR_NAMES[name]:
+        a = read_tensor(path, label, tensors[label])
         # Dense weights are (outputs, inputs) in ONNX, (inputs, outputs) here.
         arrays |= {f"{label} transposed": a.T} if a.ndim == 2 else {label: a}
     return name, arrays
 
 
-def package():
+def import_onnx():
     """The onnx package, or RuntimeError that says how to install it."""
     try:
         import onnx
@@ -46,56 +46,56 @@ def package():
     return onnx
 
 
-def parsed(path):
+def parse(path):
     """{name: tensor} of an ONNX file, and the operations that normalise and pool, in order."""
-    onnx = package()
+    onnx = import_onnx()
     from google.protobuf.message import DecodeError
-    if (size := os.path.getsize(path)) > LARGEST:
-        raise wrong(path, f"{size:,} bytes, expected {LARGEST:,} at most")
+    if (size := os.path.getsize(path)) > MAX_BYTES:
+        raise bad_file(path, f"{size:,} bytes, expected {MAX_BYTES:,} at most")
     try:
         graph = onnx.load(path, format="protobuf", load_external_data=False).graph
         names = [tensor.name for tensor in graph.initializer]
         order = [node.op_type for node in graph.node if node.op_type in ("LRN", "MaxPool")]
     except (DecodeError, UnicodeDecodeError) as error:      # versions of protobuf differ
-        raise wrong(path, f"not a whole ONNX file ({error})") from error
+        raise bad_file(path, f"not a whole ONNX file ({error})") from error
     if len(set(names)) < len(names):
-        raise wrong(path, "two tensors of the same name")
+        raise bad_file(path, "two tensors of the same name")
     return dict(zip(names, graph.initializer, strict=True)), order
 
 
-def recognised(path, tensors, order):
-    """The name of the net that has exactly these tensors, a key of NAMES, or ValueError."""
-    name = next((name for name in NAMES if NAMES[name][0] in tensors), None)
+def recognise_net(path, tensors, order):
+    """The name of the net that has exactly these tensors, a key of TENSOR_NAMES, or ValueError."""
+    name = next((name for name in TENSOR_NAMES if TENSOR_NAMES[name][0] in tensors), None)
     if name is None:
-        firsts = " or ".join(names[0] for names in NAMES.values())
-        raise wrong(path, f"no tensor is called {firsts}")
-    if missing := [label for label in NAMES[name] if label not in tensors]:
-        raise wrong(path, f"no tensor is called {' or '.join(missing)}")
+        firsts = " or ".join(names[0] for names in TENSOR_NAMES.values())
+        raise bad_file(path, f"no tensor is called {firsts}")
+    if missing := [label for label in TENSOR_NAMES[name] if label not in tensors]:
+        raise bad_file(path, f"no tensor is called {' or '.join(missing)}")
     # Other tensors, such as the shape of a reshape, have one axis at most.
-    others = tensors.keys() - NAMES[name]
+    others = tensors.keys() - TENSOR_NAMES[name]
     if more := [label for label in others if len(tensors[label].dims) > 1]:
-        raise wrong(path, f"weights too many: {sorted(map(str, more))}")
-    if order != ORDER[name]:
-        raise wrong(path, f"its net has {', '.join(order) or 'no LRN and no MaxPool'}; expected "
-                    f"{', '.join(ORDER[name])}")
+        raise bad_file(path, f"weights too many: {sorted(map(str, more))}")
+    if order != OPERATIONS[name]:
+        raise bad_file(path, f"its net has {', '.join(order) or 'no LRN and no MaxPool'}; expected "
+                       f"{', '.join(OPERATIONS[name])}")
     return name
 
 
-def array(path, label, tensor):
+def read_tensor(path, label, tensor):
     """A tensor as an array of float32, or ValueError."""
-    onnx = package()
+    onnx = import_onnx()
     if tensor.data_location == onnx.TensorProto.EXTERNAL:   # to_array would open that file
-        raise wrong(path, f"{label} lies in another file; export with external_data=False")
+        raise bad_file(path, f"{label} lies in another file; export with external_data=False")
     if tensor.data_type != onnx.TensorProto.FLOAT:
-        raise wrong(path, f"{label} is of ONNX's type {tensor.data_type}, expected "
-                    f"{onnx.TensorProto.FLOAT}, float32")
+        raise bad_file(path, f"{label} is of ONNX's type {tensor.data_type}, expected "
+                       f"{onnx.TensorProto.FLOAT}, float32")
     try:
         return onnx.numpy_helper.to_array(tensor)
     except ValueError as error:             # more or fewer numbers than its shape says
-        raise wrong(path, f"{label} cannot be read ({error})") from error
+        raise bad_file(path, f"{label} cannot be read ({error})") from error
 
 
-def wrong(path, found):
+def bad_file(path, found):
     """The ValueError to raise: the file, what was found in it, and where to read what is expected.
     """
     return ValueError(f"{path}: {found}; experiments/README.md says which weights can be read")

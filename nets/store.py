@@ -8,7 +8,7 @@ import numpy as np
 from nets.backend import to_device, to_host
 
 
-def write(path, write_to):
+def write_whole(path, write_to):
     """Write a file as a whole or not at all: `write_to(file)` to a temporary one, then rename it.
 
     Raises OSError, with the path, if the file cannot be written.
@@ -32,7 +32,7 @@ def write(path, write_to):
 
 def save_arrays(path, **arrays):
     """Save named arrays of the host, of any shapes, to the .npz file at `path`."""
-    write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def load_arrays(path):

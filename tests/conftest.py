@@ -17,7 +17,7 @@ LOCAL = {"127.0.0.1", "::1", "localhost"}
 
 
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("mnist") and not mnist.here():
+    if item.get_closest_marker("mnist") and not mnist.is_on_disk():
         pytest.skip("MNIST is not on this machine (data/README.md says where it is looked for)")
 
 

@@ -8,12 +8,12 @@ from experiments.shared import page
 from experiments.shared.memory import peak
 from experiments.shared.processes import tick
 from experiments.shared.weights import recognised
-from intriguing import WIDTH, D, distortion, objective
+from intriguing import SEARCHES_AT_ONCE, D, distortion, objective
 from nets.backend import to_device
 from nets.layers.basic import Dense
 from nets.layers.conv import Conv
 from nets.models import alexnet
-from nets.net import chunk
+from nets.net import chunk_size
 from nets.search.scipy_lbfgsb import CORRECTIONS, minimize
 
 BATCHES = (1, 16, 32)
@@ -49,7 +49,7 @@ def one_evaluation(size=227, width=1):
         solver: milliseconds of L-BFGS-B with as many unknowns, on a quadratic with curvatures from
         1 to 100.
     """
-    net, args = random(size, width, chunk(np.empty((1, 3, size, size)), WIDTH))
+    net, args = random(size, width, chunk_size(np.empty((1, 3, size, size)), SEARCHES_AT_ONCE))
     row = {"net": fastest(objective, net, *args) / len(args[0]),
            "GFLOP": sum(of_products([net], args[0][:1])) / 1e9}
     curvature = np.linspace(1, 100, 3 * size ** 2)[None]

@@ -17,11 +17,11 @@ from nets.models.quocnet import (
     BATCH,
     RATE,
     SIZES,
-    Descent,
-    decoders,
+    AdamWithUnitDecoders,
+    make_decoders,
     quocnet,
     reconstruction,
-    shapes,
+    stage_shapes,
 )
 from nets.net import Net
 
@@ -97,8 +97,8 @@ def one_step(size):
     """Measure a step of training on BATCH random images: {ms, GFLOP an image, GFLOP/s}."""
     rng = np.random.default_rng(0)
     net = quocnet(size, rng, dtype="float32")
-    back = decoders(net)
-    cost, descent = reconstruction(net, back), Descent(net, back)
+    back = make_decoders(net)
+    cost, descent = reconstruction(net, back), AdamWithUnitDecoders(net, back)
     x = to_device(rng.random((BATCH, 3, size.pixels, size.pixels), np.float32))
 
     def step():
@@ -112,7 +112,7 @@ def one_step(size):
 
 def weights(size):
     """The number of weights of the encoder; the decoder has as many again."""
-    return sum(math.prod(shape) for shape, _, _ in shapes(size))
+    return sum(math.prod(shape) for shape, _, _ in stage_shapes(size))
 
 
 def operations(size):
@@ -121,7 +121,7 @@ def operations(size):
     Each weight of encoder and decoder is used three times: forward, for its own gradient, and for
     the gradient of its input.  The first stage's encoder does not need this last one.
     """
-    first = math.prod(shapes(size)[0][0])
+    first = math.prod(stage_shapes(size)[0][0])
     return 2 * (6 * weights(size) - first)
 
 

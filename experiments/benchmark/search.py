@@ -18,13 +18,13 @@ from nets.backend import to_device, to_host, xp
 from nets.losses import column, square
 from nets.search import scipy_lbfgsb
 from nets.search.answers import Result
-from nets.search.rounds import in_rounds
+from nets.search.rounds import make_engine
 
 SMOOTH = ["FC10(1e-4)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10"]
 NETS = [*SMOOTH, "LeNet"]
 SEARCHED, FEW = 256, 64                     # images of smooth nets, and of LeNet
 BATCHES = (1, 4, 16, 64, 128, 256, 1024)    # numbers of searches together
-WIDTH = intriguing.WIDTH                    # the number of searches together in D as it is
+WIDTH = intriguing.SEARCHES_AT_ONCE         # the number of searches together in D as it is
 SHARD, SHARDS = 64, 16                      # images that a process takes at a time, and how often
 TICKS = 3                                   # of `measure`
 HOUR = 3.6e6                                # milliseconds
@@ -71,7 +71,7 @@ def compared(net, x, target, searches, repeats=REPEATS):
         {search: {ms, evaluations, times (a), distortion, found %, above best %}}, the first two an
         image.
     """
-    functions = {A: D, B: functools.partial(D, solver=in_rounds(one_by_one)),
+    functions = {A: D, B: functools.partial(D, solver=make_engine(one_by_one)),
                  C: functools.partial(D, onto_boundary=True),
                  BY_HAND: functools.partial(D, solver="by-hand"), DDN: ddn}
     single = net.astype("float32")
@@ -179,7 +179,7 @@ def by_batch(net, x, target):
     rows_by_n = {}
     for n in (n for n in BATCHES if n <= len(x)):
         rows = slice(max(n, FEW))
-        with patch.object(intriguing, "WIDTH", n):
+        with patch.object(intriguing, "SEARCHES_AT_ONCE", n):
             ms = min(timed(D, net, x[rows], target[rows])[0]["ms"] for _ in range(REPEATS))
             tracemalloc.start()
             D(net, x[:n], target[:n])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from experiments.report import digits, headlines, photographs, speed
 from experiments.shared import cli, page
-from nets.store import write
+from nets.store import write_whole
 
 MADE_BY_CODE_OF = "4e423de"                 # the last commit whose code the records come from
 
@@ -131,7 +131,7 @@ def main(out="experiments/results", readme="README.md"):
     texts = {Path(out) / "README.md": write_page(records),
              Path(readme): headlines.insert(before, records, readme)}
     for path, text in texts.items():
-        write(path, lambda file, text=text: file.write(text.encode()))
+        write_whole(path, lambda file, text=text: file.write(text.encode()))
         print(f"Written: {path}")
     for path in sorted(Path(out).glob("*.json")):
         if path.stem not in RECORDS:

@@ -22,7 +22,7 @@ from intriguing import D
 from nets import backend, store
 
 CACHE = Path(__file__).parents[2] / "runs" / "cache"
-SHARD = intriguing.WIDTH                    # images a shard: on a CPU half a second, a few MB
+SHARD = intriguing.SEARCHES_AT_ONCE         # images a shard: on a CPU half a second, a few MB
 SEARCH = ("nets.search",)                   # code that names no trained net
 
 

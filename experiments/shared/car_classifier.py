@@ -27,7 +27,7 @@ def labelled(data, size, strict, quiet):
     Raises:
         ValueError: no class is one of CARS, or a part has only cars or no cars.
     """
-    name, *parts = datasets.photographs(data, size, strict=strict, quiet=quiet)
+    name, *parts = datasets.load_photographs(data, size, strict=strict, quiet=quiet)
     car = next((c for c in CARS if c in parts[0].classes), None)
     if car is None:
         raise ValueError(f"--data {data}: no class is called {' or '.join(CARS)}; its classes are "
@@ -58,7 +58,7 @@ def classifier(frozen, x, t):
     Returns:
         The Net from pixels to two logits.
     """
-    dense, *_ = regression(features.features(frozen, x), t)
+    dense, *_ = regression(features.compute_features(frozen, x), t)
     return Net([*frozen.layers, dense])
 
 

@@ -7,7 +7,7 @@ import textwrap
 
 import numpy as np
 
-from nets.store import write
+from nets.store import write_whole
 
 WIDTH, DPI = 9, 200                         # inches, pixels an inch: sharp where 900 pixels show
 LETTERS = 105                               # of a title, in a line
@@ -115,7 +115,7 @@ def save(figure, path):
     Raises:
         OSError: the file cannot be written.
     """
-    write(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
+    write_whole(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
 
 
 # ---- Parts of a chart ------------------------------------------------------------------------

@@ -39,9 +39,9 @@ def train_epochs(path, state, epochs, images, train_epoch, quiet, comm=None):
     Returns:
         The rows, each with the seconds so far at its end.
     """
-    comm = comm or ranks.Alone()
+    comm = comm or ranks.OneRank()
     rows = comm.bcast(resume(path, state))
-    ranks.same_start(state, comm)
+    ranks.broadcast_start(state, comm)
     with (tqdm(total=epochs * images, initial=len(rows) * images, desc="training",
                disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
           np.errstate(over="ignore", invalid="ignore")):        # an error says it, in one line

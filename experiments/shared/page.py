@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nets.store import write
+from nets.store import write_whole
 
 
 def command(stem, main, flags):
@@ -99,10 +99,10 @@ def save(stem, main, flags, data, started, text, numbers):
               "seconds": round(time.time() - started, 1), "versions": versions(),
               "numbers": numbers}
     text = f"{text}\n\nData: {describe(data)}.  Made by `{cmd}`.\n"
-    write(out / f"{stem}.md", lambda file: file.write(text.encode()))
+    write_whole(out / f"{stem}.md", lambda file: file.write(text.encode()))
     record = json.loads(json.dumps(record), parse_constant=lambda _: None)      # NaN: null
-    write(out / f"{stem}.json",
-          lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
+    write_whole(out / f"{stem}.json",
+                lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
     print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
 
 

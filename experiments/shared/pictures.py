@@ -4,7 +4,7 @@ import textwrap
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nets.store import write
+from nets.store import write_whole
 
 GAP, MARGIN, SIZE = 2, 12, 14               # pixels between tiles, around panels; of the letters
 FONT = ImageFont.load_default(SIZE)
@@ -62,4 +62,4 @@ def panels(parts, title="", columns=3):
 
 def save(picture, path):
     """Write a picture as PNG, whole or not at all."""
-    write(path, lambda file: picture.save(file, "PNG"))
+    write_whole(path, lambda file: picture.save(file, "PNG"))

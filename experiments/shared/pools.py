@@ -7,11 +7,11 @@ when, which wrong labels it takes, and how far an example is from phi_k(x).
 """
 import numpy as np
 
-from intriguing import D, amplified
+from intriguing import D, amplify
 from nets.backend import to_device, to_host, xp
 from nets.losses import margin, softmax_cross_entropy
 from nets.search.answers import Result
-from nets.search.rounds import in_rounds
+from nets.search.rounds import make_engine
 from nets.training import costs
 
 STEPS = 4               # of `descend`: on pixels 0.5 ms an image, a third of L-BFGS's time; on nets
@@ -83,7 +83,7 @@ def adversarial(net, phi, t, stddev, rng=None):
         (N, ...) float32 in [0, 1]; phi itself where D found nothing, or phi's label is wrong.
     """
     wrong = margin(net.forward(to_device(phi))[0], to_device(t))[1]
-    moved = amplified(phi, D(net, phi, wrong, solver=in_rounds(descend)), stddev)
+    moved = amplify(phi, D(net, phi, wrong, solver=make_engine(descend)), stddev)
     return np.where(np.isnan(moved), phi, moved).clip(0, 1).astype("float32")
 
 
@@ -97,7 +97,7 @@ def ascended(net, phi, t, stddev, rng=None):
     for _ in range(ASCENT):
         logits, caches = net.forward(to_device(phi))
         g = to_host(net.backward(softmax_cross_entropy(logits, to_device(t))[1], caches))
-        step = amplified(np.zeros_like(g), g, stddev / ASCENT)
+        step = amplify(np.zeros_like(g), g, stddev / ASCENT)
         phi = (phi + step).clip(0, 1).astype("float32")
     return phi
 

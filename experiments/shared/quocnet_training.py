@@ -10,7 +10,7 @@ from experiments.shared.samples import stream
 from nets import store
 from nets.backend import to_device, to_host, xp
 from nets.models import features, quocnet
-from nets.net import Net, chunk
+from nets.net import Net, chunk_size
 from nets.training import loop
 
 HELD = 1000                                 # frames that are not trained on, or a fifth if fewer
@@ -27,7 +27,7 @@ def checked(size, lam, below, epochs):
         raise ValueError(f"--below {below}: choose one of {', '.join(quocnet.BELOW)}")
     if epochs < 1:
         raise ValueError(f"--epochs {epochs}: expected 1 or more")
-    numbers = 8 * sum(math.prod(shape) for shape, _, _ in quocnet.shapes(quocnet.SIZES[size]))
+    numbers = 8 * sum(math.prod(shape) for shape, _, _ in quocnet.stage_shapes(quocnet.SIZES[size]))
     needed, free = 4 * numbers, memory.free_memory() if xp is np else math.inf
     if needed > free:                       # of encoder and decoder: weights, gradients, two means
         raise ValueError(f"--size {size}: its training takes {needed / 1e9:.1f} GB of memory, and "
@@ -68,11 +68,11 @@ def trained(size, seed, x, held, lam, below, epochs, quiet):
     sparsity of each stage}], before training (its loss is None) and after each epoch.
     """
     net = start(size, seed)
-    back = quocnet.decoders(net)
+    back = quocnet.make_decoders(net)
     rates = loop.rates("linear", quocnet.RATE, epochs, len(x), quocnet.BATCH)
     path = checkpoint.checkpoint_path("frames", f"QuocNet {size}", net, x, held, seed, rates, lam,
                                       below, code=[loop, quocnet, features, of_frames])
-    descent = quocnet.Descent(net, back)
+    descent = quocnet.AdamWithUnitDecoders(net, back)
     first = [np.nan, *measured(net, back, held), 0.0]
     x = to_device(x)
 
@@ -98,7 +98,7 @@ def of_frames(net, back, lam, below, tick):
     cost = quocnet.reconstruction(net, back, lam, below)
 
     def of_pixels(x, t, rng):
-        value, grads = cost(features.in_0_to_1(x))
+        value, grads = cost(features.scale_pixels(x))
         if not np.isfinite(value):
             raise RuntimeError(f"the cost became {value}: the steps were too long; try another "
                                "--seed or a smaller --lam")
@@ -112,14 +112,15 @@ def measured(net, back, x):
 
     x: (N, 3, H, W) uint8.  Returns a flat list, two numbers a stage.
     """
-    found, n = 0, chunk(x, quocnet.BATCH)
+    found, n = 0, chunk_size(x, quocnet.BATCH)
     for i in range(0, len(x), n):
-        images = features.in_0_to_1(x[i:i + n])
-        seen = quocnet.upwards(net, back, images)
+        images = features.scale_pixels(x[i:i + n])
+        seen = quocnet.forward_stages(net, back, images)
         inputs = [one.caches[0] for one in seen]        # what the filters keep is their input
         found = found + np.array([[float((z * z).sum(dtype="float64")), error * len(images),
                                    sparsity * len(images)]
-                                  for z, (error, sparsity) in zip(inputs, quocnet.parts(seen),
+                                  for z,
+                                  (error, sparsity) in zip(inputs, quocnet.stage_losses(seen),
                                                                   strict=True)])
     return [float(v) for square, error, sparsity in found
             for v in (100 * error / square, sparsity / len(x))]
@@ -149,5 +150,6 @@ def load(path):
     if size not in quocnet.SIZES or below not in quocnet.BELOW or not isinstance(lam, float):
         raise ValueError(f"--weights {path}: not a file of experiments.train_quocnet's")
     net = start(size, 0)
-    store.fill(Net(net.layers + quocnet.decoders(net)), arrays, path)   # they share their arrays
+    store.fill(Net(net.layers + quocnet.make_decoders(net)), arrays, path)  # they share their
+                                                                            # arrays
     return Trained(net, size, lam, below)

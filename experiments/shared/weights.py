@@ -8,13 +8,13 @@ import numpy as np
 
 import data as datasets
 from data import files, imagenet
-from data.imagenet import labels
+from data.imagenet import match_labels
 from experiments.shared.samples import stream
 from nets import store
 from nets.backend import to_device, to_host
 from nets.models import alexnet
 from nets.net import Net
-from nets.onnx_net import package, read_arrays, wrong
+from nets.onnx_net import bad_file, import_onnx, read_arrays
 
 BVLC = files.Archive(
     "BVLC's AlexNet", "weights",
@@ -32,7 +32,7 @@ class Weights(NamedTuple):
     net: Net        # in float32
     size: int       # pixels of an image's side
     short: int      # pixels of a photograph's short side; the image is cut out of its centre
-    classes: list   # the class folder of each label, as data.imagenet.labels takes them
+    classes: list   # the class folder of each label, as data.imagenet.match_labels takes them
 
     @property
     def width(self):
@@ -46,9 +46,9 @@ class Weights(NamedTuple):
         return f"AlexNet ({self.name}{scaled}, {self.size} pixels)"
 
     def anew(self, rng):
-        """The same net before training, float32, with the random start of alexnet.restarted."""
+        """The same net before training, float32, with the random start of alexnet.rescale_start."""
         net = getattr(alexnet, self.name)(rng, self.width, self.size, len(self.classes))
-        return alexnet.restarted(net).astype("float32")
+        return alexnet.rescale_start(net).astype("float32")
 
 
 def read_weights(choice, quiet=False):
@@ -59,7 +59,7 @@ def read_weights(choice, quiet=False):
     without the onnx package, files.Unavailable, an OSError, if BVLC's cannot be had.
     """
     if choice == "bvlc":
-        package()                           # if it is missing, say so before the download
+        import_onnx()                       # if it is missing, say so before the download
         return load_onnx(files.find(BVLC) or files.download(BVLC, quiet))
     for suffix, load in ((".onnx", load_onnx), (".npz", load_npz)):
         if Path(choice).suffix == suffix:
@@ -84,37 +84,38 @@ def load_npz(path):
     name = str(arrays.pop("name", None))
     labels = [f"p{i}" for i in range(len(AXES))]
     if name not in IMAGE or set(arrays) != {"size", "short", "classes", *labels}:
-        raise wrong(path, f"a net called {name!r} with arrays {sorted(arrays)}; expected "
-                    f"{' or '.join(IMAGE)} with size, short, classes and p0 to {labels[-1]}")
+        raise bad_file(path, f"a net called {name!r} with arrays {sorted(arrays)}; expected "
+                       f"{' or '.join(IMAGE)} with size, short, classes and p0 to {labels[-1]}")
     weights = fitted(path, name, {label: arrays[label] for label in labels})
     size, short, classes = (arrays[label].tolist() for label in ("size", "short", "classes"))
     sizes = range(weights.size, weights.size + 32)      # the same net takes them all
     if type(size) is not int or type(short) is not int or size not in sizes or short < size:
-        raise wrong(path, f"images of {size} pixels out of {short}; this net takes {sizes[0]} to "
-                    f"{sizes[-1]}, out of as many at least")
+        raise bad_file(path, f"images of {size} pixels out of {short}; this net takes {sizes[0]} "
+                             "to "
+                       f"{sizes[-1]}, out of as many at least")
     K = weights.net.params[-1].size
     if arrays["classes"].dtype.kind != "U" or arrays["classes"].shape != (K,):
-        raise wrong(path, f"its classes are {arrays['classes'].dtype} "
-                    f"{arrays['classes'].shape}, expected the names of the net's {K}")
+        raise bad_file(path, f"its classes are {arrays['classes'].dtype} "
+                       f"{arrays['classes'].shape}, expected the names of the net's {K}")
     return weights._replace(size=size, short=short, classes=classes)
 
 
 def load_onnx(path):
-    """The Weights of an ONNX file; ValueError if it is none of onnx_net.NAMES."""
+    """The Weights of an ONNX file; ValueError if it is none of onnx_net.TENSOR_NAMES."""
     return fitted(path, *read_arrays(path))
 
 
 def fitted(path, name, arrays):
     """The Weights with parameters {its name in an error: array}; ValueError if they do not fit."""
     if [a.ndim for a in arrays.values()] != AXES:
-        raise wrong(path, f"arrays of {[a.ndim for a in arrays.values()]} axes, expected {AXES}")
+        raise bad_file(path, f"arrays of {[a.ndim for a in arrays.values()]} axes, expected {AXES}")
     net, size = unfilled(name, list(arrays.values()))
     params = []
     for (label, a), p in zip(arrays.items(), net.params, strict=True):
         if a.shape != p.shape:
-            raise wrong(path, f"{label} is {a.shape}, expected {p.shape}")
+            raise bad_file(path, f"{label} is {a.shape}, expected {p.shape}")
         if a.dtype.kind != "f" or not np.isfinite(a := a.astype(np.float32, order="C")).all():
-            raise wrong(path, f"{label} holds what is not a finite number")
+            raise bad_file(path, f"{label} holds what is not a finite number")
         params.append(to_device(a))         # a copy, because a file's own array is read-only
     for layer in net.layers:
         layer.params, params = params[:len(layer.params)], params[len(layer.params):]
@@ -141,12 +142,12 @@ def loaded(weights, data, strict, quiet):
     """Load the net of --weights, and the photographs of the test part of --data.
 
     Returns:
-        The Weights, the Photographs, and t and names as data.imagenet.labels gives them: labels in
-        the net's numbering, and the name of each label.
+        The Weights, the Photographs, and t and names as data.imagenet.match_labels gives them:
+        labels in the net's numbering, and the name of each label.
     """
     model = read_weights(weights, quiet)
-    _, _, photographs = datasets.photographs(data, model.size, model.short, strict, quiet)
-    return model, photographs, *labels(photographs, model.classes)
+    _, _, photographs = datasets.load_photographs(data, model.size, model.short, strict, quiet)
+    return model, photographs, *match_labels(photographs, model.classes)
 
 
 def recognised(net, photographs, t, wanted, count, seed):

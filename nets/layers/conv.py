@@ -11,11 +11,11 @@ from nets.backend import to_device, xp
 from nets.layers.basic import Layer
 from nets.layers.windows import (
     backward_by_patches,
-    by_group,
+    count_places,
     forward_by_patches,
     gradient_by_patches,
-    images_last,
-    places,
+    put_images_last,
+    split_groups,
     taps,
 )
 
@@ -25,7 +25,7 @@ BAND = 2 ** 17 if xp is np else 2 ** 26
 # over taps, divided by that over patches (one thread, float32): 1 channel 5.9, 3 channels 4.1,
 # 20: 1.3, 32: 1.06, 48: 0.94, 192: 0.96, 384: 0.87.  On a GPU taps would launch
 # k^2 times as many kernels.
-MANY = 48 if xp is np else math.inf
+MANY_CHANNELS = 48 if xp is np else math.inf
 
 
 class Conv(Layer):
@@ -35,8 +35,8 @@ class Conv(Layer):
     d sees only the first half of the inputs c, and the second half only the second.  Cache: x.
 
     The definition is a loop over the taps (u, v) of the window, with one matrix product for each
-    tap.  For fewer than MANY channels the functions `..._by_patches` compute the same in one
-    product.
+    tap.  For fewer than MANY_CHANNELS channels the functions `..._by_patches` compute the same in
+    one product.
     """
 
     decays = [True, False]
@@ -59,39 +59,39 @@ class Conv(Layer):
         W, b, z = self._matrices(), self.params[1][:, None, None, None], self._padded(x)
         y = xp.empty((len(b), *self.size(x), len(x)), x.dtype)
         for i, taps_of_band in self._bands(y):
-            y[:, i] = sum((product(W[u, v], z[tap]) for u, v, tap in taps_of_band), b)
+            y[:, i] = sum((multiply(W[u, v], z[tap]) for u, v, tap in taps_of_band), b)
         return y.transpose(3, 0, 1, 2), x       # (N, D, h, w)
 
     def backward(self, dy, x):                  # (N, D, h, w)
         """dx[tap] += W[:, :, u, v]^T dy"""
         if not self._has_many_channels():
             return backward_by_patches(self, dy, x)
-        (N, C, H, W), p, dy = x.shape, self.padding, images_last(dy)
+        (N, C, H, W), p, dy = x.shape, self.padding, put_images_last(dy)
         WT, dx = self._matrices().swapaxes(3, 4), xp.zeros((C, H + 2 * p, W + 2 * p, N), dy.dtype)
         for i, taps_of_band in self._bands(dy):
             band = xp.ascontiguousarray(dy[:, i])
             for u, v, tap in taps_of_band:
-                dx[tap] += product(WT[u, v], band)
+                dx[tap] += multiply(WT[u, v], band)
         return dx[:, p:p + H, p:p + W].transpose(3, 0, 1, 2)    # (N, C, H, W)
 
     def gradients(self, dy, x):                 # (N, D, h, w), (N, C, H, W)
         """dW[:, :, u, v] = dy x[tap]^T,  db = sum of dy, over images and places"""
         if not self._has_many_channels():
             return [gradient_by_patches(self, dy, x), dy.sum((0, 2, 3))]
-        dW, y, z = xp.zeros_like(self._matrices()), images_last(dy), self._padded(x)
+        dW, y, z = xp.zeros_like(self._matrices()), put_images_last(dy), self._padded(x)
         for i, taps_of_band in self._bands(y):
-            band = by_group(y[:, i], self.groups)
+            band = split_groups(y[:, i], self.groups)
             for u, v, tap in taps_of_band:
-                dW[u, v] += band @ by_group(z[tap], self.groups).swapaxes(1, 2)
+                dW[u, v] += band @ split_groups(z[tap], self.groups).swapaxes(1, 2)
         return [dW.transpose(2, 3, 4, 0, 1).reshape(self.params[0].shape), dy.sum((0, 2, 3))]
 
     def size(self, x):
         """The size h, w of the output."""
-        return [places(length + 2 * self.padding, self.k, self.stride)
+        return [count_places(length + 2 * self.padding, self.k, self.stride)
                 for length in x.shape[2:]]
 
     def _has_many_channels(self):
-        return self.params[0].shape[1] >= MANY
+        return self.params[0].shape[1] >= MANY_CHANNELS
 
     def _matrices(self):
         """W as a matrix for each tap and group: (k, k, g, D/g, C/g)."""
@@ -116,10 +116,10 @@ class Conv(Layer):
                       in taps(self.k, self.stride, i.stop - top, w, top)]
 
 
-def product(W, x):
+def multiply(W, x):
     """W x at every place: (g, D/g, C/g), (C, h, w, N) -> (D, h, w, N)."""
     g, d, _ = W.shape
-    return (W @ by_group(x, g)).reshape(g * d, *x.shape[1:])
+    return (W @ split_groups(x, g)).reshape(g * d, *x.shape[1:])
 
 
 class MaxPool(Layer):
@@ -137,7 +137,7 @@ class MaxPool(Layer):
 
     def forward(self, x, rng=None):         # (N, C, H, W)
         """y = the largest of each window"""
-        h, w = (places(length, self.size, self.stride) for length in x.shape[2:])
+        h, w = (count_places(length, self.size, self.stride) for length in x.shape[2:])
         x = xp.ascontiguousarray(x)         # Conv's output has images last: twice the time
         views = (xp.ascontiguousarray(x[:, :, rows, columns])   # a copy, because it is read twice
                  for _, _, rows, columns in taps(self.size, self.stride, h, w))

@@ -8,7 +8,7 @@ import math
 
 from nets.backend import to_device, xp
 from nets.layers.basic import Layer
-from nets.layers.windows import PATCHES, col2im, im2col, places
+from nets.layers.windows import PATCHES, col2im, count_places, im2col
 
 # ---- Filters ---------------------------------------------------------------------------------
 #
@@ -17,7 +17,7 @@ from nets.layers.windows import PATCHES, col2im, im2col, places
 # matrix product, of (M, C k k) and the patches of N images (C k k, N).
 
 
-def filters(shape, rng, equal=True, dtype="float64"):
+def draw_filters(shape, rng, equal=True, dtype="float64"):
     """Draw random filters of length 1: W of `shape` (h, w, M, C, k, k).
 
     equal: all places begin with the same M filters, and training makes them differ.  Filters that
@@ -62,7 +62,7 @@ def decode(W, y):
     return x
 
 
-def outer(W, y, x):
+def filter_gradient(W, y, x):
     """d <y, encode(W, x)> / dW: at each place the sum over the images of y times the patch of x.
 
     y: (N, M, h, w).  x: (N, C, H, W).  Returns (h, w, M, C, k, k).
@@ -104,7 +104,7 @@ class Local(Layer):
     decays = [True]
 
     def __init__(self, W):
-        """W: (h, w, M, C, k, k) on the device, from `filters`; not copied."""
+        """W: (h, w, M, C, k, k) on the device, from `draw_filters`; not copied."""
         self.params = [W]
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -117,10 +117,10 @@ class Local(Layer):
 
     def gradients(self, dy, x):             # (N, M, h, w), (N, C, H, W)
         """dW = dy times the patch of x, at each place"""
-        return [outer(self.params[0], dy, x)]           # (h, w, M, C, k, k)
+        return [filter_gradient(self.params[0], dy, x)]  # (h, w, M, C, k, k)
 
 
-class Unlocal(Layer):
+class LocalTranspose(Layer):
     """x = W^T y, with its own W: decodes codes y to images x.  Cache: y."""
 
     decays = [True]
@@ -139,22 +139,22 @@ class Unlocal(Layer):
 
     def gradients(self, dx, y):             # (N, C, H, W), (N, M, h, w)
         """dW = y times the patch of dx, at each place"""
-        return [outer(self.params[0], y, dx)]           # (h, w, M, C, k, k)
+        return [filter_gradient(self.params[0], y, dx)]  # (h, w, M, C, k, k)
 
 
 # ---- Windows with fixed weights ----------------------------------------------------------------
 
 
-def window(x, g):
+def window_sum(x, g):
     """y[i, j] = sum over u, v of g_u g_v x[i + u, j + v].  (..., H, W) -> (..., h, w)"""
-    h, w = (places(length, len(g), 1) for length in x.shape[-2:])
+    h, w = (count_places(length, len(g), 1) for length in x.shape[-2:])
     x = sum(weight * x[..., u:u + h, :] for u, weight in enumerate(g))
     return sum(weight * x[..., v:v + w] for v, weight in enumerate(g))
 
 
-def spread(y, g):
-    """`window` transposed, for a symmetric g.  (..., h, w) -> (..., H, W)"""
-    return window(_padded(y, len(g) - 1), g)
+def window_sum_transpose(y, g):
+    """`window_sum` transposed, for a symmetric g.  (..., h, w) -> (..., H, W)"""
+    return window_sum(_padded(y, len(g) - 1), g)
 
 
 def _padded(x, p):
@@ -170,13 +170,13 @@ class L2Pool(Layer):
 
     def forward(self, x, rng=None):         # (N, C, H, W)
         """y = sqrt(epsilon + sum of x^2 over the window)"""
-        y = xp.sqrt(self.epsilon + window(x * x, [1.0] * self.size))
+        y = xp.sqrt(self.epsilon + window_sum(x * x, [1.0] * self.size))
         return y, (x, y)                    # (N, C, h, w)
 
     def backward(self, dy, cache):          # (N, C, h, w)
         """dx = x times the sum of dy / y over the windows that hold x"""
         x, y = cache
-        return x * spread(dy / y, [1.0] * self.size)    # (N, C, H, W)
+        return x * window_sum_transpose(dy / y, [1.0] * self.size)  # (N, C, H, W)
 
 
 class ContrastNorm(Layer):
@@ -199,7 +199,7 @@ class ContrastNorm(Layer):
         """z = x - mean of x,  y = z / max(c, sqrt(mean of z^2))"""
         g, r = self._gaussian(), self.size // 2
         z = x - (self._mean(x.mean(1)) / self._inside(x))[:, None]
-        d = xp.maximum(xp.sqrt(window((z * z).mean(1), g)), self.c)         # (N, h, w)
+        d = xp.maximum(xp.sqrt(window_sum((z * z).mean(1), g)), self.c)     # (N, h, w)
         return z[:, :, r:-r or None, r:-r or None] / d[:, None], (z, d)     # (N, C, h, w)
 
     def backward(self, dy, cache):          # (N, C, h, w)
@@ -208,7 +208,7 @@ class ContrastNorm(Layer):
         g, r = self._gaussian(), self.size // 2
         inner = (dy * z[:, :, r:-r or None, r:-r or None]).sum(1)           # (N, h, w): d dy . y
         dz = _padded(dy / d[:, None], r)
-        dz -= z * spread(inner / d ** 3 * (d > self.c), g)[:, None] / z.shape[1]
+        dz -= z * window_sum_transpose(inner / d ** 3 * (d > self.c), g)[:, None] / z.shape[1]
         return dz - self._mean(dz.mean(1) / self._inside(z))[:, None]     # (N, C, H, W)
 
     def _gaussian(self):
@@ -219,7 +219,7 @@ class ContrastNorm(Layer):
 
     def _mean(self, x):
         """The weighted sum around each place, with zeros beyond the border; its own transpose."""
-        return window(_padded(x, self.size // 2), self._gaussian())
+        return window_sum(_padded(x, self.size // 2), self._gaussian())
 
     def _inside(self, x):
         """(H, W): the weight of that part of each window that lies within the image."""

@@ -25,7 +25,7 @@ def taps(k, stride, h, w, top=0):
                    slice(v, v + stride * w, stride))
 
 
-def places(length, k, stride):
+def count_places(length, k, stride):
     """How many places a window of k pixels has along `length` pixels; a rest is ignored."""
     if length < k:
         raise ValueError(f"a window of {k} pixels does not fit into {length}")
@@ -58,12 +58,12 @@ def col2im(patches, stride, padding, shape):
     return x[:, p:p + H, p:p + W].transpose(3, 0, 1, 2)
 
 
-def images_last(x):
+def put_images_last(x):
     """(N, C, H, W) -> (C, H, W, N), so that a slice of rows lies in long runs in memory."""
     return xp.ascontiguousarray(x.transpose(1, 2, 3, 0))
 
 
-def by_group(x, groups):
+def split_groups(x, groups):
     """(C, h, w, N) -> (g, C/g, h w N)"""
     return x.reshape(groups, x.shape[0] // groups, -1)
 
@@ -87,7 +87,7 @@ def backward_by_patches(layer, dy, x):      # (N, D, h, w)
     """dx = W^T dy, where each patch is added up where it came from"""
     WT, shape = _rows(layer).swapaxes(1, 2), (x.shape[1], layer.k, layer.k, *dy.shape[2:], -1)
     return xp.concatenate([                 # (N, C, H, W)
-        col2im((WT @ by_group(images_last(dy[n]), layer.groups)).reshape(shape),
+        col2im((WT @ split_groups(put_images_last(dy[n]), layer.groups)).reshape(shape),
                layer.stride, layer.padding, x[n].shape) for n in _chunks(layer, x)])
 
 
@@ -96,7 +96,7 @@ def gradient_by_patches(layer, dy, x):      # (N, D, h, w), (N, C, H, W)
     dW = xp.zeros_like(_rows(layer))
     for n in _chunks(layer, x):
         patches = _patches(layer, x[n]).swapaxes(1, 2)
-        dW += by_group(images_last(dy[n]), layer.groups) @ patches
+        dW += split_groups(put_images_last(dy[n]), layer.groups) @ patches
     return dW.reshape(layer.params[0].shape)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from nets.layers.basic import BGR, RGB, Dense, Dropout, Flatten, Preprocess, ReLU
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
-from nets.layers.windows import places
+from nets.layers.windows import count_places
 from nets.net import Net
 
 MEAN = (122.67891, 116.66877, 104.00699)    # R, G, B of ILSVRC 2012's training images, from Caffe
@@ -33,8 +33,8 @@ def krizhevsky2012(rng, width=1, size=227, classes=1000):
     follows the pooling, and the weights of the layers three to five begin with a standard deviation
     of 0.03, not 0.01.
     """
-    return _two_columns(rng, Preprocess(255, RGB, MEAN), ChannelNorm(5, 2, 1e-4, 0.75),
-                        Dropout(0.5, inverted=False), width, size, classes)
+    return _build_two_columns(rng, Preprocess(255, RGB, MEAN), ChannelNorm(5, 2, 1e-4, 0.75),
+                              Dropout(0.5, inverted=False), width, size, classes)
 
 
 def bvlc(rng, width=1, size=227, classes=1000):
@@ -43,18 +43,18 @@ def bvlc(rng, width=1, size=227, classes=1000):
     The Berkeley Vision and Learning Center released its weights.  Here it begins with the weights
     and biases of `krizhevsky2012`; Caffe's began with biases of 0.1.
     """
-    return _two_columns(rng, Preprocess(255, BGR, MEAN[::-1]), ChannelNorm(5, 1, 1e-4 / 5, 0.75),
-                        Dropout(0.5), width, size, classes)
+    return _build_two_columns(rng, Preprocess(255, BGR, MEAN[::-1]),
+                              ChannelNorm(5, 1, 1e-4 / 5, 0.75), Dropout(0.5), width, size, classes)
 
 
-def _two_columns(rng, preprocess, norm, dropout, width, size, classes):
+def _build_two_columns(rng, preprocess, norm, dropout, width, size, classes):
     """Krizhevsky et al. (2012), section 3.5.  Two GPUs held half of the channels each: two groups.
 
     After the last convolution ReLU follows the pooling, which gives the same and has a fourth of
     the numbers.
     """
-    a, b, c, d, e, f = _scaled((96, 256, 384, 384, 256, 4096), width)
-    side = _side(size)
+    a, b, c, d, e, f = _scale_sizes((96, 256, 384, 384, 256, 4096), width)
+    side = _last_side(size)
     net = Net([
         preprocess,
         Conv(3, a, 11, rng, 4), ReLU(), norm, MaxPool(3, 2),                # (N, 96, 27, 27)
@@ -79,8 +79,8 @@ def torchvision(rng, width=1, size=224, classes=1000):
     x: (N, 3, 224, 224) -> logits (N, 1000).  No groups, no LRN.  The parameters begin with the
     random numbers of `Conv` and `Dense`.
     """
-    a, b, c, d, e, f = _scaled((64, 192, 384, 256, 256, 4096), width)
-    side = _side(size + 4)
+    a, b, c, d, e, f = _scale_sizes((64, 192, 384, 256, 256, 4096), width)
+    side = _last_side(size + 4)
     return Net([
         Preprocess(1, RGB, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         Conv(3, a, 11, rng, 4, 2), MaxPool(3, 2), ReLU(),                   # (N, 64, 27, 27)
@@ -93,7 +93,7 @@ def torchvision(rng, width=1, size=224, classes=1000):
         Dense(f, classes, rng)])
 
 
-def restarted(net):
+def rescale_start(net):
     """Rescale the weights and biases before training, so that y varies as much as x; in place.
 
     The published start, with a standard deviation of 0.01 and biases of 1, suits 1.2 million
@@ -105,7 +105,7 @@ def restarted(net):
     return net
 
 
-def _scaled(sizes, width):
+def _scale_sizes(sizes, width):
     """The sizes times `width`, rounded to even numbers, so that two groups divide them.
 
     The last size, of the dense layers, is rounded first, and its factor is used for all sizes.  So
@@ -117,8 +117,8 @@ def _scaled(sizes, width):
     return [scale(n, width) for n in sizes]
 
 
-def _side(size):
+def _last_side(size):
     """The side of the last pooling's output, for an image of side `size`, its padding included."""
     for k, stride in ((11, 4), (3, 2), (3, 2), (3, 2)):     # the other convolutions keep it
-        size = places(size, k, stride)
+        size = count_places(size, k, stride)
     return size

@@ -8,7 +8,7 @@ import numpy as np
 from nets.backend import to_device, to_host, xp
 from nets.layers.basic import Flatten, Layer
 from nets.models.quocnet import BATCH, stages
-from nets.net import Net, chunk
+from nets.net import Net, chunk_size
 
 GRID = 4                                    # features are means over 4 x 4 parts of each map
 
@@ -80,17 +80,17 @@ def last_stage(net):
     return Net([*net.layers, Flatten()])
 
 
-def features(layer, x):
+def compute_features(layer, x):
     """The outputs (N, F), on the host, of a layer or net for many images, a chunk at a time.
 
     layer: `AllStages(net)` or `last_stage(net)`.  x: (N, 3, H, W) uint8.
     """
-    n = chunk(x, BATCH)
-    return np.concatenate([to_host(layer.forward(in_0_to_1(x[i:i + n]))[0])
+    n = chunk_size(x, BATCH)
+    return np.concatenate([to_host(layer.forward(scale_pixels(x[i:i + n]))[0])
                            for i in range(0, len(x), n)])
 
 
-def in_0_to_1(x):
+def scale_pixels(x):
     """x / 255: pixels 0 to 255, uint8 (...), to float32 in [0, 1] on the device."""
     return xp.divide(to_device(x), 255, dtype="float32")
 

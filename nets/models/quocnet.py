@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nets.backend import xp
 from nets.layers.basic import RGB, Preprocess
-from nets.layers.local import ContrastNorm, L2Pool, Local, Unlocal, filters
+from nets.layers.local import ContrastNorm, L2Pool, Local, LocalTranspose, draw_filters
 from nets.net import Net
 from nets.training import optimisers
 
@@ -18,7 +18,7 @@ LAMBDA = 0.3                                # weight of the sparsity.  Le et al.
                                             # images of a scale that they do not state
 CENTRE, SPREAD = (0.5,) * 3, (0.25,) * 3    # of pixels: (x - 1/2) / (1/4) has about mean 0 and
                                             # variance 1.  With x itself all codes mean brightness
-START = 0.3                                 # length of W1's filters; W2's have 1.  Many filters
+START_LENGTH = 0.3                          # length of W1's filters; W2's have 1.  Many filters
                                             # overlap, and so W2^T W1 x is as large as x
 RATE, BATCH, EPOCHS = 3e-3, 100, 6          # of Adam; only the batch is stated
 DECAY = 2.0                                 # of W1.  Patterns that images never show would keep the
@@ -44,7 +44,7 @@ SIZES = {
 }
 
 
-def shapes(size):
+def stage_shapes(size):
     """For each stage: W's shape (h, w, M, C, k, k), side after pooling, side after normalisation.
 
     The decoders have as many weights again.  The paper's billion does not count them.
@@ -64,13 +64,13 @@ def shapes(size):
 def quocnet(size, rng, equal=True, dtype="float64"):
     """x (N, 3, pixels, pixels) -> phi_k (N, maps, side, side), the output of stage k.
 
-    size: a Size, for example one of SIZES.  equal: see `filters`.  dtype: with float32 the full net
-    takes 4.6 GB; `astype` would first need it in float64.
+    size: a Size, for example one of SIZES.  equal: see `draw_filters`.  dtype: with float32 the
+    full net takes 4.6 GB; `astype` would first need it in float64.
     """
     layers = [Preprocess(1, RGB, CENTRE, SPREAD)]
-    for shape, _, _ in shapes(size):
-        W = filters(shape, rng, equal, dtype)
-        W *= START
+    for shape, _, _ in stage_shapes(size):
+        W = draw_filters(shape, rng, equal, dtype)
+        W *= START_LENGTH
         layers += [Local(W), L2Pool(size.pool, EPSILON), ContrastNorm(size.norm)]
     return Net(layers)
 
@@ -80,12 +80,12 @@ def stages(net):
     return [net.layers[i:i + 3] for i in range(1, len(net.layers), 3)]
 
 
-def decoders(net):
+def make_decoders(net):
     """A decoder for each stage, with its own weights W2, which begin as W1 scaled to length 1."""
-    return [Unlocal(unit(W.copy())) for W in net.params]
+    return [LocalTranspose(normalise_filters(W.copy())) for W in net.params]
 
 
-def unit(W):
+def normalise_filters(W):
     """Scale each filter of W (h, w, M, C, k, k) to length 1, in place."""
     W /= xp.sqrt((W * W).sum((-3, -2, -1), keepdims=True))
     return W
@@ -103,15 +103,15 @@ BELOW = {                                   # d loss / d phi_(k-1), from the inp
 }
 
 
-class Seen(NamedTuple):
+class StageTrace(NamedTuple):
     """What the way forward through one stage leaves for the way back."""
     p: object                               # output of the pooling (N, maps, side, side): sparsity
     r: object                               # W2^T W1 x - x, in the shape of x
     caches: tuple                           # of filters, pooling, normalisation, decoder
 
 
-def upwards(net, decoders, x):
-    """x (N, 3, pixels, pixels) in [0, 1] -> a Seen for each stage."""
+def forward_stages(net, decoders, x):
+    """x (N, 3, pixels, pixels) in [0, 1] -> a StageTrace for each stage."""
     x, _ = net.layers[0].forward(x)
     traces = []
     for (local, pool, norm), decoder in zip(stages(net), decoders, strict=True):
@@ -120,12 +120,12 @@ def upwards(net, decoders, x):
         x_again, decoder_cache = decoder.forward(h)
         y, norm_cache = norm.forward(p)
         caches = local_cache, pool_cache, norm_cache, decoder_cache
-        traces.append(Seen(p, x_again - x, caches))
+        traces.append(StageTrace(p, x_again - x, caches))
         x = y
     return traces
 
 
-def downwards(net, decoders, traces, lam, pass_down):
+def backward_stages(net, decoders, traces, lam, pass_down):
     """d cost / d parameter, in the order of net.params, then of the decoders."""
     N, dy, grads, decoder_grads = len(traces[0].p), None, [], []    # the last stage gets no dy
     for k in range(len(decoders) - 1, -1, -1):
@@ -143,7 +143,7 @@ def downwards(net, decoders, traces, lam, pass_down):
     return grads + decoder_grads
 
 
-def parts(traces):
+def stage_losses(traces):
     """[(|r|^2, sum p)] for each stage, means over the images."""
     return [tuple(float(z.sum(dtype="float64")) / len(z) for z in (trace.r * trace.r, trace.p))
             for trace in traces]
@@ -156,7 +156,7 @@ def reconstruction(net, decoders, lam=LAMBDA, below="input and target"):
     have the filters in columns and so write W2 W1^T x.
 
     Args:
-        decoders: from `decoders`.
+        decoders: from `make_decoders`.
         lam: lambda, the weight of the sparsity.
         below: a key of BELOW.  "input and target" gives the gradient of the value.  The others
             treat the target, or the whole input, of each stage as a constant.
@@ -168,13 +168,13 @@ def reconstruction(net, decoders, lam=LAMBDA, below="input and target"):
     pass_down = BELOW[below]
 
     def cost(x, t=None, rng=None):
-        traces = upwards(net, decoders, x)
-        value = sum(error + lam * sparsity for error, sparsity in parts(traces))
-        return value, downwards(net, decoders, traces, lam, pass_down)
+        traces = forward_stages(net, decoders, x)
+        value = sum(error + lam * sparsity for error, sparsity in stage_losses(traces))
+        return value, backward_stages(net, decoders, traces, lam, pass_down)
     return cost
 
 
-class Descent(optimisers.Adam):
+class AdamWithUnitDecoders(optimisers.Adam):
     """Adam for a net and its decoders.  After each step it scales W2's filters to length 1.
 
     Without this the printed objective falls as W1 shrinks and W2 grows, until all codes are sparse
@@ -190,4 +190,4 @@ class Descent(optimisers.Adam):
         """One step along the gradients, one for each parameter, with eps = rate; in place."""
         super().step(grads, rate)
         for decoder in self.decoders:
-            unit(decoder.params[0])
+            normalise_filters(decoder.params[0])

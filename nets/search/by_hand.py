@@ -13,7 +13,7 @@ from nets.search.lbfgs import Rows, dot
 from nets.search.line_search import CLOSE
 
 CORRECTIONS = 5         # m, the number of pairs.  More save nothing on LeNet
-ROUGHLY = 6             # factor on the tolerances while |margin| > CLOSE, where no search can end.
+ROUGH_FACTOR = 6        # factor on the tolerances while |margin| > CLOSE, where no search can end.
                         # LeNet: 38 evaluations; 58 with 1; 35 with 10, but r is 0.1 % longer
 HERE = object()         # the r of every Minimum: the next minimisation starts where this one ended
 
@@ -86,7 +86,7 @@ class Searches(Rows):
 
     def ended_rows(self):
         """Which rows have ended (n,), with looser tolerances where |margin| > CLOSE."""
-        rough = xp.where((abs(self.point[:, 1]) > CLOSE) & (self.gain < xp.inf), ROUGHLY, 1)
+        rough = xp.where((abs(self.point[:, 1]) > CLOSE) & (self.gain < xp.inf), ROUGH_FACTOR, 1)
         return self.ended(rough * self.ftol, rough * self.small)
 
     def talk(self):

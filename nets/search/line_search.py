@@ -11,14 +11,14 @@ AIM = CLOSE / 2         # the margin that the next c should give.  With 0 a succ
                         # but nets err on 85 % of these images in 8 bits, in place of 91 %
 FAR = 1                 # ... but not if the next failure is farther away than this in log c: then
                         # the margin may not fall all the way
-LOG_C = 5e-3            # the search also ends when c is known to 0.5 %
+LOG_C_TOLERANCE = 5e-3  # the search also ends when c is known to 0.5 %
 REACH = 25              # beyond this distance from the first log c another c makes no difference
 GRID, ABOVE = 0.5, 5    # the step of `scan` in log c, and how far above the first c it begins
 STILL = 1e-2            # `scan` ends where five margins in a row differ by a smaller share
 
 
 def line_search(log_c):
-    """Find the largest c whose minimiser has the label, to LOG_C.
+    """Find the largest c whose minimiser has the label, to LOG_C_TOLERANCE.
 
     The margin mostly falls as c grows.  So the search multiplies the first c by 2, 4, 8, ... after
     a success, or divides it after a failure, until it has one success and one failure.  Then the
@@ -45,7 +45,7 @@ def line_search(log_c):
             step *= 2                       # without this a factor of e^20 takes 29 steps, not 5
             continue
         (low, above), (high, below) = ends[True], ends[False]
-        if high - low < LOG_C:
+        if high - low < LOG_C_TOLERANCE:
             return
         log_c = low + (high - low) * above / (above + below)
 

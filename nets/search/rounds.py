@@ -6,7 +6,7 @@ from nets.backend import to_device, to_host
 from nets.search.answers import Best, Minimum, are_better
 
 
-def in_rounds(minimize):
+def make_engine(minimize):
     """An engine, with the arguments of `scipy_lbfgsb.solve`, that calls `minimize`.
 
     Args:

@@ -1,7 +1,7 @@
 """SciPy's L-BFGS-B for many searches at once: the engine that answers `intriguing.search_one`.
 
 `answer` is the conversation with the search of one image.  It reads as if there were no other
-image.  `together` runs many conversations and evaluates their questions in one batch.  No image
+image.  `run_together` runs many conversations and evaluates their questions in one batch.  No image
 waits for another: when one is done, a new one takes its place.  If this solver gets stuck, or finds
 nothing, the search continues by hand (nets/search/by_hand.py).
 
@@ -38,7 +38,7 @@ ONE_THREAD = functools.partial(ThreadpoolController().limit, limits=1, user_api=
 # ---- Many conversations at once --------------------------------------------------------------
 
 
-def together(conversations, evaluate, width):
+def run_together(conversations, evaluate, width):
     """Run the conversations, `width` of them at a time, and return what each one returns.
 
     Args:
@@ -112,7 +112,7 @@ def minimize_together(evaluate, z0, lower, upper, corrections, ftol, gtol, maxit
         evaluations[rows] += 1
         return zip(*evaluate(np.stack(points), rows), strict=True)
 
-    z = together([minimize_row(i) for i in range(len(z0))], evaluate_rows, len(z0))
+    z = run_together([minimize_row(i) for i in range(len(z0))], evaluate_rows, len(z0))
     return Result(np.reshape(z, z0.shape), evaluations)
 
 
@@ -160,7 +160,7 @@ def solve(searches, evaluate, lower, upper, ftol, gtol, width, tick):
         return best
 
     handed_over = [None] * len(searches)
-    best = together([converse(i) for i in range(len(searches))], evaluate_points, width)
+    best = run_together([converse(i) for i in range(len(searches))], evaluate_points, width)
     rows = np.array([i for i, search in enumerate(handed_over) if search], int)
     more = by_hand.solve([handed_over[i] for i in rows], lambda r, k: evaluate(r, rows[k]),
                          *(a[rows] for a in (lower, upper, ftol, gtol)), width, tick)

@@ -4,10 +4,10 @@ L = prod_k ||W_k||, up to a constant, bounds how far the logits move.  The penal
 mu log L = mu sum_k log ||W_k||.  So it pulls each norm by the same share of itself.
 """
 from nets.backend import to_device, xp
-from nets.norms import linear, shapes
+from nets.norms import drop_bias, input_shapes
 
 
-def unit(z):
+def normalise(z):
     """z / |z| and |z|, for z of any shape."""
     length = xp.sqrt((z * z).sum())
     return z / length, length
@@ -18,11 +18,11 @@ def linear_layers(net, input_shape):
 
     The weights are the net's own arrays, so they change as training goes on.
     """
-    return [(linear(layer), shape)
-            for layer, shape in shapes(net, input_shape) if layer.params]
+    return [(drop_bias(layer), shape)
+            for layer, shape in input_shapes(net, input_shape) if layer.params]
 
 
-def norm(layer, v):
+def power_step(layer, v):
     """One step of power iteration for ||W||: u = W v / |W v|, then v = W^T u / |W^T u|.
 
     For constant u and v, ||W|| = <u, W v>, and its gradient is u v^T.  For a convolution it is the
@@ -36,12 +36,12 @@ def norm(layer, v):
         |W^T u|, which rises to the norm from step to step, its gradient in W, and the next v.
     """
     y, _ = layer.forward(v)
-    u, _ = unit(y)
-    v, length = unit(layer.backward(u, v))
+    u, _ = normalise(y)
+    v, length = normalise(layer.backward(u, v))
     return length, layer.gradients(u, v)[0], v
 
 
-def penalised(cost, net, mu, input_shape, rng, steps=1):
+def add_penalty(cost, net, mu, input_shape, rng, steps=1):
     """The cost plus mu sum_k log ||W_k||, and its gradient.
 
     Args:
@@ -58,14 +58,14 @@ def penalised(cost, net, mu, input_shape, rng, steps=1):
     """
     layers = linear_layers(net, input_shape)
     weights = [i for i, is_weight in enumerate(net.decays) if is_weight]    # one a layer
-    vs = [unit(to_device(rng.normal(size=(1, *shape))).astype(layer.params[0].dtype))[0]
+    vs = [normalise(to_device(rng.normal(size=(1, *shape))).astype(layer.params[0].dtype))[0]
           for layer, shape in layers]
 
     def penalised_cost(x, t, cost_rng=None):
         value, grads = cost(x, t, cost_rng)
         for k, (layer, _) in enumerate(layers):
             for _ in range(steps):
-                length, slope, vs[k] = norm(layer, vs[k])
+                length, slope, vs[k] = power_step(layer, vs[k])
             value += mu * float(xp.log(length))
             grads[weights[k]] = grads[weights[k]] + (mu / length) * slope
         return value, grads

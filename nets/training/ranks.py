@@ -17,7 +17,7 @@ from nets.backend import to_device, to_host, xp
 from nets.training.loop import in_threads
 
 
-class Alone:
+class OneRank:
     """The communicator of a program with one rank: the part of MPI's that is used here."""
 
     rank, size = 0, 1
@@ -27,7 +27,7 @@ class Alone:
 
 
 def world():
-    """The communicator of all ranks of this program: mpi4py's, or Alone.
+    """The communicator of all ranks of this program: mpi4py's, or OneRank.
 
     Raises RuntimeError if mpiexec started the program without `-m mpi4py`: then no rank would know
     of the others.
@@ -38,14 +38,14 @@ def world():
     if max(int(os.environ.get(name, 1)) for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")) > 1:
         raise RuntimeError("started by mpiexec, but not as mpiexec -n N python -m mpi4py -m "
                            "experiments...: each rank would train alone")
-    return Alone()
+    return OneRank()
 
 
-def over_ranks(cost, shard, comm):
+def divide_over_ranks(cost, shard, comm):
     """The same cost, with each batch divided into shards, and the shards over the ranks.
 
     The cost is a mean over images, so the ranks' values and gradients are averaged, weighted by
-    their numbers of images: one sum of one flat buffer, see `summing`, in the type of the
+    their numbers of images: one sum of one flat buffer, see `make_allreduce`, in the type of the
     gradients.  On each rank `in_threads` runs the shards, each with its own rng.  So the number of
     ranks changes only roundings.
 
@@ -60,7 +60,7 @@ def over_ranks(cost, shard, comm):
     cost = in_threads(cost, shard)
     if comm.size == 1:
         return cost
-    sum_over_ranks = summing(comm)
+    sum_over_ranks = make_allreduce(comm)
 
     def cost_over_ranks(x, t, rng):
         shards = -(-len(x) // shard)
@@ -80,13 +80,13 @@ def over_ranks(cost, shard, comm):
     return cost_over_ranks
 
 
-def summing(comm):
+def make_allreduce(comm):
     """A function that sums a flat array of the device over the ranks, and gives each rank the sum.
 
     It uses NCCL if that is installed and each rank has its own GPU; else MPI's Allreduce, on the
     host.
     """
-    if with_nccl(comm):
+    if can_use_nccl(comm):
         nccl = importlib.import_module("cupyx.distributed").NCCLBackend(comm.size, comm.rank,
                                                                         use_mpi=True)
 
@@ -102,7 +102,7 @@ def summing(comm):
     return sum_over_ranks
 
 
-def with_nccl(comm):
+def can_use_nccl(comm):
     """Whether each rank has CuPy, NCCL, and a GPU that no other rank has."""
     gpu = None
     if xp is not np and importlib.import_module("cupy.cuda.nccl").available:
@@ -111,7 +111,7 @@ def with_nccl(comm):
     return None not in gpus and len(set(gpus)) == comm.size
 
 
-def same_start(arrays, comm):
+def broadcast_start(arrays, comm):
     """Copy rank 0's values into the arrays, of the same shapes, of all ranks, in place."""
     for a in arrays:
         a[...] = to_device(comm.bcast(to_host(a)))

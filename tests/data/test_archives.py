@@ -167,7 +167,7 @@ def test_an_interrupted_unpacking_leaves_nothing_to_be_taken_for_the_whole(raw, 
 
     fill(raw / "imagenette", {"imagenette2-320.tgz": IMAGENETTE})
     with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
-        context.setattr(imagenette, "files_only", interrupted)
+        context.setattr(imagenette, "allow_files_only", interrupted)
         imagenette.load(8, quiet=True)
     assert [path.name for path in (raw / "imagenette").iterdir()] == ["imagenette2-320.tgz"]
     assert_imagenette(imagenette.load(8, quiet=True))

@@ -63,7 +63,7 @@ def test_a_flat_folder_has_images_without_labels(tmp_path):
 
 def test_a_part_of_the_images_keeps_its_files_labels_and_classes(tmp_path):
     images = [put(picture(8, 8), tmp_path / name) for name in ("a/0.png", "b/1.png", "b/2.png")]
-    part = folder.load(tmp_path, 8, quiet=True).only([2, 0])
+    part = folder.load(tmp_path, 8, quiet=True).select([2, 0])
     assert part.files == ["b/2.png", "a/0.png"] and part.t.tolist() == [1, 0]
     assert part.classes == ["a", "b"] and len(part) == 2
     x, rows = part.images()

@@ -61,7 +61,7 @@ def assert_small(loaded):
 ], ids=["plain", "gzipped", "gzipped otherwise", "mixed"])
 def test_plain_files_and_any_gzip_of_the_right_bytes_are_read(raw, files):
     fill(raw, files)
-    assert mnist.here()
+    assert mnist.is_on_disk()
     assert_small(mnist.load(quiet=True))
 
 
@@ -87,7 +87,7 @@ def test_a_named_folder_that_is_not_there_is_an_error(raw, tmp_path, monkeypatch
 
 def test_here_is_false_when_one_file_of_the_four_is_missing(raw):
     fill(raw, {name: SMALL[name] for name in SMALL if name != LABELS})
-    assert not mnist.here()
+    assert not mnist.is_on_disk()
 
 
 # Damaged

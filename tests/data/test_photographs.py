@@ -1,4 +1,4 @@
-"""data.photographs: sets and folders in train and test; ImageNet's 1,000 classes, by hand."""
+"""data.load_photographs: sets and folders in train and test; ImageNet's 1,000 classes, by hand."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def fill(root, *names):
 
 def files(root):
     """(train, test): the files of the two Photographs."""
-    name, train, test = datasets.photographs(str(root), 8, quiet=True)
+    name, train, test = datasets.load_photographs(str(root), 8, quiet=True)
     assert name == str(root)
     return [list(part.files) for part in (train, test)]
 
@@ -37,14 +37,14 @@ def one_line(call, *words):
 
 
 def test_cifar10_is_a_set_of_photographs(raw):
-    name, *loaded = datasets.photographs("cifar10", 32, quiet=True)
+    name, *loaded = datasets.load_photographs("cifar10", 32, quiet=True)
     assert name == "cifar10"
     assert_cifar(loaded)
 
 
 @pytest.mark.parametrize("sizes", [(32,), (227,), (8,), (24, 48), (45, 50)])
 def test_images_of_cifar10_are_resized_as_their_files_would_be(raw, tmp_path, sizes):
-    _, train, _ = datasets.photographs("cifar10", *sizes, quiet=True)
+    _, train, _ = datasets.load_photographs("cifar10", *sizes, quiet=True)
     rows = np.frombuffer(BATCHES[cifar10.FILES[1]], np.uint8).reshape(3, -1)
     pixels = rows[2, 1:].reshape(3, 32, 32).transpose(1, 2, 0)
     (tmp_path / "png").mkdir()
@@ -56,14 +56,14 @@ def test_images_of_cifar10_are_resized_as_their_files_would_be(raw, tmp_path, si
 
 
 def test_cifar10_comes_in_batches_like_a_folder(raw):
-    _, train, _ = datasets.photographs("cifar10", 8, quiet=True)
+    _, train, _ = datasets.load_photographs("cifar10", 8, quiet=True)
     batches = list(train.batches([14, 3, 0], 2))
     assert [rows.tolist() for _, rows in batches] == [[14, 3], [0]]
     assert (np.concatenate([x for x, _ in batches]) == train.images([14, 3, 0])[0]).all()
 
 
 def test_imagenette_is_a_set_of_photographs(raw):
-    name, *loaded = datasets.photographs("imagenette", 8, quiet=True)
+    name, *loaded = datasets.load_photographs("imagenette", 8, quiet=True)
     assert name == "imagenette"
     assert_imagenette(loaded)
     assert loaded[0].classes[:3] == ["tench", "English springer", "cassette player"]
@@ -71,7 +71,7 @@ def test_imagenette_is_a_set_of_photographs(raw):
 
 @pytest.mark.parametrize("name", ["tpyo", "mnist", "auto", "CIFAR10", ""])
 def test_what_is_neither_a_set_nor_a_folder_is_refused_with_the_choices(name):
-    one_line(lambda: datasets.photographs(name, 8), repr(name)[1:-1], "cifar10", "imagenette",
+    one_line(lambda: datasets.load_photographs(name, 8), repr(name)[1:-1], "cifar10", "imagenette",
              "a folder of photographs")
 
 
@@ -81,7 +81,8 @@ def test_photographs_are_no_digits():
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenette"])
 def test_of_a_set_too_the_square_is_no_larger_than_the_short_side(raw, name):
-    one_line(lambda: datasets.photographs(name, 8, 7, quiet=True), "no shorter than the square")
+    one_line(lambda: datasets.load_photographs(name, 8, 7, quiet=True),
+             "no shorter than the square")
 
 
 # Folders
@@ -91,7 +92,7 @@ def test_of_a_set_too_the_square_is_no_larger_than_the_short_side(raw, name):
 def test_a_folder_of_train_and_val_or_test_is_these_two(tmp_path, second):
     fill(tmp_path, "train/a/1.png", "train/b/2.png", f"{second}/b/3.png", "notes/4.png")
     (tmp_path / second / "a").mkdir()
-    _, train, test = datasets.photographs(str(tmp_path), 8, quiet=True)
+    _, train, test = datasets.load_photographs(str(tmp_path), 8, quiet=True)
     assert train.root == tmp_path / "train" and test.root == tmp_path / second
     assert train.files == ["a/1.png", "b/2.png"] and test.files == ["b/3.png"]
     assert train.classes == test.classes == ["a", "b"]
@@ -118,7 +119,8 @@ def test_classes_that_differ_are_refused_since_they_would_shift_the_labels(tmp_p
 def test_of_any_other_folder_a_fifth_always_the_same_is_the_test(tmp_path, options):
     fill(tmp_path, *(f"{name}/{i:02}.png" for name in "ab" for i in range(15)))
     whole = folder.load(tmp_path, 8)
-    _, train, test = datasets.photographs(str(tmp_path), **{"size": 8, "quiet": True, **options})
+    _, train, test = datasets.load_photographs(str(tmp_path),
+                                               **{"size": 8, "quiet": True, **options})
     assert len(train) == 24 and len(test) == 6
     assert sorted(train.files + test.files) == whole.files
     label = dict(zip(whole.files, whole.t.tolist(), strict=True))
@@ -132,7 +134,7 @@ def test_of_any_other_folder_a_fifth_always_the_same_is_the_test(tmp_path, optio
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 9, 10])
 def test_of_few_images_one_at_least_is_the_test(tmp_path, count):
     fill(tmp_path, *(f"{i}.png" for i in range(count)))
-    _, train, test = datasets.photographs(str(tmp_path), 8, quiet=True)
+    _, train, test = datasets.load_photographs(str(tmp_path), 8, quiet=True)
     assert len(test) == (2 if count == 10 else 1) and len(train) == count - len(test)
     assert set(train.t) | set(test.t) == {-1} and train.classes == test.classes == []
     assert train.images()[0].shape == (len(train), 3, 8, 8)
@@ -140,7 +142,7 @@ def test_of_few_images_one_at_least_is_the_test(tmp_path, count):
 
 def test_a_flag_reaches_both_parts(tmp_path):
     fill(tmp_path, "train/a.png", "val/b.png")
-    for part in datasets.photographs(str(tmp_path), 5, 7, True, True)[1:]:
+    for part in datasets.load_photographs(str(tmp_path), 5, 7, True, True)[1:]:
         assert (part.size, part.short, part.strict, part.quiet) == (5, 7, True, True)
 
 
@@ -163,7 +165,7 @@ def test_imagenets_classes_are_a_thousand_in_the_order_of_their_ids():
     (779, "n04146614", "school bus"), (999, "n15075141", "toilet tissue")])
 def test_rows_and_names_are_those_of_the_published_list(row, wnid, name):
     assert imagenet.CLASSES[row] == (wnid, name) and imagenet.ROW[wnid] == row
-    assert imagenet.label(wnid) == name
+    assert imagenet.class_name(wnid) == name
 
 
 def test_two_names_stand_for_two_classes_each():
@@ -172,7 +174,7 @@ def test_two_names_stand_for_two_classes_each():
 
 
 def test_a_folder_that_is_not_imagenets_has_its_own_name():
-    assert imagenet.label("cat") == "cat" and imagenet.label("n00000001") == "n00000001"
+    assert imagenet.class_name("cat") == "cat" and imagenet.class_name("n00000001") == "n00000001"
 
 
 @pytest.fixture
@@ -189,26 +191,26 @@ def test_classes_are_imagenets_words_for_its_folders(birds):
 
 
 def test_a_net_of_imagenets_thousand_gets_imagenets_rows(birds):
-    t, names = imagenet.labels(birds, imagenet.WNIDS)
+    t, names = imagenet.match_labels(birds, imagenet.WNIDS)
     assert t.tolist() == [9, 517, 517, 517] and t.dtype == np.int64 and names == imagenet.NAMES
 
 
 def test_the_labels_are_counted_as_the_net_counts_them(birds):
-    t, names = imagenet.labels(birds, [*birds.folders[::-1], "zoo"])
+    t, names = imagenet.match_labels(birds, [*birds.folders[::-1], "zoo"])
     assert t.tolist() == [2, 0, 0, 0] and names == ["crane", "crane", "ostrich", "zoo"]
 
 
 def test_photographs_without_class_folders_have_no_labels_but_the_net_has_names(tmp_path):
     fill(tmp_path, "a.png", "b.png")
-    t, names = imagenet.labels(folder.load(tmp_path, 8), ["cat", "n01440764"])
+    t, names = imagenet.match_labels(folder.load(tmp_path, 8), ["cat", "n01440764"])
     assert t.tolist() == [-1, -1] and names == ["cat", "tench"]
 
 
 def test_imagenette_in_the_labels_of_imagenet(raw):
-    _, _, test = datasets.photographs("imagenette", 8, quiet=True)
-    assert imagenet.labels(test, imagenet.WNIDS)[0].tolist() == [
+    _, _, test = datasets.load_photographs("imagenette", 8, quiet=True)
+    assert imagenet.match_labels(test, imagenet.WNIDS)[0].tolist() == [
         0, 217, 482, 491, 497, 566, 569, 571, 574, 701]
-    assert imagenet.labels(test, imagenette.CLASSES)[0].tolist() == list(range(10))
+    assert imagenet.match_labels(test, imagenette.CLASSES)[0].tolist() == list(range(10))
 
 
 @pytest.mark.parametrize(("names", "classes", "said"), [
@@ -218,5 +220,5 @@ def test_imagenette_in_the_labels_of_imagenet(raw):
 ])
 def test_classes_that_the_net_does_not_know_are_refused(tmp_path, names, classes, said):
     fill(tmp_path, *names)
-    one_line(lambda: imagenet.labels(folder.load(tmp_path, 8), classes), str(tmp_path), said,
+    one_line(lambda: imagenet.match_labels(folder.load(tmp_path, 8), classes), str(tmp_path), said,
              f"the net's {len(classes):,}", "expected")

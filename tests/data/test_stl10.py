@@ -73,7 +73,7 @@ def assert_pixels(photographs, pixels):
 
 
 def load_all():
-    assert_stl(stl10.load(96, quiet=True), stl10.unlabelled(96, quiet=True))
+    assert_stl(stl10.load(96, quiet=True), stl10.load_unlabelled(96, quiet=True))
 
 
 def test_the_classes_are_counted_as_published():
@@ -95,7 +95,8 @@ def test_pixels_stand_column_by_column_and_labels_count_from_one(stl, tmp_path, 
     assert contents["unlabeled_X.bin"].index(255) == 3 * 27_648 + 9_216 + 60 * 96 + 7
     assert contents["unlabeled_X.bin"] == columns(x)
     fill(stl, contents)
-    assert np.argwhere(stl10.unlabelled(96, quiet=True).images()[0]).tolist() == [[3, 1, 7, 60]]
+    assert np.argwhere(stl10.load_unlabelled(96, quiet=True).images()[0]).tolist() == [[3, 1, 7,
+                                                                                        60]]
     assert stl10.load(96, quiet=True)[0].t.tolist() == [b - 1 for b in contents["train_y.bin"]]
 
 
@@ -130,13 +131,13 @@ def test_images_without_labels_are_mapped_and_only_those_asked_for_read(stl, mon
         file.seek(27_648 * 9_000)
         file.write(b"\xff")
     tracemalloc.start()
-    photographs = stl10.unlabelled(96, quiet=True)
-    chosen = photographs.only(np.arange(count - 1, -1, -2))     # a folder is divided like this
+    photographs = stl10.load_unlabelled(96, quiet=True)
+    chosen = photographs.select(np.arange(count - 1, -1, -2))   # a folder is divided like this
     x, _ = photographs.images([9_000])
     (y, _), peak = chosen.images([499, 0]), tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert np.argwhere(x).tolist() == [[0, 0, 0, 0]] and not y.any() and len(chosen) == count / 2
-    assert chosen.called(1) == "stl10 without labels 1"
+    assert chosen.name_of(1) == "stl10 without labels 1"
     assert peak < 10e6                       # one copy of the images would be 276
 
 
@@ -205,7 +206,7 @@ def test_what_cannot_be_written_to_the_end_leaves_nothing_behind(stl, monkeypatc
     fill(stl, {ARCHIVE: TAR})
     with monkeypatch.context() as context, pytest.raises(raised) as caught:
         context.setattr(stl10.shutil, "copyfileobj", half)
-        stl10.unlabelled(96, quiet=True)
+        stl10.load_unlabelled(96, quiet=True)
     if raised is files.Unavailable:
         message = str(caught.value)
         assert "\n" not in message and message.startswith(f"STL-10: {stl / ARCHIVE} cannot be unp")
@@ -224,7 +225,7 @@ def test_files_get_their_names_only_when_all_are_right(stl, monkeypatch, content
     known(monkeypatch, stl10, contents, "http://127.0.0.1")
     fill(stl, {ARCHIVE: contents})
     with pytest.raises((files.Damaged, files.Unavailable)):
-        stl10.unlabelled(96, quiet=True)
+        stl10.load_unlabelled(96, quiet=True)
     assert [path.name for path in stl.iterdir()] == [ARCHIVE]
 
 
@@ -232,32 +233,32 @@ def test_files_get_their_names_only_when_all_are_right(stl, monkeypatch, content
 
 
 def test_stl10_is_a_set_of_photographs_and_its_frames_are_those_without_labels(stl):
-    name, *labelled = datasets.photographs("stl10", 96, quiet=True)
-    framed, unlabelled = datasets.frames("stl10", 96, quiet=True)
+    name, *labelled = datasets.load_photographs("stl10", 96, quiet=True)
+    framed, unlabelled = datasets.load_frames("stl10", 96, quiet=True)
     assert name == framed == "stl10"
     assert_stl(labelled, unlabelled)
 
 
 def test_frames_of_any_other_set_or_folder_are_its_training_part(stl, tmp_path):
-    name, cifar = datasets.frames("cifar10", 32, quiet=True)
+    name, cifar = datasets.load_frames("cifar10", 32, quiet=True)
     assert name == "cifar10" and len(cifar) == 15 and cifar.t.max() <= 9
     for i in range(10):
         fill(tmp_path / "frames", {f"{i}.png": photograph()})
-    name, mine = datasets.frames(str(tmp_path / "frames"), 5, 7, True, True)
-    _, train, _ = datasets.photographs(str(tmp_path / "frames"), 5)
+    name, mine = datasets.load_frames(str(tmp_path / "frames"), 5, 7, True, True)
+    _, train, _ = datasets.load_photographs(str(tmp_path / "frames"), 5)
     assert name == str(tmp_path / "frames") and mine.files == train.files and len(mine) == 8
     assert (mine.size, mine.short, mine.strict, mine.quiet) == (5, 7, True, True)
 
 
 def test_flags_reach_all_parts_and_sizes_are_cut_from_96(stl):
-    for part in (*stl10.load(5, 7, True, True), datasets.frames("stl10", 5, 7, True, True)[1]):
+    for part in (*stl10.load(5, 7, True, True), datasets.load_frames("stl10", 5, 7, True, True)[1]):
         assert (part.size, part.short, part.strict, part.quiet) == (5, 7, True, True)
         assert part.images([1])[0].shape == (1, 3, 5, 5)
     with pytest.raises(ValueError, match="no shorter than the square"):
-        stl10.unlabelled(8, 7)
+        stl10.load_unlabelled(8, 7)
 
 
 def test_a_name_that_is_no_set_is_refused_with_the_choices():
-    for door in (datasets.photographs, datasets.frames):
+    for door in (datasets.load_photographs, datasets.load_frames):
         with pytest.raises(ValueError, match="choose cifar10, imagenette, stl10 or a folder of"):
             door("stl-10", 96)

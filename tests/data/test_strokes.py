@@ -58,7 +58,7 @@ def test_images_are_sized_as_those_of_mnist(digits):
 def test_the_round_ends_of_a_thick_stroke_are_not_cut_off(monkeypatch):
     monkeypatch.setattr(strokes, "PEN", (4, 0, 1))
     stick = np.linspace([0, 0], [0, 1], 40)
-    rows = strokes.ink([stick], np.random.default_rng(0)).sum(1, dtype=float) / 255
+    rows = strokes.draw_ink([stick], np.random.default_rng(0)).sum(1, dtype=float) / 255
     assert rows[10] == pytest.approx(4, abs=0.1)                  # as wide as the pen
     assert rows[0] == pytest.approx(rows[-1], abs=0.3) and 0 < rows[0] < 0.75 * rows[10]
 
@@ -81,13 +81,13 @@ def test_all_ten_classes_are_drawn_about_equally_often(digits):
 def test_every_class_has_several_templates_and_uses_them(monkeypatch):
     rng = np.random.default_rng(0)
     chosen = {label: set() for label in strokes.TEMPLATES}
-    original = strokes.stroke
+    original = strokes.sample_stroke
     for label, templates in strokes.TEMPLATES.items():
         assert len({repr(template) for template in templates}) >= 2
-        monkeypatch.setattr(strokes, "stroke", lambda pieces, rng, seen=chosen[label]:
+        monkeypatch.setattr(strokes, "sample_stroke", lambda pieces, rng, seen=chosen[label]:
                             seen.add(repr(pieces)) or original(pieces, rng))
         for _ in range(100):
-            strokes.digit(label, rng)
+            strokes.draw_digit(label, rng)
         assert chosen[label] == {repr(pieces) for template in templates for pieces in template}
 
 
@@ -116,7 +116,7 @@ def test_load_gives_what_draw_gives_and_the_test_images_are_others(small):
 def test_load_draws_once_and_reads_the_same_afterwards(small, monkeypatch):
     first = strokes.load(quiet=True)
     assert len(list(small.iterdir())) == 1                        # and nothing temporary is left
-    monkeypatch.setattr(strokes, "drawn", no_drawing)
+    monkeypatch.setattr(strokes, "draw_bytes", no_drawing)
     assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
 
 
@@ -131,7 +131,7 @@ def test_a_damaged_cache_is_drawn_again_and_mended(small, damage, monkeypatch):
     path, = small.iterdir()
     path.write_bytes(damage(path.read_bytes()))
     assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
-    monkeypatch.setattr(strokes, "drawn", no_drawing)
+    monkeypatch.setattr(strokes, "draw_bytes", no_drawing)
     assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
 
 

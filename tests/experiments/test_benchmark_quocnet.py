@@ -28,7 +28,7 @@ def toy(monkeypatch):
 def test_the_operations_of_training_are_those_that_it_does(monkeypatch):
     rng = np.random.default_rng(0)
     net = quocnet.quocnet(TOY, rng)
-    back, done = quocnet.decoders(net), []
+    back, done = quocnet.make_decoders(net), []
 
     def counting(name):
         function = getattr(local, name)
@@ -38,7 +38,7 @@ def test_the_operations_of_training_are_those_that_it_does(monkeypatch):
             return function(W, *args)
         return counted
 
-    for name in ("encode", "decode", "outer"):
+    for name in ("encode", "decode", "filter_gradient"):
         monkeypatch.setattr(local, name, counting(name))
     quocnet.reconstruction(net, back)(to_device(rng.random((5, 3, 16, 16))))
     assert sum(done) == 5 * benchmark_quocnet.operations(TOY)

@@ -64,11 +64,11 @@ def test_batches_are_searched_in_that_many_rows_and_weigh_what_their_solvers_do(
     most = []
 
     def watched(net, x, target):
-        most.append(min(len(x), intriguing.WIDTH))
+        most.append(min(len(x), intriguing.SEARCHES_AT_ONCE))
         return D(net, x, target)
     monkeypatch.setattr(benchmark_search, "D", watched)
     found = benchmark_search.by_batch(net, x, target)
-    assert list(found) == [1, 4] and set(most) == {1, 4} and intriguing.WIDTH == 64
+    assert list(found) == [1, 4] and set(most) == {1, 4} and intriguing.SEARCHES_AT_ONCE == 64
     solver = 8 * 36 * (2 * scipy_lbfgsb.CORRECTIONS + 5)          # bytes of its largest array
     assert found[4]["MB"] > 4 * solver / 1e6
     assert found[1]["MB"] < found[4]["MB"] < 100 * solver / 1e6

@@ -16,7 +16,7 @@ from experiments.shared import cache, measures, page, pictures, samples
 from experiments.shared.weights import loaded, read_weights, recognised, save_npz
 from intriguing import distortion, phi
 from nets.backend import to_device
-from nets.models.alexnet import krizhevsky2012, restarted
+from nets.models.alexnet import krizhevsky2012, rescale_start
 from nets.training import costs, loop
 
 FOLDERS = ["blue", "n01518878", "red"]      # the second is ImageNet's ostrich
@@ -33,7 +33,7 @@ def world(tmp_path_factory):
         x[:, :, 2 - FOLDERS.index(name)] += rng.integers(15, 40)
         return x
     write_photographs(root, {"train": 12, "test": 7}, FOLDERS, pixels)
-    _, photographs, test = datasets.photographs(str(root), SIZE, SHORT, quiet=True)
+    _, photographs, test = datasets.load_photographs(str(root), SIZE, SHORT, quiet=True)
     x, _ = photographs.images()
     net = train_alexnet.start(0, 1 / 32, SIZE, 3)
     loop.fit_adam(net.params, costs.classification(net, [0.0] * 8), to_device(x),
@@ -71,7 +71,7 @@ def test_every_photograph_takes_the_target_and_all_numbers_are_of_the_photograph
     assert numbers["8-bit PNG has the target %"] == 100 * np.mean(world.net.predict(eight) == 1)
     for row, label, image in zip(numbers["images"], t, x, strict=True):
         assert row["before"] == names[label] and row["after"] == "ostrich"
-        original = world.test.decoded(world.test.files.index(row["file"]))
+        original = world.test.decode(world.test.files.index(row["file"]))
         assert (original == image).all()
     record = json.loads((tmp_path / "out" / "figure5.json").read_text())
     assert record["numbers"] == numbers and "0.006508" in (
@@ -170,7 +170,7 @@ def test_photographs_kept_in_memory_are_called_by_their_place(world, quick, monk
     kept = datasets.folder.Photographs(
         datasets.folder.Path("cifar10"), np.round(255 * x).astype(np.uint8).transpose(0, 2, 3, 1),
         world.test.t, FOLDERS, SIZE, SIZE, False, True)
-    monkeypatch.setattr(datasets, "photographs", lambda name, *args: (name, kept, kept))
+    monkeypatch.setattr(datasets, "load_photographs", lambda name, *args: (name, kept, kept))
     numbers = figure5.main(count=2, workers=1, **(quick | {"data": "cifar10"}))
     assert all(row["file"].startswith("cifar10 ") for row in numbers["images"])
 
@@ -302,7 +302,7 @@ def test_colours_are_the_means_of_blocks():
 def test_an_untrained_net_is_the_same_net_before_training(world):
     model = read_weights(world.weights)
     net = model.anew(np.random.default_rng(3))
-    same = restarted(krizhevsky2012(np.random.default_rng(3), 1 / 32, SIZE, 3))
+    same = rescale_start(krizhevsky2012(np.random.default_rng(3), 1 / 32, SIZE, 3))
     for p, q in zip(net.params, same.params, strict=True):
         assert p.dtype == "float32" and (p == q.astype("float32")).all()
 

@@ -6,12 +6,12 @@ from toys import attack, images, length
 from experiments.shared import pools
 from intriguing import D, distortion
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.layers.basic import Dense
 from nets.losses import softmax_cross_entropy
 from nets.models.fc import fc
 from nets.net import Net
-from nets.search.rounds import in_rounds
+from nets.search.rounds import make_engine
 from nets.training.costs import classification
 
 
@@ -147,7 +147,7 @@ def test_what_a_pool_is_given_is_made_of_images_drawn_anew_with_its_own_stddev(n
 def test_the_short_search_ends_near_the_long_one(sigmoid):
     x, target = attack(sigmoid, 5)
     short, long = (length(x, D(sigmoid, x, target, solver=how))
-                   for how in (in_rounds(pools.descend), "scipy"))
+                   for how in (make_engine(pools.descend), "scipy"))
     assert not np.isnan(short).any()
     assert short.mean() == pytest.approx(long.mean(), rel=0.1) and (short > 0.98 * long).all()
 
@@ -235,7 +235,7 @@ def test_the_cost_with_pools_has_the_gradient_of_central_differences(net, layers
         return cost(x, t, np.random.default_rng(5))[0]
     grads, clean = cost(x, t, np.random.default_rng(5))[1], alone(x, t)[1]
     for i, (p, g) in enumerate(zip(net.params, grads, strict=True)):
-        assert relative_error(g, numeric(value, p)) < BOUND
+        assert relative_error(g, numeric_gradient(value, p)) < BOUND
         assert bool((g == clean[i]).all()) == (i < 2 * min(layers))     # of the layers below
 
 

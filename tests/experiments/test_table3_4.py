@@ -8,7 +8,7 @@ import pytest
 from data import strokes
 from experiments import table3_4
 from experiments.shared import cache, models, samples
-from intriguing import amplified, distortion
+from intriguing import amplify, distortion
 from nets.backend import to_host
 from nets.models import fc
 
@@ -188,7 +188,7 @@ def test_images_not_found_are_left_out_and_those_left_as_they_are_stay_so(job):
 
 def test_amplification_keeps_the_direction_leaves_what_did_not_move_and_keeps_nan(job):
     x, found = job.x, job.images[NAMES[0]]
-    far = amplified(x, found, 0.25)
+    far = amplify(x, found, 0.25)
     assert distortion(x, far)[:2] == pytest.approx(0.25, rel=1e-12)
     r, further = (a[:2].astype(float) - x[:2] for a in (found, far))
     factor = 0.25 / distortion(x, found)[:2, None, None, None]

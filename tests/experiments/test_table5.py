@@ -45,7 +45,7 @@ def run(out, **flags):
 def test_every_column_is_the_norm_that_it_says(model, tmp_path):
     name, net, path = model
     numbers, text, _ = run(tmp_path, weights=path)
-    pairs = [(layer, shape) for layer, shape in norms.shapes(net, (3, *[SIZES[name]] * 2))
+    pairs = [(layer, shape) for layer, shape in norms.input_shapes(net, (3, *[SIZES[name]] * 2))
              if layer.params]
     assert list(numbers["layers"]) == list(table5.PAPER) and len(pairs) == 8
     for (layer, shape), row in zip(pairs, numbers["layers"].values(), strict=True):
@@ -53,7 +53,7 @@ def test_every_column_is_the_norm_that_it_says(model, tmp_path):
         if isinstance(layer, Conv):
             how = (W, layer.stride, layer.groups, norms.points_for(layer, shape))
             assert row["corrected"] == pytest.approx(norms.conv_norm(*how))
-            assert row["as printed"] == pytest.approx(norms.conv_norm(*how, printed=True))
+            assert row["as printed"] == pytest.approx(norms.conv_norm(*how, as_printed=True))
             assert row["true operator"] == norms.operator_norm(layer, shape)
             assert row["size"] == f"{shape[0]} x {W.shape[2]} x {W.shape[3]} x {len(W)}"
         else:
@@ -90,7 +90,7 @@ def test_published_numbers_stand_beside_torchvisions_net_alone(model, tmp_path):
 def test_at_full_size_all_three_poolings_overlap():
     net = alexnet.krizhevsky2012(np.random.default_rng(0), 1 / 64, 227, 2)
     factors = table5.products(dict.fromkeys(table5.PAPER, dict.fromkeys(table5.COLUMNS, 1)),
-                              norms.shapes(net, (3, 227, 227)))
+                              norms.input_shapes(net, (3, 227, 227)))
     assert factors["max pooling"]["factor"] == 8
     assert factors["LRN, as seen"]["paper"] == pytest.approx(2.24e6, rel=1e-2)
 
@@ -109,6 +109,7 @@ def test_without_weights_it_is_the_net_of_2012_at_its_start_and_says_so(
 @on_numpy
 def test_processes_give_the_same_numbers(tmp_path):
     net = alexnet.bvlc(np.random.default_rng(0), 1 / 32, 67, 3).astype("float32")
-    jobs = [(layer, s) for layer, s in norms.shapes(net, (3, 67, 67)) if isinstance(layer, Conv)]
+    jobs = [(layer, s) for layer, s in norms.input_shapes(net, (3, 67, 67)) if isinstance(layer,
+                                                                                          Conv)]
     found = dict(processes.over_processes(table5.measured, jobs[1:3], 1, 2, "", True))
     assert [found[i] for i in (0, 1)] == [table5.measured(*job) for job in jobs[1:3]]

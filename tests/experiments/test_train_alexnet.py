@@ -58,8 +58,8 @@ def test_one_place_serves_for_all_photographs():
 
 
 def test_the_centre_is_what_the_other_experiments_cut_out_of_the_file(photographs):
-    _, _, whole = datasets.photographs(photographs, 75, quiet=True)
-    _, _, cut = datasets.photographs(photographs, 67, 75, quiet=True)
+    _, _, whole = datasets.load_photographs(photographs, 75, quiet=True)
+    _, _, cut = datasets.load_photographs(photographs, 67, 75, quiet=True)
     x, rows = whole.pixels()
     assert x.dtype == np.uint8 and x.shape == (10, 3, 75, 75) and rows.tolist() == [*range(10)]
     centre = to_host(crops(to_device(x), 67, 4, 4, False))
@@ -68,7 +68,7 @@ def test_the_centre_is_what_the_other_experiments_cut_out_of_the_file(photograph
 
 def test_broken_photographs_are_left_out_with_their_labels(photographs, tmp_path, capsys):
     (tmp_path / "photographs" / "test" / "blue" / "1.png").write_bytes(b"no image")
-    _, _, test = datasets.photographs(photographs, 20, quiet=True)
+    _, _, test = datasets.load_photographs(photographs, 20, quiet=True)
     x, rows = test.pixels()
     assert len(x) == 9 and test.t[rows].tolist() == [0] * 4 + [1] * 5
     assert (x[4] == np.round(255 * test.images([5])[0][0])).all()
@@ -128,7 +128,7 @@ def test_a_small_net_learns_red_from_blue_and_comes_back_from_its_file(
     back = read_weights(str(tmp_path / "net.npz"))
     assert (back.name, back.size, back.short) == ("krizhevsky2012", 67, 75)
     assert back.classes == ["blue", "red"]
-    _, _, test = datasets.photographs(photographs, 67, 75, quiet=True)
+    _, _, test = datasets.load_photographs(photographs, 67, 75, quiet=True)
     assert (back.net.predict(test.images()[0]) == test.t).all()
 
 

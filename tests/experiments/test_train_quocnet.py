@@ -76,7 +76,7 @@ def test_a_frame_is_one_square_from_anywhere_along_the_longer_side(tmp_path):
 
 
 def test_frames_kept_apart_are_not_trained_on_and_none_is_used_twice(small):
-    _, photographs = datasets.frames(small, 14, quiet=True)
+    _, photographs = datasets.load_frames(small, 14, quiet=True)
     x, held = quocnet_training.cut(photographs, 0, 0)
     assert len(x) == 78 and len(held) == 12
     assert len(np.unique(np.concatenate([x, held]).reshape(90, -1), axis=0)) == 90
@@ -125,7 +125,7 @@ def test_results_of_other_sizes_have_names_of_their_own(small, tmp_path, monkeyp
 
 def test_the_first_row_of_pictures_is_frames_then_what_their_codes_make_of_them(small):
     net = quocnet_training.start("S", 0)
-    back = quocnet.decoders(net)
+    back = quocnet.make_decoders(net)
     x = np.random.default_rng(9).random((2, 3, 14, 14)).astype("float32")
     local = quocnet.stages(net)[0][0]
     made_of = back[0].forward(local.forward(to_device(4 * x - 2))[0])[0]
@@ -154,7 +154,7 @@ def test_the_optimum_is_as_far_from_grey_as_frames_are(small):
 
 def test_what_is_measured_is_the_error_and_the_sparsity_by_their_formulas(small, monkeypatch):
     net = quocnet_training.start("S", 0)
-    back = quocnet.decoders(net)
+    back = quocnet.make_decoders(net)
     x = np.random.default_rng(2).integers(0, 256, (5, 3, 14, 14)).astype(np.uint8)
     found = quocnet_training.measured(net, back, x)
     monkeypatch.setattr(quocnet, "BATCH", 2)            # in three chunks, the last one smaller
@@ -340,7 +340,7 @@ def test_every_row_of_cars_is_of_the_net_the_seed_and_the_images_that_it_says(
     monkeypatch.setattr(cars, "LAMBDAS", (0.1, 1.0))
     numbers = cars.main(small, epochs=2, seeds=2, out=str(tmp_path), quiet=True)
     _, training, test, _ = car_classifier.labelled(small, 14, False, True)
-    frames, held = quocnet_training.cut(datasets.frames(small, 14, quiet=True)[1], 0, 0)
+    frames, held = quocnet_training.cut(datasets.load_frames(small, 14, quiet=True)[1], 0, 0)
     assert (len(frames), len(held), len(training[1]), len(test[1])) == (78, 12, 90, 30)
 
     def trained(way, lam, seed):
@@ -353,8 +353,9 @@ def test_every_row_of_cars_is_of_the_net_the_seed_and_the_images_that_it_says(
     for way, by_lam in numbers["AUC on validation"].items():
         assert numbers["lam"][way] == max(by_lam, key=by_lam.get)
         for lam, found in by_lam.items():
-            f = features.features(car_classifier.FEATURES["all stages"](trained(way, lam, 0)),
-                                  training[0])
+            f = features.compute_features(car_classifier.FEATURES["all stages"](trained(way, lam,
+                                                                                        0)),
+                                          training[0])
             assert found == pytest.approx(car_classifier.regression(f, training[1])[2])
     rows = {"raw pixels": [auc_of(Net([Flatten()]))]}
     for seed in (0, 1):
@@ -415,7 +416,7 @@ def test_images_of_one_class_and_too_few_cars_are_an_error(small, tmp_path, coun
 def test_without_a_class_of_cars_there_is_a_clear_line(small, tmp_path, monkeypatch, script):
     monkeypatch.setattr(car_classifier, "CARS", ("lorry",))
     net = quocnet_training.start("S", 0)
-    quocnet_training.save(tmp_path / "net.npz", net, quocnet.decoders(net), "S", 0.1, "input")
+    quocnet_training.save(tmp_path / "net.npz", net, quocnet.make_decoders(net), "S", 0.1, "input")
     flags = {"weights": str(tmp_path / "net.npz")} if script is figure6 else {}
     with pytest.raises(ValueError, match=f"^--data {small}: no class is called lorry; its classes "
                        "are automobile, plant, sky$"):
@@ -478,7 +479,7 @@ def test_figure_6_says_in_one_line_what_cannot_be(
         small, tmp_path, monkeypatch, refusal, flags, said):
     monkeypatch.chdir(tmp_path)
     net = quocnet_training.start("S", 0)
-    back = quocnet.decoders(net)
+    back = quocnet.make_decoders(net)
     quocnet_training.save("net.npz", net, back, "S", 0.3, "nothing")
     quocnet_training.save("short.npz", net, back[:1], "S", 0.3, "nothing")
     store.save("other.npz", net)

@@ -8,7 +8,7 @@ from toys import on_numpy
 
 from intriguing import D, distortion
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, check_gradients, numeric
+from nets.gradcheck import BOUND, check_gradients, numeric_gradient
 from nets.layers.basic import BGR, RGB, Dense, Dropout, Preprocess
 from nets.layers.conv import ChannelNorm, Conv
 from nets.models import alexnet
@@ -297,7 +297,7 @@ def test_training_moves_along_the_slope_of_every_parameter_with_one_mask(name):
 
     for p, dp in zip(net.params, net.gradients(dy, logits()[1]), strict=True):
         places = [np.unravel_index(i, p.shape) for i in rng.integers(0, p.size, 8)]
-        slopes = numeric(lambda: (logits()[0] * dy).sum(), p, places)
+        slopes = numeric_gradient(lambda: (logits()[0] * dy).sum(), p, places)
         ours = np.array([float(dp[place]) for place in places])
         assert abs(ours - slopes).max() < 1e-6 * abs(to_host(dp)).max()
 
@@ -327,7 +327,7 @@ def test_a_small_net_learns_two_colours_and_D_finds_images_nearby_that_it_confus
 
 
 def test_restarted_each_sum_varies_as_its_inputs_do():
-    net = alexnet.restarted(alexnet.bvlc(np.random.default_rng(0), **SMALL))
+    net = alexnet.rescale_start(alexnet.bvlc(np.random.default_rng(0), **SMALL))
     for W, b in zip(net.params[::2], net.params[1::2], strict=True):
         assert float(W.var()) * W.size / b.size == pytest.approx(1)
     assert [round(float(b.max()), 9) for b in net.params[1::2]] == [

@@ -2,7 +2,7 @@
 import numpy as np
 
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.layers.basic import Dense, Flatten, Sigmoid
 from nets.models import autoencoder
 from nets.net import Net
@@ -18,7 +18,7 @@ def test_the_gradient_of_the_whole_cost_is_its_slope():
     params = encoder.params + decoder.params
     assert len(grads) == len(params) == 4
     for p, grad in zip(params, grads, strict=True):
-        assert relative_error(grad, numeric(lambda: cost(x, None)[0], p)) < BOUND
+        assert relative_error(grad, numeric_gradient(lambda: cost(x, None)[0], p)) < BOUND
 
 
 def test_the_code_is_learned_without_labels_and_the_softmax_leaves_it_as_it_is(monkeypatch):

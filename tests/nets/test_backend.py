@@ -46,30 +46,30 @@ def cupy_with_gpu(monkeypatch):
 @pytest.mark.parametrize("name", ["nonsense", "", "GPU", "cuda"])
 def test_an_unknown_device_is_an_error(name):
     with pytest.raises(ValueError, match=f"INTRIGUING_DEVICE is '{name}'; expected auto, cpu"):
-        backend.choose(name)
+        backend.choose_library(name)
 
 
 def test_a_gpu_without_cupy_is_an_error_with_the_mend(no_cupy):
     with pytest.raises(RuntimeError, match="CuPy is not installed .*requirements-gpu.txt"):
-        backend.choose("gpu")
+        backend.choose_library("gpu")
 
 
 def test_cupy_without_a_gpu_is_an_error_where_a_gpu_is_asked_for(cupy_without_gpu):
     with pytest.raises(RuntimeError, match="no GPU answers; set it to auto or cpu"):
-        backend.choose("gpu")
+        backend.choose_library("gpu")
 
 
 def test_auto_is_numpy_without_cupy(no_cupy):
-    assert backend.choose("auto") is np
+    assert backend.choose_library("auto") is np
 
 
 def test_auto_is_numpy_without_a_gpu(cupy_without_gpu):
-    assert backend.choose("auto") is np
+    assert backend.choose_library("auto") is np
 
 
 def test_auto_and_gpu_are_cupy_where_a_gpu_answers_and_cpu_is_numpy(cupy_with_gpu):
-    assert backend.choose("auto") is backend.choose("gpu") is cupy_with_gpu
-    assert backend.choose("cpu") is np
+    assert backend.choose_library("auto") is backend.choose_library("gpu") is cupy_with_gpu
+    assert backend.choose_library("cpu") is np
 
 
 @on_numpy

@@ -236,7 +236,7 @@ def test_what_D_finds_does_not_depend_on_the_other_images(sigmoid):
 def test_few_rows_at_a_time_find_the_same_as_many(sigmoid, monkeypatch):
     x, target = attack(sigmoid, 5)
     many = length(x, D(sigmoid, x, target, solver="by-hand"))
-    monkeypatch.setattr(intriguing, "WIDTH", 3)
+    monkeypatch.setattr(intriguing, "SEARCHES_AT_ONCE", 3)
     done = []
     few = length(x, D(sigmoid, x, target, solver="by-hand", tick=done.append))
     assert few == pytest.approx(many, rel=1e-4)

@@ -29,7 +29,7 @@ SIZES = [  # C, D, k, stride, padding, groups, (H, W)
 @pytest.fixture(params=["taps", "taps of one row at a time", "patches"], autouse=True)
 def form(request, monkeypatch):
     """Which of Conv's two forms runs."""
-    monkeypatch.setattr(conv, "MANY", math.inf if request.param == "patches" else 0)
+    monkeypatch.setattr(conv, "MANY_CHANNELS", math.inf if request.param == "patches" else 0)
     if request.param == "taps of one row at a time":
         monkeypatch.setattr(conv, "BAND", 1)
 
@@ -84,7 +84,7 @@ def test_the_loop_over_taps_and_the_product_over_patches_agree(
     layer.params[1][...] = to_device(rng.normal(size=D))
     x, results = to_device(rng.normal(size=(4, C, *size)).astype(dtype)), []
     for many in (0, math.inf):
-        monkeypatch.setattr(conv, "MANY", many)
+        monkeypatch.setattr(conv, "MANY_CHANNELS", many)
         y, cache = layer.forward(x)
         dy = y + 1
         results.append([y, layer.backward(dy, cache), *layer.gradients(dy, cache)])
@@ -98,7 +98,7 @@ def test_the_loop_over_taps_and_the_product_over_patches_agree(
 @pytest.mark.parametrize("channels", [3, 4])
 def test_many_channels_of_a_group_go_over_taps_and_few_over_patches(monkeypatch, channels):
     made = []
-    monkeypatch.setattr(conv, "MANY", 4)
+    monkeypatch.setattr(conv, "MANY_CHANNELS", 4)
     monkeypatch.setattr(windows, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
     layer = Conv(2 * channels, 2, 3, np.random.default_rng(9), groups=2)
     layer.forward(to_device(np.ones((1, 2 * channels, 4, 4))))
@@ -133,7 +133,7 @@ def test_a_convolution_is_the_same_however_many_images_fit_the_buffer(monkeypatc
 
 def test_no_buffer_holds_more_patches_than_it_may(monkeypatch):
     made = []
-    monkeypatch.setattr(conv, "MANY", math.inf)
+    monkeypatch.setattr(conv, "MANY_CHANNELS", math.inf)
     monkeypatch.setattr(windows, "PATCHES", 2000)
     monkeypatch.setattr(windows, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
     monkeypatch.setattr(windows, "col2im",

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from nets.backend import to_device, to_host, xp
-from nets.gradcheck import check_gradients, numeric, relative_error, slope
+from nets.gradcheck import check_gradients, numeric_gradient, relative_error, slope
 from nets.layers.basic import Dense, Dropout, Flatten, ReLU, Sigmoid
 from nets.layers.conv import Conv, MaxPool
 from nets.models.lenet import lenet
@@ -363,10 +363,10 @@ def test_a_slope_is_taken_at_one_place_which_is_put_back():
 
 def test_numeric_is_the_slope_at_all_places_or_at_some_and_wants_float64():
     a = to_device(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    assert numeric(lambda: (a ** 2).sum(), a) == pytest.approx(2 * to_host(a))
-    assert numeric(lambda: (a ** 2).sum(), a, [(0, 1)]) == pytest.approx([4])
+    assert numeric_gradient(lambda: (a ** 2).sum(), a) == pytest.approx(2 * to_host(a))
+    assert numeric_gradient(lambda: (a ** 2).sum(), a, [(0, 1)]) == pytest.approx([4])
     with pytest.raises(ValueError, match="differences in float32 are mostly rounding"):
-        numeric(None, a.astype("float32"))
+        numeric_gradient(None, a.astype("float32"))
 
 
 def test_the_relative_error_is_relative_to_the_largest_slope():

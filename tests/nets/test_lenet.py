@@ -8,7 +8,7 @@ from data import strokes
 from experiments.benchmark.timing import Counting
 from intriguing import D, objective, phi
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.layers.basic import Dense, Flatten, ReLU
 from nets.layers.conv import Conv, MaxPool
 from nets.models import lenet
@@ -53,7 +53,7 @@ def test_the_objectives_gradient_through_the_whole_net_is_its_slope(net):
     target, c = to_device(np.array([3])), to_device(np.array([0.5]))
     dr = to_host(objective(net, x, target, c, r)[1])
     places = [(0, 0, *rng.integers(0, 28, 2)) for _ in range(40)]
-    slopes = numeric(lambda: objective(net, x, target, c, r)[0][0], r, places)
+    slopes = numeric_gradient(lambda: objective(net, x, target, c, r)[0][0], r, places)
     assert relative_error(np.array([dr[place] for place in places]), slopes) < BOUND
 
 
@@ -63,7 +63,7 @@ def test_the_costs_gradient_is_its_slope_in_every_parameter(net):
     cost = costs.classification(net, [0.1] * 4)
     for p, dp in zip(net.params, cost(x, t)[1], strict=True):
         places = [np.unravel_index(i, p.shape) for i in rng.integers(0, p.size, 6)]
-        slopes = numeric(lambda: cost(x, t)[0], p, places)
+        slopes = numeric_gradient(lambda: cost(x, t)[0], p, places)
         ours = np.array([float(dp[place]) for place in places])
         assert abs(ours - slopes).max() < 1e-6 * abs(to_host(dp)).max()
 

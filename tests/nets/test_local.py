@@ -11,19 +11,20 @@ from nets.layers.local import (
     ContrastNorm,
     L2Pool,
     Local,
-    Unlocal,
+    LocalTranspose,
     decode,
+    draw_filters,
     encode,
-    filters,
-    spread,
-    window,
+    window_sum,
+    window_sum_transpose,
 )
 
 LAYERS = {                                  # name: how to make one, shape of an input
-    "Local": (lambda rng: Local(filters((3, 4, 2, 3, 2, 2), rng, False)), (3, 3, 4, 5)),
-    "Local, as large as the image": (lambda rng: Local(filters((1, 1, 2, 1, 3, 3), rng)),
+    "Local": (lambda rng: Local(draw_filters((3, 4, 2, 3, 2, 2), rng, False)), (3, 3, 4, 5)),
+    "Local, as large as the image": (lambda rng: Local(draw_filters((1, 1, 2, 1, 3, 3), rng)),
                                      (2, 1, 3, 3)),
-    "Unlocal": (lambda rng: Unlocal(filters((3, 4, 2, 3, 2, 2), rng, False)), (3, 2, 3, 4)),
+    "LocalTranspose": (lambda rng: LocalTranspose(draw_filters((3, 4, 2, 3, 2, 2), rng, False)),
+                       (3, 2, 3, 4)),
     "L2Pool": (lambda rng: L2Pool(2, 0.1), (2, 2, 4, 5)),
     "L2Pool, larger": (lambda rng: L2Pool(3, 1e-6), (1, 2, 6, 5)),
     "ContrastNorm": (lambda rng: ContrastNorm(3), (2, 2, 4, 5)),
@@ -81,7 +82,7 @@ def test_unlocal_adds_each_place_s_filters_up_where_they_overlap(h, w, M, C, k):
     expected = np.zeros((3, C, h + k - 1, w + k - 1))
     for n, m, i, j in np.ndindex(y.shape):
         expected[n, :, i:i + k, j:j + k] += y[n, m, i, j] * W[i, j, m]
-    x = to_host(Unlocal(to_device(W)).forward(to_device(y))[0])
+    x = to_host(LocalTranspose(to_device(W)).forward(to_device(y))[0])
     assert x.shape == expected.shape and abs(x - expected).max() < 1e-12
 
 
@@ -89,19 +90,19 @@ def test_unlocal_adds_each_place_s_filters_up_where_they_overlap(h, w, M, C, k):
 def test_the_way_back_is_the_adjoint_and_both_are_linear_in_the_filters(h, w, M, C, k):
     """<W x, y> = <x, W^T y> = <W, dW>."""
     rng = np.random.default_rng(3)
-    W = filters((h, w, M, C, k, k), rng, False)
+    W = draw_filters((h, w, M, C, k, k), rng, False)
     x, y = (to_device(rng.normal(size=(4, *shape)))
             for shape in ((C, h + k - 1, w + k - 1), (M, h, w)))
     inner = float((encode(W, x) * y).sum())
     assert float((x * decode(W, y)).sum()) == pytest.approx(inner, rel=1e-10)
-    for layer, z, dz in ((Local(W), x, y), (Unlocal(W), y, x)):
+    for layer, z, dz in ((Local(W), x, y), (LocalTranspose(W), y, x)):
         dW, = layer.gradients(dz, layer.forward(z)[1])
         assert float((W * dW).sum()) == pytest.approx(inner, rel=1e-10)
 
 
 def test_filters_that_are_equal_at_every_place_are_a_convolution():
     rng = np.random.default_rng(4)
-    W, layer = filters((5, 4, 3, 2, 3, 3), rng), Conv(2, 3, 3, rng)
+    W, layer = draw_filters((5, 4, 3, 2, 3, 3), rng), Conv(2, 3, 3, rng)
     layer.params[0] = W[2, 1]
     x = to_device(rng.normal(size=(2, 2, 7, 6)))
     assert abs(to_host(encode(W, x) - layer.forward(x)[0])).max() < 1e-12
@@ -109,7 +110,7 @@ def test_filters_that_are_equal_at_every_place_are_a_convolution():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_filters_have_length_1_and_are_equal_at_every_place_or_at_none(dtype):
-    same, other = (filters((3, 4, 5, 2, 3, 3), np.random.default_rng(5), equal, dtype)
+    same, other = (draw_filters((3, 4, 5, 2, 3, 3), np.random.default_rng(5), equal, dtype)
                    for equal in (True, False))
     for W in (same, other):
         assert W.dtype == dtype
@@ -120,18 +121,18 @@ def test_filters_have_length_1_and_are_equal_at_every_place_or_at_none(dtype):
 
 
 def test_every_place_has_numbers_of_its_own_to_train():
-    W = filters((2, 2, 1, 1, 2, 2), np.random.default_rng(6))
+    W = draw_filters((2, 2, 1, 1, 2, 2), np.random.default_rng(6))
     W[0, 1] += 1
     assert (to_host(W[0, 0]) == to_host(W[1, 1])).all() and (to_host(W[0, 1] != W[0, 0])).all()
 
 
 def test_results_are_the_same_however_many_rows_fit_the_buffer(monkeypatch):
     rng, results = np.random.default_rng(7), []
-    W = filters((5, 4, 2, 3, 2, 2), rng, False)
+    W = draw_filters((5, 4, 2, 3, 2, 2), rng, False)
     x, y = to_device(rng.normal(size=(3, 3, 6, 5))), to_device(rng.normal(size=(3, 2, 5, 4)))
     for patches in (1, 2 * 144, 3 * 144, 10 ** 6):      # 4 x 12 x 3 numbers a row of places
         monkeypatch.setattr(local, "PATCHES", patches)
-        results.append([encode(W, x), decode(W, y), local.outer(W, y, x)])
+        results.append([encode(W, x), decode(W, y), local.filter_gradient(W, y, x)])
     for result in results[1:]:
         for a, b in zip(result, results[0], strict=True):
             assert abs(to_host(a - b)).max() < 1e-12
@@ -143,7 +144,7 @@ def test_no_buffer_holds_more_patches_than_it_may(monkeypatch):
     monkeypatch.setattr(local, "im2col", lambda *args: made.append(im2col(*args)) or made[-1])
     monkeypatch.setattr(local, "col2im",
                         lambda patches, *args: made.append(patches) or col2im(patches, *args))
-    layer = Local(filters((5, 4, 2, 3, 2, 2), np.random.default_rng(8)))
+    layer = Local(draw_filters((5, 4, 2, 3, 2, 2), np.random.default_rng(8)))
     y, cache = layer.forward(xp.zeros((3, 3, 6, 5)))
     layer.backward(y, cache)
     layer.gradients(y, cache)
@@ -152,7 +153,7 @@ def test_no_buffer_holds_more_patches_than_it_may(monkeypatch):
 
 
 def test_no_images_are_no_images():
-    layer = Local(filters((3, 4, 2, 1, 2, 2), np.random.default_rng(0)))
+    layer = Local(draw_filters((3, 4, 2, 1, 2, 2), np.random.default_rng(0)))
     y, cache = layer.forward(xp.zeros((0, 1, 4, 5)))
     assert y.shape == (0, 2, 3, 4) and layer.backward(y, cache).shape == (0, 1, 4, 5)
     assert not to_host(layer.gradients(y, cache)[0]).any()
@@ -160,7 +161,7 @@ def test_no_images_are_no_images():
 
 @pytest.mark.parametrize("shape", [(1, 4, 6), (1, 5, 5), (2, 4, 5)])
 def test_images_of_another_size_are_an_error_for_filters_that_have_their_places(shape):
-    W = filters((3, 4, 2, 1, 2, 2), np.random.default_rng(0))
+    W = draw_filters((3, 4, 2, 1, 2, 2), np.random.default_rng(0))
     with pytest.raises(ValueError, match="take images of 1 x 4 x 5 numbers, not of"):
         encode(W, xp.zeros((1, *shape)))
 
@@ -176,10 +177,11 @@ def test_a_window_is_its_equation_and_spread_its_adjoint(g):
     for at in np.ndindex(expected.shape):
         *image, i, j = at
         expected[at] = (np.outer(g, g) * x[*image, i:i + k, j:j + k]).sum()
-    y, x = window(to_device(x), g), to_device(x)
+    y, x = window_sum(to_device(x), g), to_device(x)
     assert abs(to_host(y) - expected).max() < 1e-12
     dy = to_device(rng.normal(size=y.shape))
-    assert float((y * dy).sum()) == pytest.approx(float((x * spread(dy, g)).sum()), rel=1e-10)
+    assert float((y * dy).sum()) == pytest.approx(float((x * window_sum_transpose(dy, g)).sum()),
+                                                  rel=1e-10)
 
 
 def test_l2_pooling_is_the_root_of_epsilon_and_the_sum_of_squares_in_one_map():

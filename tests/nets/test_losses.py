@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.losses import sigmoid_cross_entropy, softmax_cross_entropy, sparsity
 
 
@@ -14,7 +14,7 @@ def rng():
 
 def test_the_gradient_of_the_cross_entropy(rng):
     logits, target = to_device(rng.normal(0, 3, (4, 5))), to_device(np.array([0, 4, 2, 2]))
-    slopes = numeric(lambda: softmax_cross_entropy(logits, target)[0].sum(), logits)
+    slopes = numeric_gradient(lambda: softmax_cross_entropy(logits, target)[0].sum(), logits)
     assert relative_error(softmax_cross_entropy(logits, target)[1], slopes) < BOUND
 
 
@@ -49,7 +49,7 @@ def test_huge_logits_stay_finite_and_cost_their_difference():
 
 def test_the_gradient_of_the_cross_entropy_of_pixels(rng):
     z, x = to_device(rng.normal(0, 3, (3, 4))), to_device(rng.uniform(size=(3, 4)))
-    slopes = numeric(lambda: sigmoid_cross_entropy(z, x)[0].sum(), z)
+    slopes = numeric_gradient(lambda: sigmoid_cross_entropy(z, x)[0].sum(), z)
     assert relative_error(sigmoid_cross_entropy(z, x)[1], slopes) < BOUND
 
 
@@ -71,7 +71,7 @@ def test_a_sure_pixel_costs_nothing_when_right_and_its_logit_when_wrong():
 @pytest.mark.parametrize("rho", [0.05, 0.3])
 def test_the_gradient_of_the_sparsity(rng, rho):
     h = to_device(rng.uniform(0.05, 0.95, (4, 3)))
-    slopes = numeric(lambda: sparsity(h, rho)[0], h)
+    slopes = numeric_gradient(lambda: sparsity(h, rho)[0], h)
     assert relative_error(sparsity(h, rho)[1], slopes) < BOUND
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from nets import net as nets_net
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, check_gradients, numeric, relative_error
+from nets.gradcheck import BOUND, check_gradients, numeric_gradient, relative_error
 from nets.layers.basic import Dense, Sigmoid
 from nets.models.fc import fc
 from nets.net import Net
@@ -35,7 +35,7 @@ def test_the_gradient_in_x_of_every_layer_and_of_the_whole_net_is_its_slope(net,
 def test_gradients_are_those_in_every_parameter_in_the_order_of_params(net, x, dy):
     grads = net.gradients(dy, net.forward(x)[1])
     for p, dp in zip(net.params, grads, strict=True):
-        slopes = numeric(lambda: (net.forward(x)[0] * dy).sum(), p)
+        slopes = numeric_gradient(lambda: (net.forward(x)[0] * dy).sum(), p)
         assert relative_error(dp, slopes) < BOUND
 
 
@@ -121,10 +121,10 @@ def test_predict_in_chunks_is_predict_at_once(net, monkeypatch, chunk):
 def test_images_evaluated_at_a_time_are_so_many_and_hold_so_many_numbers_at_most():
     def shaped(*shape):
         return np.broadcast_to(np.float32(0), shape)
-    assert nets_net.chunk(shaped(60_000, 1, 28, 28)) == nets_net.CHUNK
-    assert nets_net.chunk(shaped(60_000, 784), 128) == 128
-    assert nets_net.chunk(shaped(3, 3, 227, 227), 128) * 3 * 227 ** 2 <= nets_net.PIXELS
-    assert nets_net.chunk(shaped(3, 3, 4000, 4000)) == 1
+    assert nets_net.chunk_size(shaped(60_000, 1, 28, 28)) == nets_net.CHUNK
+    assert nets_net.chunk_size(shaped(60_000, 784), 128) == 128
+    assert nets_net.chunk_size(shaped(3, 3, 227, 227), 128) * 3 * 227 ** 2 <= nets_net.PIXELS
+    assert nets_net.chunk_size(shaped(3, 3, 4000, 4000)) == 1
 
 
 def test_a_net_computes_in_the_precision_of_its_parameters(net):

@@ -79,7 +79,7 @@ def test_the_circular_operator_is_the_fourier_form_with_one_over_the_stride(
     W = kernel(4, 4 // groups // 2, k)
     exact = top(circular(W, stride, groups, stride * points))
     assert conv_norm(W, stride, groups, points) == pytest.approx(exact, rel=1e-8)
-    printed = conv_norm(W, stride, groups, points, printed=True)
+    printed = conv_norm(W, stride, groups, points, as_printed=True)
     assert stride * printed == pytest.approx(exact, rel=1e-8)
 
 
@@ -99,7 +99,7 @@ def test_the_true_operator_is_the_explicit_matrix_and_the_fourier_form_bounds_it
     for room in (side + padding, side + 2 * padding):
         points = math.ceil(room / stride)
         assert exact <= conv_norm(W, stride, groups, points) * (1 + 1e-9)
-    assert exact <= norms.bound(layer, (2, side, side)) * (1 + 1e-9)
+    assert exact <= norms.layer_bound(layer, (2, side, side)) * (1 + 1e-9)
 
 
 def test_zero_padding_can_exceed_the_fourier_form_on_a_coarser_grid():
@@ -160,7 +160,7 @@ def test_in_float32_the_norms_are_those_in_float64_to_five_digits():
 def test_a_layer_of_zeros_has_norm_0():
     layer = Conv(1, 2, 3, np.random.default_rng(0))
     layer.params[0][...] = 0
-    assert norms.operator_norm(layer, (1, 5, 5)) == norms.bound(layer, (1, 5, 5)) == 0
+    assert norms.operator_norm(layer, (1, 5, 5)) == norms.layer_bound(layer, (1, 5, 5)) == 0
 
 
 def test_the_image_with_its_padding_has_room_on_the_circle_and_there_are_32_points_at_least():
@@ -195,7 +195,7 @@ def test_max_pooling_reaches_its_bound_on_a_spike_and_never_exceeds_it(
         size, stride, shape, expected):
     """Overlapping 3 x 3 windows with stride 2, AlexNet's: exactly 2, and no contraction."""
     layer = MaxPool(size, stride)
-    assert norms.bound(layer, (1, *shape)) == expected
+    assert norms.layer_bound(layer, (1, *shape)) == expected
     pixels = math.prod(shape)
     spikes = np.eye(pixels).reshape(pixels, 1, *shape)
     assert gain(layer, np.zeros_like(spikes), spikes).max() == pytest.approx(expected, rel=1e-15)
@@ -209,7 +209,7 @@ def test_max_pooling_reaches_its_bound_on_a_spike_and_never_exceeds_it(
     (1, (3, 3), 1), (2, (4, 5), 2), (3, (7, 6), 3), (3, (4, 6), math.sqrt(6))])
 def test_l2_pooling_comes_near_its_bound_beside_a_spike_and_never_exceeds_it(size, shape, expected):
     layer = L2Pool(size, 1e-6)
-    assert norms.bound(layer, (1, *shape)) == pytest.approx(expected)
+    assert norms.layer_bound(layer, (1, *shape)) == pytest.approx(expected)
     pixels = math.prod(shape)
     spikes = np.eye(pixels).reshape(pixels, 1, *shape)
     assert gain(layer, 100 * spikes, spikes).max() == pytest.approx(expected, rel=1e-6)
@@ -238,7 +238,7 @@ def test_no_search_finds_contrast_normalisation_above_its_bounds(n, k, beta):
               for _ in range(300)]
     seen, proven = (norms.lrn_bound(layer, how) for how in (False, True))
     assert max(found) <= seen * (1 + 1e-9)              # as seen, and
-    assert seen < proven == norms.bound(layer, (9, 4, 4))   # as proven
+    assert seen < proven == norms.layer_bound(layer, (9, 4, 4))  # as proven
     assert jacobian_norm(layer, np.zeros(7)) == pytest.approx(seen) == k ** -beta
     assert max(found) > 0.99 * seen
 
@@ -265,7 +265,7 @@ def test_row_by_row_the_proof_holds_and_its_maximum_is_attained():
     (Preprocess(2, BGR, (1, 2, 3), (0.5, 0.2, 0.4)), 10)])
 def test_the_bounds_of_the_other_layers_are_attained_and_never_exceeded(layer, expected):
     shape = (3, 2, 2)
-    assert norms.bound(layer, shape) == pytest.approx(expected)
+    assert norms.layer_bound(layer, shape) == pytest.approx(expected)
     rng = np.random.default_rng(0)
     x, r = rng.normal(size=(2, 500, *shape))
     assert gain(layer, x, r).max() <= expected * (1 + 1e-9)
@@ -301,7 +301,7 @@ def test_no_gain_of_a_net_exceeds_its_bound_the_product_of_its_layers(net, shape
     assert math.prod(bound for _, bound in rows) == pytest.approx(L, rel=1e-12)
     found = pulled(net, shape)
     assert 0 < found <= L
-    for (layer, s), (_, bound) in zip(norms.shapes(net, shape), rows, strict=True):
+    for (layer, s), (_, bound) in zip(norms.input_shapes(net, shape), rows, strict=True):
         x, r = np.random.default_rng(1).normal(size=(2, 3, *s))
         assert gain(layer, x, r).max() <= bound * (1 + 1e-9)
 
@@ -313,7 +313,7 @@ def test_of_a_single_linear_layer_the_bound_is_attained():
 
 def test_the_shapes_are_those_that_the_layers_see():
     net = alexnet.krizhevsky2012(np.random.default_rng(0), 1 / 32, 67)
-    found = [shape for layer, shape in norms.shapes(net, (3, 67, 67)) if layer.params]
+    found = [shape for layer, shape in norms.input_shapes(net, (3, 67, 67)) if layer.params]
     assert found == [(3, 67, 67), (4, 7, 7), (8, 3, 3), (12, 3, 3), (12, 3, 3),
                      (8,), (128,), (128,)]
 
@@ -323,7 +323,7 @@ def test_an_unknown_layer_is_an_error():
         params = []
 
     with pytest.raises(ValueError, match="no bound is known for Tanh, only for Dense, Conv"):
-        norms.bound(Tanh(), (3,))
+        norms.layer_bound(Tanh(), (3,))
 
 
 def test_a_kind_of_layer_made_of_another_is_unknown_too():

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.layers.basic import Dense, Flatten, ReLU
 from nets.layers.conv import Conv, MaxPool
 from nets.models.fc import fc
@@ -47,13 +47,13 @@ def exact(net, shape):
 
 def test_it_is_mu_times_the_log_of_the_product_of_the_norms(case):
     net, shape = case
-    whole = penalty.penalised(nothing(net), net, 0.7, shape, np.random.default_rng(2), 500)
+    whole = penalty.add_penalty(nothing(net), net, 0.7, shape, np.random.default_rng(2), 500)
     assert whole(None, None)[0] == pytest.approx(0.7 * exact(net, shape), rel=1e-9)
 
 
 def test_the_norm_rises_to_its_value_and_is_kept_between_calls(case):
     net, shape = case
-    whole = penalty.penalised(nothing(net), net, 1.0, shape, np.random.default_rng(2))
+    whole = penalty.add_penalty(nothing(net), net, 1.0, shape, np.random.default_rng(2))
     values = [whole(None, None)[0] for _ in range(300)]
     assert all(b > a - 1e-12 for a, b in zip(values, values[1:], strict=False))
     assert values[0] < exact(net, shape) == pytest.approx(values[-1], rel=1e-6)
@@ -61,10 +61,10 @@ def test_the_norm_rises_to_its_value_and_is_kept_between_calls(case):
 
 def test_its_gradient_is_its_slope_in_every_parameter(case):
     net, shape = case
-    whole = penalty.penalised(nothing(net), net, 0.7, shape, np.random.default_rng(2), 500)
+    whole = penalty.add_penalty(nothing(net), net, 0.7, shape, np.random.default_rng(2), 500)
     _, grads = whole(None, None)
     for W, g in zip(net.params[::2], grads[::2], strict=True):
-        assert relative_error(g, numeric(lambda: 0.7 * exact(net, shape), W)) < BOUND
+        assert relative_error(g, numeric_gradient(lambda: 0.7 * exact(net, shape), W)) < BOUND
     assert all((to_host(g) == 0).all() for g in grads[1::2])    # biases do not matter
 
 
@@ -73,7 +73,7 @@ def test_it_is_added_to_the_cost_and_takes_the_weights_as_they_are_now(case):
 
     def cost(x, t, rng):
         return 3.0, [p * 0 + 1 for p in net.params]
-    whole = penalty.penalised(cost, net, 1.0, shape, np.random.default_rng(2), 500)
+    whole = penalty.add_penalty(cost, net, 1.0, shape, np.random.default_rng(2), 500)
     before, grads = whole(None, None)
     assert before == pytest.approx(3 + exact(net, shape))
     assert (to_host(grads[1]) == 1).all() and not (to_host(grads[0]) == 1).all()

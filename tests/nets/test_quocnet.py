@@ -5,11 +5,19 @@ import numpy as np
 import pytest
 
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.layers.basic import Dense
 from nets.models import quocnet
-from nets.models.features import AllStages, GridMean, features, last_stage
-from nets.models.quocnet import BELOW, EPSILON, SIZES, Size, decoders, reconstruction, shapes
+from nets.models.features import AllStages, GridMean, compute_features, last_stage
+from nets.models.quocnet import (
+    BELOW,
+    EPSILON,
+    SIZES,
+    Size,
+    make_decoders,
+    reconstruction,
+    stage_shapes,
+)
 from nets.net import Net
 from nets.training import costs, loop
 
@@ -21,7 +29,7 @@ def toy(size, seed=0):
     """A net, decoders and images; all filters differ, as if trained."""
     rng = np.random.default_rng(seed)
     net = quocnet.quocnet(size, rng, equal=False)
-    back = decoders(net)
+    back = make_decoders(net)
     for decoder in back:
         decoder.params[0] += to_device(0.1 * rng.normal(size=decoder.params[0].shape))
     return net, back, to_device(rng.uniform(size=(3, 3, size.pixels, size.pixels)))
@@ -41,7 +49,7 @@ def params_of(net, back):
     ("full", [183, 158, 133], 125, 1_144_863_072, 125_000),
 ])
 def test_the_sizes_have_the_weights_and_outputs_of_the_print(name, grids, last, weights, outputs):
-    of_stages = shapes(SIZES[name])
+    of_stages = stage_shapes(SIZES[name])
     assert [shape[:2] for shape, _, _ in of_stages] == [(grid, grid) for grid in grids]
     assert sum(math.prod(shape) for shape, _, _ in of_stages) == weights    # none is allocated
     assert of_stages[-1][2] == last
@@ -49,7 +57,7 @@ def test_the_sizes_have_the_weights_and_outputs_of_the_print(name, grids, last, 
 
 
 def test_the_billion_of_the_full_net_is_made_of_three_stages():
-    of_stages = shapes(SIZES["full"])
+    of_stages = stage_shapes(SIZES["full"])
     assert [math.prod(shape) for shape, _, _ in of_stages] == \
         [260_410_464, 517_653_504, 366_799_104]
     assert [math.prod(shape[3:]) for shape, _, _ in of_stages] == [972, 2592, 2592]
@@ -60,22 +68,22 @@ def test_the_billion_of_the_full_net_is_made_of_three_stages():
 def test_a_net_has_the_shapes_that_were_computed(size):
     net = quocnet.quocnet(size, np.random.default_rng(0), dtype="float32")
     phi = net.activations(to_device(np.zeros((2, 3, size.pixels, size.pixels), "float32")))
-    assert [W.shape for W in net.params] == [shape for shape, _, _ in shapes(size)]
+    assert [W.shape for W in net.params] == [shape for shape, _, _ in stage_shapes(size)]
     assert [y.shape for y in phi[1:]] == \
-        [(2, size.maps, side, side) for _, _, side in shapes(size)]
+        [(2, size.maps, side, side) for _, _, side in stage_shapes(size)]
     assert all(a.dtype == "float32" for a in [*net.params, *phi])
 
 
 def test_images_too_small_for_so_many_stages_are_an_error():
     with pytest.raises(ValueError, match="stage 3 of .*pixels=12.* has nothing left"):
-        shapes(TOY._replace(stages=3))
+        stage_shapes(TOY._replace(stages=3))
 
 
 def test_the_decoders_start_along_the_encoders_and_have_weights_of_their_own():
     net = quocnet.quocnet(TOY, np.random.default_rng(0))
-    back = decoders(net)
+    back = make_decoders(net)
     for W1, W2 in zip(net.params, params_of(net, back)[2:], strict=True):
-        assert to_host(W2) == pytest.approx(to_host(W1) / quocnet.START, rel=1e-12)
+        assert to_host(W2) == pytest.approx(to_host(W1) / quocnet.START_LENGTH, rel=1e-12)
         assert to_host((W2 * W2).sum((3, 4, 5))) == pytest.approx(1)
         W2 += 1
         assert (to_host(W1) != to_host(W2)).all()
@@ -91,7 +99,7 @@ def value(net, back, x, lam, inputs=None, targets=None):
         pool, norm = net.layers[3 * k + 2:3 * k + 4]
         given, target = x if inputs is None else inputs[k], x if targets is None else targets[k]
         h = quocnet.Local(W1).forward(given)[0]
-        again = quocnet.Unlocal(W2).forward(h)[0]
+        again = quocnet.LocalTranspose(W2).forward(h)[0]
         n = pool.size
         H = sum((h * h)[:, :, u:h.shape[2] - n + 1 + u, v:h.shape[3] - n + 1 + v]
                 for u in range(n) for v in range(n))
@@ -117,7 +125,7 @@ def test_the_gradient_of_the_whole_objective_is_its_slope(size, below):
         assert grad.shape == p.shape
         largest = np.unravel_index(abs(grad).argmax(), grad.shape)
         drawn = [largest, *(tuple(rng.integers(p.shape)) for _ in range(7))]
-        slopes = numeric(lambda: value(net, back, x, lam, **held), p, drawn)
+        slopes = numeric_gradient(lambda: value(net, back, x, lam, **held), p, drawn)
         assert relative_error(np.array([grad[place] for place in drawn]), slopes) < BOUND
     steps = [to_device(rng.normal(size=p.shape)) for p in params]
     slope = sum(float((step * grad).sum()) for step, grad in zip(steps, grads, strict=True))
@@ -140,7 +148,7 @@ def test_what_a_stage_moves_below_is_all_that_the_choices_differ_in():
 
 def test_the_parts_of_the_stages_add_up_to_the_value():
     net, back, x = toy(DEEP)
-    parts = quocnet.parts(quocnet.upwards(net, back, x))
+    parts = quocnet.stage_losses(quocnet.forward_stages(net, back, x))
     assert len(parts) == 3 and all(part > 0 for both in parts for part in both)
     assert sum(error + 0.3 * sparsity for error, sparsity in parts) == \
         pytest.approx(reconstruction(net, back, 0.3)(x)[0])
@@ -162,8 +170,9 @@ def test_training_lowers_the_objective_and_unties_the_filters(below):
     rough = rng.uniform(size=(200, 3, 4, 4)).repeat(3, 2).repeat(3, 3)
     x, found = to_device(rough.astype("float32")), []
     for each in (net, other):
-        back, rng = decoders(each), np.random.default_rng(4)
-        descent, cost = quocnet.Descent(each, back), reconstruction(each, back, below=below)
+        back, rng = make_decoders(each), np.random.default_rng(4)
+        descent, cost = quocnet.AdamWithUnitDecoders(each, back), reconstruction(each, back,
+                                                                                 below=below)
         before = cost(x)[0]
         for rates in loop.rates("linear", 0.01, 20, 200, 100):
             loop.one_epoch(descent, cost, x, x[:, 0, 0, 0], rates, rng, 100)
@@ -174,7 +183,7 @@ def test_training_lowers_the_objective_and_unties_the_filters(below):
     for a, b in zip(*found, strict=True):
         assert (a == b).all() and a.dtype == "float32"  # repeatable
         assert (a[0, 0] != a[-1, -1]).any()
-    assert (found[0][0] != quocnet.START * found[0][2]).any()       # W2 has left W1's direction
+    assert (found[0][0] != quocnet.START_LENGTH * found[0][2]).any()  # W2 has left W1's direction
 
 
 # ---- Features --------------------------------------------------------------------------------
@@ -191,7 +200,8 @@ def test_the_mean_over_a_grid_is_its_equation_number_by_number(n, H, W):
         part = x[:, :, i * H // n:math.ceil((i + 1) * H / n), j * W // n:math.ceil((j + 1) * W / n)]
         assert y[:, :, i, j] == pytest.approx(part.mean((2, 3)))
     dy, x = to_device(rng.normal(size=(2, 3 * n * n))), to_device(x)
-    slopes = numeric(lambda: (layer.forward(x)[0] * dy).sum(), x, [(0, 1, 1, 1), (1, 2, H - 1, 0)])
+    slopes = numeric_gradient(lambda: (layer.forward(x)[0] * dy).sum(), x,
+                              [(0, 1, 1, 1), (1, 2, H - 1, 0)])
     dx = to_host(layer.backward(dy, cache))
     assert [dx[0, 1, 1, 1], dx[1, 2, H - 1, 0]] == pytest.approx(slopes, rel=1e-6)
     assert dx.sum() == pytest.approx(float(dy.sum()))   # a mean passes all of it on
@@ -207,7 +217,7 @@ def test_the_logit_of_a_classifier_on_features_has_the_right_gradient_in_the_pix
     dy = to_device(np.random.default_rng(7).normal(size=logits.shape))
     dx = to_host(f.backward(dy, caches))
     places = [np.unravel_index(i, x.shape) for i in range(0, x.size, 41)]
-    slopes = numeric(lambda: (f.forward(x)[0] * dy).sum(), x, places)
+    slopes = numeric_gradient(lambda: (f.forward(x)[0] * dy).sum(), x, places)
     assert relative_error(np.array([dx[place] for place in places]), slopes) < BOUND
 
 
@@ -215,18 +225,18 @@ def test_the_features_are_the_last_stage_as_a_row_or_the_means_of_all_stages():
     net, _, x = toy(DEEP)
     x = np.round(255 * to_host(x)).astype(np.uint8)     # as files have them
     phi = [to_host(a) for a in net.activations(to_device(x / np.float32(255)))[1:]]
-    assert (features(last_stage(net), x) == phi[-1].reshape(3, -1)).all()
-    found = features(AllStages(net, 1), x)
+    assert (compute_features(last_stage(net), x) == phi[-1].reshape(3, -1)).all()
+    found = compute_features(AllStages(net, 1), x)
     assert found == pytest.approx(np.concatenate([a.mean((2, 3)) for a in phi], 1), rel=1e-5)
-    assert features(AllStages(net), x).shape == (3, 3 * 2 * 16)
+    assert compute_features(AllStages(net), x).shape == (3, 3 * 2 * 16)
 
 
 def test_features_are_computed_in_chunks_of_a_batch(monkeypatch):
     net, _, x = toy(TOY)
     x = np.round(255 * to_host(x)).astype(np.uint8)
-    whole = features(last_stage(net), x)
+    whole = compute_features(last_stage(net), x)
     monkeypatch.setattr("nets.models.features.BATCH", 2)
-    assert features(last_stage(net), x) == pytest.approx(whole, rel=1e-12)
+    assert compute_features(last_stage(net), x) == pytest.approx(whole, rel=1e-12)
 
 
 def test_training_a_classifier_on_all_stages_leaves_the_net_as_it_is():

@@ -83,7 +83,7 @@ def curve(comm, dtype="float64"):
     x, t = toy_images(5, 70)
     x, t = to_device(x.reshape(70, 20)), to_device(t)
     adam, rng = optimisers.Adam(net.params), np.random.default_rng(1)
-    cost = ranks.over_ranks(costs.cross_entropy(net), 4, comm)
+    cost = ranks.divide_over_ranks(costs.cross_entropy(net), 4, comm)
     values = [value for of_epoch in loop.rates("linear", 0.05, 3, 70, 18)
               for value in loop.one_epoch(adam, cost, x, t, of_epoch, rng, 18)]
     return values, np.concatenate([to_host(p).ravel() for p in net.params]), comm
@@ -92,7 +92,7 @@ def curve(comm, dtype="float64"):
 @pytest.mark.parametrize(("dtype", "rel"), [("float64", 1e-9), ("float32", 1e-3)])
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
 def test_any_number_of_ranks_follows_the_curve_of_one(size, dtype, rel):
-    alone, weights, _ = curve(ranks.Alone(), dtype)
+    alone, weights, _ = curve(ranks.OneRank(), dtype)
     assert len(alone) == 9 and alone[-1] < 0.8 * alone[0]
     for values, found, comm in over_threads(lambda comm: curve(comm, dtype), size):
         assert values == pytest.approx(alone, rel=rel)
@@ -116,14 +116,14 @@ COMM = threading.local()
 
 
 def test_by_nccl_the_curve_is_the_same_and_nothing_goes_through_mpi(monkeypatch):
-    monkeypatch.setattr(ranks, "with_nccl", lambda comm: True)
+    monkeypatch.setattr(ranks, "can_use_nccl", lambda comm: True)
     monkeypatch.setattr(ranks.importlib, "import_module",
                         {"cupyx.distributed": SimpleNamespace(NCCLBackend=NCCL)}.get)
 
     def curve_by_nccl(comm):
         COMM.comm, COMM.size, COMM.rank = comm, comm.size, comm.rank
         return curve(comm)
-    alone, weights, _ = curve(ranks.Alone())
+    alone, weights, _ = curve(ranks.OneRank())
     for values, found, comm in over_threads(curve_by_nccl, 3):
         assert values == pytest.approx(alone, rel=1e-9) and comm.calls == 0
         assert found == pytest.approx(weights, rel=1e-9, abs=1e-9)
@@ -146,7 +146,7 @@ def test_nccl_is_taken_where_each_rank_has_a_gpu_to_itself(monkeypatch, gpus, th
 
     def taken(comm):
         here.gpu = gpus[comm.rank]
-        return ranks.with_nccl(comm)
+        return ranks.can_use_nccl(comm)
     assert over_threads(taken, 2) == [expected, expected]
 
 
@@ -158,8 +158,8 @@ def test_the_images_of_a_batch_are_divided_among_the_ranks_each_once():
             rows.extend(to_host(t).tolist())
             return float(to_host(t).mean()), [x.sum(0) / len(x)]
         x = to_device(np.ones((18, 2)))
-        value, _ = ranks.over_ranks(cost, 4, comm)(x, to_device(np.arange(18)),
-                                                   np.random.default_rng(0))
+        value, _ = ranks.divide_over_ranks(cost, 4, comm)(x, to_device(np.arange(18)),
+                                                          np.random.default_rng(0))
         assert value == pytest.approx(8.5)      # the mean over images, of unequal shares
         return sorted(rows)
     found = over_threads(seen, 3)
@@ -172,7 +172,7 @@ def test_one_rank_is_training_in_threads_bit_for_bit():
     net = Net([Dense(20, 5, np.random.default_rng(0))])
     cost = costs.cross_entropy(net)
     found, expected = (of(x, t, np.random.default_rng(2)) for of in (
-        ranks.over_ranks(cost, 4, ranks.Alone()), loop.in_threads(cost, 4)))
+        ranks.divide_over_ranks(cost, 4, ranks.OneRank()), loop.in_threads(cost, 4)))
     assert found[0] == expected[0]
     for a, b in zip(found[1], expected[1], strict=True):
         assert (to_host(a) == to_host(b)).all()
@@ -180,13 +180,14 @@ def test_one_rank_is_training_in_threads_bit_for_bit():
 
 def test_more_ranks_than_shards_are_refused():
     with pytest.raises(ValueError, match="^5 ranks, but a batch of 18 images has 3 shards of 6"):
-        over_threads(lambda comm: ranks.over_ranks(None, 6, comm)(np.ones(18), None, None), 5)
+        over_threads(lambda comm: ranks.divide_over_ranks(None, 6, comm)(np.ones(18), None, None),
+                     5)
 
 
 def test_every_rank_starts_from_the_first_ones_arrays():
     def started(comm):
         arrays = [to_device(np.full((2, 3), comm.rank + 7.0)), to_device(np.array(comm.rank))]
-        ranks.same_start(arrays, comm)
+        ranks.broadcast_start(arrays, comm)
         return [to_host(a) for a in arrays]
     for a, b in over_threads(started, 3):
         assert (a == 7).all() and a.shape == (2, 3) and b == 0
@@ -216,7 +217,7 @@ def test_training_over_mpi_follows_the_curve_of_one_rank(size):
     assert status == 0, said
     [line] = [line for line in said.splitlines() if line.startswith(" [")]
     found, values, weights = json.loads(line)
-    alone, expected, _ = curve(ranks.Alone())
+    alone, expected, _ = curve(ranks.OneRank())
     assert found == size and values == pytest.approx(alone, rel=1e-9)
     assert weights == pytest.approx(expected, rel=1e-9, abs=1e-9)
 

@@ -153,9 +153,9 @@ def test_a_write_that_stops_half_way_leaves_the_old_file_and_nothing_else(path, 
         file.write(b"half of it")
         raise stop
 
-    store.write(path, lambda file: file.write(b"old"))
+    store.write_whole(path, lambda file: file.write(b"old"))
     with pytest.raises(type(stop)):
-        store.write(path, half)
+        store.write_whole(path, half)
     assert path.read_bytes() == b"old"
     assert os.listdir(path.parent) == ["net.npz"]
 

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.layers.basic import Layer
 from nets.models.fc import fc
 from nets.net import Net
@@ -49,7 +49,7 @@ def test_decay_is_lambda_times_the_sum_of_squared_weights_in_its_reading(reading
     value, grads = decay(net, (0.1, 0.4), reading)
     assert value == pytest.approx(expected)
     for p, dp in zip(net.params, grads, strict=True):
-        slopes = numeric(lambda: decay(net, (0.1, 0.4), reading)[0], p)
+        slopes = numeric_gradient(lambda: decay(net, (0.1, 0.4), reading)[0], p)
         assert abs(to_host(dp) - slopes).max() < 1e-8       # in b too: no decay, slope 0
 
 
@@ -85,7 +85,7 @@ def test_the_gradient_of_the_whole_cost_of_a_classifier(toy, reading):
     value, grads = cost(*toy)
     assert isinstance(value, float)
     for p, dp in zip(net.params, grads, strict=True):
-        assert relative_error(dp, numeric(lambda: cost(*toy)[0], p)) < BOUND
+        assert relative_error(dp, numeric_gradient(lambda: cost(*toy)[0], p)) < BOUND
 
 
 def test_the_cost_is_the_mean_cross_entropy_and_the_decay(toy):

@@ -7,10 +7,10 @@ import intriguing
 from experiments.benchmark.search import one_by_one
 from intriguing import D, distortion, objective, transfer
 from nets.backend import to_device, to_host
-from nets.gradcheck import BOUND, numeric, relative_error
+from nets.gradcheck import BOUND, numeric_gradient, relative_error
 from nets.losses import margin
 from nets.models.fc import fc
-from nets.search.rounds import in_rounds
+from nets.search.rounds import make_engine
 from nets.search.scipy_lbfgsb import solve
 
 # ---- Section 4.1: the objective --------------------------------------------------------------
@@ -22,7 +22,7 @@ def test_the_objectives_gradient_which_public_libraries_get_wrong_is_its_slope(s
     target, c = to_device(np.array([4, 0, 2])), to_device(np.array([0.1, 1.0, 20.0]))
     r = to_device(rng.normal(0, 0.1, x.shape))
     dr = objective(sigmoid, x, target, c, r)[1]
-    slopes = numeric(lambda: objective(sigmoid, x, target, c, r)[0].sum(), r)
+    slopes = numeric_gradient(lambda: objective(sigmoid, x, target, c, r)[0].sum(), r)
     for ours, slope in zip(dr, slopes, strict=True):    # image by image: c is each one's own
         assert relative_error(ours, slope) < BOUND
 
@@ -160,7 +160,7 @@ def test_in_float32_the_search_comes_as_near_as_in_float64(sigmoid):
 
 def test_more_images_than_a_block_are_searched_block_by_block(sigmoid, monkeypatch):
     x, target = attack(sigmoid, 5)
-    monkeypatch.setattr(intriguing, "BLOCK", 8 * 20)
+    monkeypatch.setattr(intriguing, "PIXELS_AT_ONCE", 8 * 20)
     found = D(sigmoid, x, target)
     parts = [D(sigmoid, x[i:i + 8], target[i:i + 8]) for i in range(0, len(x), 8)]
     assert len(parts) > 2
@@ -180,7 +180,7 @@ def test_the_engine_is_handed_the_loss_of_each_row_and_its_slopes(sigmoid):
         r = to_device(0.01 * np.random.default_rng(0).normal(size=lower.shape))
         rows = np.arange(len(r))
         loss, dr, margins, has_label = evaluate(r, rows)
-        slopes = numeric(lambda: evaluate(r, rows)[0].sum(), r)
+        slopes = numeric_gradient(lambda: evaluate(r, rows)[0].sum(), r)
         checked.extend(relative_error(*pair) for pair in zip(dr, slopes, strict=True))
         values = objective(sigmoid, to_device(x), to_device(target), to_device(np.ones(len(x))),
                            r.reshape(x.shape))[0]
@@ -194,7 +194,7 @@ def test_the_engine_is_handed_the_loss_of_each_row_and_its_slopes(sigmoid):
 def test_many_at_once_and_scipy_row_by_row_find_the_same_images(sigmoid):
     x, target = attack(sigmoid, 5, N=8)
     assert length(x, D(sigmoid, x, target, solver="scipy")) == pytest.approx(
-        length(x, D(sigmoid, x, target, solver=in_rounds(one_by_one))), rel=2e-3)
+        length(x, D(sigmoid, x, target, solver=make_engine(one_by_one))), rel=2e-3)
 
 
 def test_on_a_hidden_layer_D_finds_the_nearest_activations_with_the_label(sigmoid):

@@ -17,8 +17,8 @@ from nets.layers.conv import Conv, MaxPool
 from nets.models.lenet import lenet
 from nets.net import Net
 from nets.search.answers import Best, Minimum
-from nets.search.line_search import CLOSE, LOG_C, line_search, scan
-from nets.search.scipy_lbfgsb import solve, together
+from nets.search.line_search import CLOSE, LOG_C_TOLERANCE, line_search, scan
+from nets.search.scipy_lbfgsb import run_together, solve
 
 # ---- The line search over c, for one image ---------------------------------------------------
 
@@ -42,7 +42,8 @@ def test_the_line_search_ends_at_the_largest_c_that_succeeds(boundary, margin):
     asked, success = converse(line_search(0.0), lambda log_c: margin(log_c - boundary))
     succeeded = [log_c for log_c in asked if margin(log_c - boundary) >= 0]
     assert success and len(asked) <= 30
-    assert margin(max(succeeded) - boundary) < CLOSE or 0 <= boundary - max(succeeded) < LOG_C
+    assert margin(max(succeeded) -
+                  boundary) < CLOSE or 0 <= boundary - max(succeeded) < LOG_C_TOLERANCE
 
 
 def test_strides_double_until_c_is_bracketed():
@@ -111,7 +112,7 @@ def test_a_finished_conversation_gives_its_place_to_a_new_one_so_batches_stay_fu
         batches.append(rows.tolist())
         return [-q for q in questions]
     lengths = [3, 1, 0, 4, 1, 2, 1]
-    found = together([count_down(n) for n in lengths], negate, 2)
+    found = run_together([count_down(n) for n in lengths], negate, 2)
     assert found == [f"{n} done" for n in lengths]
     assert all(len(rows) == 2 for rows in batches[:-1]) and len(batches) == sum(lengths) / 2
 
@@ -120,7 +121,7 @@ def test_how_many_searches_go_on_together_changes_nothing(sigmoid, monkeypatch):
     x, target = attack(sigmoid, 5)
     together = D(sigmoid, x, target)
     for width in (1, 5):
-        monkeypatch.setattr(intriguing, "WIDTH", width)
+        monkeypatch.setattr(intriguing, "SEARCHES_AT_ONCE", width)
         assert length(x, D(sigmoid, x, target)) == pytest.approx(length(x, together), rel=1e-6)
 
 

@@ -4,7 +4,7 @@ import pytest
 from scipy.optimize import minimize
 from toys import attack, images, least, length, on_numpy, reference, trained
 
-from intriguing import D, amplified, distortion, objective
+from intriguing import D, amplify, distortion, objective
 from nets.backend import to_device, to_host
 from nets.losses import square
 from nets.models.fc import fc
@@ -111,6 +111,6 @@ def test_slip_2_c_r_unsquared_has_no_gradient_at_0_and_its_square_reaches_its_mi
 def test_slip_5_the_amplification_meant_goes_28_times_as_far_as_the_printed_one():
     x, x_prime = np.random.default_rng(0).uniform(size=(2, 3, 784))
     printed = 0.1 * (x_prime - x) / np.sqrt(square(x_prime - x))[:, None]
-    meant = amplified(x, x_prime, 0.1)
+    meant = amplify(x, x_prime, 0.1)
     assert meant - x == pytest.approx(28 * printed)
     assert distortion(x, meant) == pytest.approx(0.1, rel=1e-12)
