@@ -14,7 +14,7 @@ from experiments.shared import cache, cli, page, samples
 from experiments.shared.models import BEYOND
 
 SCRIPTS = (table1, table2, figure7, table3_4, figure1_2)
-ELSE = (  # command, minutes on two cores, what it needs
+OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
     ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the long run"),
     ("python -m experiments.attack --image digit.png --target 3", "1", "a picture of a digit"),
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
@@ -57,7 +57,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
         if script is table3_4:              # it attacks the test images, which are fewer
             arguments["count"] = min(count, len(t_test))
         script.main(**arguments)
-    table = page.table(["command", "minutes", "needs"], ELSE)
+    table = page.format_table(["command", "minutes", "needs"], OTHER_COMMANDS)
     print(f"What else can be run:\n\n{table}")
 
 

@@ -31,7 +31,15 @@ from experiments.shared import (
     pictures,
     samples,
 )
-from experiments.shared.pools import ASCENT, STEPS, Pool, adversarial, ascended, noise, with_pools
+from experiments.shared.pools import (
+    ASCENT,
+    STEPS,
+    Pool,
+    add_noise,
+    add_pools,
+    ascend,
+    make_adversarial,
+)
 from experiments.shared.processes import tick
 from intriguing import distortion, transfer
 from nets import store
@@ -48,11 +56,11 @@ DECAY = (2e-4, 2e-5, 2e-6)  # of each layer, with pools: almost all of it on the
 # The distance of an example from phi_k(x), see `distortion`.  On pixels both kinds make the net
 # wrong equally often, 8 %.  On units smaller distances, from 0.1 down to 0.02, gave fewer errors;
 # so we take 0.01, which was not tried on validation.
-BY_D = {0: 0.035, 1: 0.01, 2: 0.01}
-BY_GRADIENT = {0: 0.043, 1: 0.01, 2: 0.01}
+D_DISTANCES = {0: 0.035, 1: 0.01, 2: 0.01}
+GRADIENT_DISTANCES = {0: 0.043, 1: 0.01, 2: 0.01}
 SHARE = 0.1                 # of a pool, renewed every epoch: 10 times the whole pool in 100 epochs;
                             # 30 % costs three times as much for no fewer errors
-EXAMPLES = {"D": adversarial, "gradient": ascended, "noise": noise}
+EXAMPLES = {"D": make_adversarial, "gradient": ascend, "noise": add_noise}
 
 
 class Arm(NamedTuple):
@@ -66,13 +74,13 @@ class Arm(NamedTuple):
 ARMS = {
     "weight decay": Arm((1e-4, 1e-4, 1e-4), {}),
     "dropout": Arm((1e-4, 1e-5, 1e-6), {}, (0.1, 0.1)),
-    "Gaussian noise": Arm(DECAY, BY_D, examples="noise"),
-    "pixels": Arm(DECAY, {0: BY_D[0]}),
-    "h1": Arm(DECAY, {1: BY_D[1]}),
-    "h2": Arm(DECAY, {2: BY_D[2]}),
-    "all layers": Arm(DECAY, BY_D),
-    "pixels, by gradient": Arm(DECAY, {0: BY_GRADIENT[0]}, examples="gradient"),
-    "all layers, by gradient": Arm(DECAY, BY_GRADIENT, examples="gradient"),
+    "Gaussian noise": Arm(DECAY, D_DISTANCES, examples="noise"),
+    "pixels": Arm(DECAY, {0: D_DISTANCES[0]}),
+    "h1": Arm(DECAY, {1: D_DISTANCES[1]}),
+    "h2": Arm(DECAY, {2: D_DISTANCES[2]}),
+    "all layers": Arm(DECAY, D_DISTANCES),
+    "pixels, by gradient": Arm(DECAY, {0: GRADIENT_DISTANCES[0]}, examples="gradient"),
+    "all layers, by gradient": Arm(DECAY, GRADIENT_DISTANCES, examples="gradient"),
 }
 COLUMNS = ("train error %", "test error %", "av. min. distortion", "not found", "transfer %")
 
@@ -88,13 +96,13 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
     rows, targets = samples.sample(training[1], count, seed)
     x, t = training[0][rows], training[1][rows]
     arms = [(name, s) for name in ARMS for s in range(seed, seed + seeds)]
-    nets, curves = trained(arms, data, epochs, validation, workers, quiet)
+    nets, curves = load_or_train(arms, data, epochs, validation, workers, quiet)
     images = cache.load_or_search(nets, x, t, targets, data, solver, workers, quiet)
-    results = {(name, s): measured(nets[name, s], images[name, s], images["weight decay", s],
-                                   x, t, training, test) for name, s in arms}
+    results = {(name, s): measure_net(nets[name, s], images[name, s], images["weight decay", s],
+                                      x, t, training, test) for name, s in arms}
     stem = "adversarial_training" + ("-validation" if validation else "")
-    folder = page.folder(out, data)
-    picture = adversarial_pictures.examples(nets["all layers", seed], BY_D, *training)
+    folder = page.choose_folder(out, data)
+    picture = adversarial_pictures.draw_examples(nets["all layers", seed], D_DISTANCES, *training)
     pictures.save(picture, folder / f"{stem}.png")
     kind = "Validation" if validation else "Test"
     charts.save(adversarial_pictures.draw_curves(curves, kind), folder / f"{stem}-curves.png")
@@ -106,9 +114,9 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
 
 {format_table(by_arm)}
 
-{caption(training, test, flags)}
+{format_caption(training, test, flags)}
 
-{claims(by_arm)}
+{format_claims(by_arm)}
 
 Of 10,000 images, an error of 1.2 % is known to 0.1 points; smaller differences are noise.""",
               numbers)
@@ -126,7 +134,7 @@ def split(training, test, validation):
 # ---- Training --------------------------------------------------------------------------------
 
 
-def trained(arms, data, epochs, validation, workers, quiet):
+def load_or_train(arms, data, epochs, validation, workers, quiet):
     """Load the nets and their curves from the cache, or train them.
 
     Args:
@@ -139,15 +147,15 @@ def trained(arms, data, epochs, validation, workers, quiet):
     """
     jobs = {arm: (*arm, data, epochs, validation) for arm in arms}
     nets = {(name, s): models.build(NAME, s) for name, s in arms}
-    paths = {arm: path(*job) for arm, job in jobs.items()}
+    paths = {arm: net_path(*job) for arm, job in jobs.items()}
     for net_file in paths.values():
-        if not beside(net_file).exists():   # a net without its curve: train both again
+        if not curve_path(net_file).exists():  # a net without its curve: train both again
             net_file.unlink(missing_ok=True)
     nets = cache.train_missing(nets, paths, train_arm, jobs, workers, quiet, small=nets)
-    return nets, {arm: curve(beside(paths[arm]), epochs) for arm in arms}
+    return nets, {arm: load_curve(curve_path(paths[arm]), epochs) for arm in arms}
 
 
-def curve(path, epochs):
+def load_curve(path, epochs):
     """The curve (epochs,) in a file; ValueError if the file holds anything else."""
     arrays = store.load_arrays(path)
     if {name: a.shape for name, a in arrays.items()} != {"curve": (epochs,)}:
@@ -155,13 +163,13 @@ def curve(path, epochs):
     return arrays["curve"]
 
 
-def path(name, seed, data, epochs, validation):
+def net_path(name, seed, data, epochs, validation):
     """The file of an arm's net; its name holds all that the net depends on."""
-    words = [NAME, f"seed {seed}", f"adam {epochs} x {RATE} by {BATCH}", how(ARMS[name])]
+    words = [NAME, f"seed {seed}", f"adam {epochs} x {RATE} by {BATCH}", describe_arm(ARMS[name])]
     return cache.CACHE / data / (", ".join(words + ["a sixth held out"] * validation) + ".npz")
 
 
-def how(arm):
+def describe_arm(arm):
     """The training of an arm in words, for file names and captions."""
     words = ["decay " + " ".join(f"{lam:g}" for lam in arm.lams)]
     if any(arm.dropout):
@@ -174,7 +182,7 @@ def how(arm):
     return ", ".join(words)
 
 
-def beside(path):
+def curve_path(path):
     """The file of the curve of the net at this path."""
     return path.with_name(f"{path.stem}, curve.npz")
 
@@ -185,12 +193,12 @@ def train_arm(name, seed, data, epochs, validation):
     training, test = split(*sets, validation)
     x, t = map(to_device, training)
     arm, net, rng = ARMS[name], models.build(NAME, seed), samples.stream(seed, "batches")
-    cost = costs.classification(with_dropout(net, *arm.dropout), arm.lams)
+    cost = costs.classification(add_dropout(net, *arm.dropout), arm.lams)
     # A pool is as large as the training set.  With as many new examples an epoch, small pools that
     # were renewed whole gave more errors than a large one that was renewed in part.
     pools = [Pool(k, stddev, len(x), SHARE, EXAMPLES[arm.examples])
              for k, stddev in arm.pools.items()]
-    cost = with_pools(net, cost, pools)
+    cost = add_pools(net, cost, pools)
     adam, curve = optimisers.Adam(net.params), []
     for epoch_rates in loop.rates("linear", RATE, epochs, len(x), BATCH):
         for pool in pools:
@@ -198,11 +206,12 @@ def train_arm(name, seed, data, epochs, validation):
         loop.one_epoch(adam, cost, x, t, epoch_rates, rng, BATCH)
         curve.append(100 * loop.error(net, *test))
         tick(100 / epochs)
-    store.save_arrays(beside(path(name, seed, data, epochs, validation)), curve=np.array(curve))
+    store.save_arrays(curve_path(net_path(name, seed, data, epochs, validation)),
+                      curve=np.array(curve))
     return net
 
 
-def with_dropout(net, pixels, units):
+def add_dropout(net, pixels, units):
     """The net with dropout of pixels and of sigmoid units; it shares layers and parameters."""
     layers = []
     for layer in net.layers:
@@ -215,7 +224,7 @@ def with_dropout(net, pixels, units):
 # ---- The results -----------------------------------------------------------------------------
 
 
-def measured(net, images, undefended, x, t, training, test):
+def measure_net(net, images, undefended, x, t, training, test):
     """The row of one net, {column: number}.
 
     Args:
@@ -235,13 +244,13 @@ def measured(net, images, undefended, x, t, training, test):
 
 def format_table(by_arm):
     """A row for each arm, in Markdown.  by_arm: {name: [row of each seed's net]}."""
-    rows = [[name, PAPER.get(name, "-"), *(page.spread([row[column] for row in of_seeds])
+    rows = [[name, PAPER.get(name, "-"), *(page.format_spread([row[column] for row in of_seeds])
                                            for column in COLUMNS)]
             for name, of_seeds in by_arm.items()]
-    return page.table(["", "paper's test error %", *COLUMNS], rows)
+    return page.format_table(["", "paper's test error %", *COLUMNS], rows)
 
 
-def claims(by_arm):
+def format_claims(by_arm):
     """Whether the paper's claims hold: a list.  by_arm: {name: [row of each seed's net]}."""
     answer = page.format_answer
 
@@ -253,7 +262,7 @@ def claims(by_arm):
 
     def errors(*names):
         column = {name: [row["test error %"] for row in by_arm[name]] for name in names}
-        return ", ".join(f"{name} {page.spread(of)} %" for name, of in column.items())
+        return ", ".join(f"{name} {page.format_spread(of)} %" for name, of in column.items())
 
     paper = ("all layers", "dropout", "weight decay")
     single = sorted(("pixels", "h1", "h2"), key=error)
@@ -273,19 +282,19 @@ def claims(by_arm):
 {answer(single == ["h2", "h1", "pixels"])}: {errors(*single)}; without any, \
 {errors("weight decay")}.
 - Does it resist more?  The largest average distortion, \
-{page.cell(mean("av. min. distortion", far))}, is that of {far}; with weight decay alone it is \
-{page.cell(mean("av. min. distortion", "weight decay"))}.  Of the images made for the nets with \
-weight decay alone, the nets with pools of all layers have \
-{page.cell(mean("transfer %", "all layers"))} % wrong."""
+{page.format_cell(mean("av. min. distortion", far))}, is that of {far}; with weight decay alone it \
+is {page.format_cell(mean("av. min. distortion", "weight decay"))}.  Of the images made for the \
+nets with weight decay alone, the nets with pools of all layers have \
+{page.format_cell(mean("transfer %", "all layers"))} % wrong."""
 
 
-def caption(training, test, flags):
+def format_caption(training, test, flags):
     """The training, and the definition of every column."""
     seeds = flags["seeds"]
     measured_on = f"the {len(test[0]):,} test images"
     if flags["validation"]:
         measured_on = f"the last {len(test[0]):,} training images, held out"
-    arms = "; ".join(f"{name}: {how(arm)}" for name, arm in ARMS.items())
+    arms = "; ".join(f"{name}: {describe_arm(arm)}" for name, arm in ARMS.items())
     return f"""\
 {seeds} seed{"s: mean ± standard deviation" if seeds > 1 else ""}; {len(training[0]):,} images to \
 train on; Adam, {flags["epochs"]} epochs from rate {RATE}, batches of {BATCH}.  {arms}.  \

@@ -6,7 +6,7 @@
 Without --target: the nearest image with any other label.
 
 A picture of 28 x 28 pixels is taken as it is.  Any other is made as MNIST's images were
-(`like_mnist`), so you can write a digit in a paint program, or photograph one on plain paper.
+(`make_like_mnist`), so you can write a digit in a paint program, or photograph one on plain paper.
 Files: attack.png shows x, r magnified and D(x, l); attack-adversarial.png is D(x, l) in 8-bit
 grey; attack.md and attack.json hold the numbers.
 """
@@ -32,7 +32,7 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
     flags, started = cli.start(locals())
     if str(target) not in ("nearest", *"0123456789"):
         raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
-    x, how = read(image)
+    x, how = read_picture(image)
     data = samples.load(data, quiet)[0]
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     found, details = D(f, x, None if target == "nearest" else int(target), solver=solver,
@@ -42,14 +42,15 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
         raise RuntimeError(f"found no image near {image} that {net} {other}; nothing is written.  "
                            "Try another --target or --net")
     target = int(details.label[0])
-    folder = page.folder(out, data)
+    folder = page.choose_folder(out, data)
     png = folder / "attack-adversarial.png"
-    pictures.save(Image.fromarray(pictures.eight_bits(found[0, 0])), png)
-    rounded = grey_of(Image.open(png))[None, None]
-    numbers = {name: measured(f, x, a)
+    pictures.save(Image.fromarray(pictures.to_8_bits(found[0, 0])), png)
+    rounded = to_grey(Image.open(png))[None, None]
+    numbers = {name: measure_image(f, x, a)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
-    factor = magnification(found - x)
-    pictures.save(drawn(x, found, factor, numbers, f"{net}, trained on {page.describe(data)},"),
+    factor = choose_magnification(found - x)
+    pictures.save(draw_images(x, found, factor,
+                              numbers, f"{net}, trained on {page.describe_data(data)},"),
                   folder / "attack.png")
     page.save("attack", main, flags, data, started, f"""\
 # D(x, {target}) for {image}
@@ -58,7 +59,8 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
 
 {image}: {how}.
 
-{words(net, target, numbers)}""", {"net": net, "target": target, "magnified": factor, **numbers})
+{format_results(net, target, numbers)}""",
+             {"net": net, "target": target, "magnified": factor, **numbers})
     print(f"Pictures: {folder / 'attack.png'}, and alone, 8-bit, {png}.")
     return numbers
 
@@ -66,7 +68,7 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
 # ---- A picture becomes an image like MNIST's -------------------------------------------------
 
 
-def read(path):
+def read_picture(path):
     """The picture as an image like MNIST's.
 
     Returns:
@@ -77,7 +79,7 @@ def read(path):
     """
     try:
         with Image.open(path) as image:
-            grey = grey_of(image)
+            grey = to_grey(image)
     except FileNotFoundError:
         raise ValueError(f"--image {path}: there is no such file") from None
     except Exception as error:              # a broken file can raise anything in its decoder
@@ -94,13 +96,13 @@ def read(path):
         raise ValueError(f"--image {path}: nothing is drawn in it (transparent pixels count as "
                          "white); draw a digit on plain paper")
     else:
-        grey, pen = like_mnist((grey - paper) / (grey.max() - paper))
+        grey, pen = make_like_mnist((grey - paper) / (grey.max() - paper))
         how.append("cropped to the ink" + pen + ", fitted into 20 x 20, centre of mass at the "
                    "centre of 28 x 28, as MNIST was made")
-    return (pictures.eight_bits(grey) / np.float32(255))[None, None], "; ".join(how)
+    return (pictures.to_8_bits(grey) / np.float32(255))[None, None], "; ".join(how)
 
 
-def grey_of(image):
+def to_grey(image):
     """A Pillow image of any mode as grey (H, W) float32 in [0, 1]; transparent pixels are white."""
     image = ImageOps.exif_transpose(image)  # telephones store the rotation beside the pixels
     if image.mode[0] in "IF":               # 16 bits or more: Pillow would clip, not scale
@@ -114,7 +116,7 @@ def grey_of(image):
     return np.asarray(image.convert("L")) / np.float32(255)
 
 
-def like_mnist(ink):
+def make_like_mnist(ink):
     """Make a digit of any size as MNIST's were made.
 
     A line thinner than PEN pixels is thickened, because a thin line turns grey when it is reduced.
@@ -132,10 +134,10 @@ def like_mnist(ink):
     crop = ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
     margins = [max(crop.shape) - n for n in crop.shape]
     square = np.pad(crop, [(m // 2, m - m // 2) for m in margins])
-    digit = Image.fromarray(pictures.eight_bits(square))
+    digit = Image.fromarray(pictures.to_8_bits(square))
     digit = digit.resize((FINE * strokes.BOX, FINE * strokes.BOX), Image.Resampling.LANCZOS)
     digit = ImageOps.autocontrast(digit)    # a thin line of a large picture has faded
-    pen, about_pen = pen_width(np.asarray(digit) > 127) / FINE, ""
+    pen, about_pen = measure_pen_width(np.asarray(digit) > 127) / FINE, ""
     if pen < PEN - 2 / FINE:                # a filter grows both sides by a whole fine pixel
         digit = digit.filter(ImageFilter.MaxFilter(2 * int(FINE * (PEN - pen) / 2) + 1))
         about_pen = f", the pen thickened from {pen:.1f} to {PEN} pixels"
@@ -143,7 +145,7 @@ def like_mnist(ink):
     return strokes.centre(box) / np.float32(255), about_pen
 
 
-def pen_width(is_ink):
+def measure_pen_width(is_ink):
     """The average width of the lines in is_ink (H, W), bool: their area over half their outline."""
     outline = sum(np.count_nonzero(np.diff(is_ink, axis=axis)) for axis in (0, 1)) * np.pi / 4
     return 2 * is_ink.sum() / max(outline, 1)     # steps along a slanted line are 4/pi too long
@@ -152,7 +154,7 @@ def pen_width(is_ink):
 # ---- The result ------------------------------------------------------------------------------
 
 
-def measured(net, x, image):
+def measure_image(net, x, image):
     """The label of an image, its softmax in %, and how far the image is from x.
 
     net: the net.  x, image: (1, 1, H, W).
@@ -165,14 +167,14 @@ def measured(net, x, image):
             "largest |r|": float(abs(image.astype(float) - x).max())}
 
 
-def words(net, target, numbers):
+def format_results(net, target, numbers):
     """The table of numbers {image: row}, and a sentence about rounding."""
     rows = [["label", *(n["label"] for n in numbers.values())],
             ["its softmax, %", *(f"{n['softmax %']:.1f}" for n in numbers.values())]]
     rows += [[text, *(f"{n[key]:.4f}" for n in numbers.values())]
              for text, key in (("distortion (root mean square)", "distortion"),
                                ("largest change of a pixel", "largest |r|"))]
-    text = page.table([net, "x", f"D(x, {target})", "the same, 8-bit PNG"], rows)
+    text = page.format_table([net, "x", f"D(x, {target})", "the same, 8-bit PNG"], rows)
     text += "\n\nPixels in [0, 1]; "
     if numbers["x"]["label"] == target:
         return text + (f"the net labels x {target} already, so D(x, {target}) is x itself, at "
@@ -185,29 +187,29 @@ def words(net, target, numbers):
                    "step back over it.")
 
 
-def magnification(r):
+def choose_magnification(r):
     """The largest of FACTORS with 0.5 + factor r in [0, 1] at 99 % of r's pixels (1, 1, H, W)."""
     size = np.quantile(abs(r), 0.99)
     fit = [factor for factor in FACTORS if factor * size <= 0.5]
     return fit[-1] if fit and size > 0 else 1
 
 
-def drawn(x, found, factor, numbers, who):
+def draw_images(x, found, factor, numbers, who):
     """Draw x, r magnified and D(x, l) side by side.
 
-    x, found: (1, 1, 28, 28).  numbers: as for `words`.  who: the net, for the title.
+    x, found: (1, 1, 28, 28).  numbers: as for `format_results`.  who: the net, for the title.
     """
     before, after = numbers["x"], numbers["D(x, l)"]
     label = after["label"]
     magnified = "r" if factor == 1 else f"{factor} r"
     parts = [(x, "x: labelled {label} ({softmax %:.1f} %)".format(**before)),
-             (pictures.magnified(found - x, factor),
+             (pictures.magnify(found - x, factor),
               f"{magnified}: grey is 0, white +{0.5 / factor:g}; distortion "
               f"{after['distortion']:.4f}"),
              (found, f"D(x, {label}) = x + r: labelled {label} ({after['softmax %']:.1f} %)")]
-    return pictures.panels([(pictures.grid(a, 1, SCALE), text) for a, text in parts],
+    return pictures.draw_panels([(pictures.draw_grid(a, 1, SCALE), text) for a, text in parts],
                            f"The nearest image found that {who} labels {label}.  "
-                           "In brackets its softmax.")
+                                "In brackets its softmax.")
 
 
 if __name__ == "__main__":

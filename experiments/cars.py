@@ -35,61 +35,64 @@ def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}: expected 1 or more")
     pixels = quocnet.SIZES[size].pixels
-    name, training, test, car = car_classifier.labelled(data, pixels, strict, quiet)
+    name, training, test, car = car_classifier.load_cars(data, pixels, strict, quiet)
     _, photographs = datasets.load_frames(data, pixels, strict=strict, quiet=quiet)
     frames, held = quocnet_training.cut(photographs, 0, seed)
-    print(f"Data: {page.describe(name)}; {len(frames):,} frames, {len(training[0]):,} training "
+    print(f"Data: {page.describe_data(name)}; {len(frames):,} frames, {len(training[0]):,} "
+          "training "
           f"and {len(test[0]):,} test images, of which {test[1].mean():.0%} are of class {car}.",
           flush=True)
 
     def net_of(way, lam, s):
         return quocnet_training.trained(size, s, frames, held, lam, WAYS[way], epochs, quiet)[0]
 
-    by_lam = {way: {lam: validated(net_of(way, lam, seed), training) for lam in LAMBDAS}
+    by_lam = {way: {lam: validate(net_of(way, lam, seed), training) for lam in LAMBDAS}
               for way in WAYS}
     best_lam = {way: max(LAMBDAS, key=by_lam[way].get) for way in WAYS}
-    results = {"raw pixels": [judged(Net([Flatten()]), training, test)]}
+    results = {"raw pixels": [evaluate(Net([Flatten()]), training, test)]}
     for s in range(seed, seed + seeds):
         start = quocnet_training.start(size, s)
-        nets = {"before training": start, "before training, pixels as they are": as_they_are(start),
+        nets = {"before training": start,
+                "before training, pixels as they are": skip_centring(start),
                 **{f"trained {way}": net_of(way, best_lam[way], s) for way in WAYS}}
         for kind, take in car_classifier.FEATURES.items():
             for how, net in nets.items():
-                results.setdefault(f"{kind}, {how}", []).append(judged(take(net), training, test))
+                results.setdefault(f"{kind}, {how}", []).append(evaluate(take(net), training, test))
     numbers = {"lam": best_lam, "AUC on validation": by_lam, "test": results}
     page.save(quocnet_training.stem_of("cars", size), main, flags, name, started,
-              report(numbers, flags, car), numbers)
+              format_page(numbers, flags, car), numbers)
     return numbers
 
 
-def as_they_are(net):
+def skip_centring(net):
     """The net whose filters get pixels in [0, 1], not brought to mean 0."""
     return Net([Preprocess(1, RGB, (0.0,) * 3), *net.layers[1:]])
 
 
-def validated(net, training):
+def validate(net, training):
     """The AUC of the features of all stages, on the validation part of training."""
     f = features.compute_features(car_classifier.FEATURES["all stages"](net), training[0])
-    return car_classifier.regression(f, training[1])[2]
+    return car_classifier.choose_regression(f, training[1])[2]
 
 
 # ---- The classifier --------------------------------------------------------------------------
 
 
-def judged(frozen, training, test):
+def evaluate(frozen, training, test):
     """The row of a net's features: fit the classifier to `training`, measure it on `test`.
 
     frozen: (N, 3, H, W) -> features (N, F).  training, test: (x, t).
     """
-    dense, strength, _ = car_classifier.regression(features.compute_features(frozen, training[0]),
-                                                   training[1])
-    s = car_classifier.score(dense, features.compute_features(frozen, test[0]))
-    return {"AUC": car_classifier.area(s, test[1]),
-            "balanced accuracy %": car_classifier.balanced(s, test[1]),
+    dense, strength, _ = car_classifier.choose_regression(features.compute_features(frozen,
+                                                                                    training[0]),
+                                                          training[1])
+    s = car_classifier.compute_scores(dense, features.compute_features(frozen, test[0]))
+    return {"AUC": car_classifier.roc_auc(s, test[1]),
+            "balanced accuracy %": car_classifier.balanced_accuracy(s, test[1]),
             "features": len(dense.params[0]), "decay": strength}
 
 
-def report(numbers, flags, car):
+def format_page(numbers, flags, car):
     """The page in Markdown."""
     seeds = flags["seeds"]
     return f"""\
@@ -102,7 +105,7 @@ the area under the ROC curve.  Balanced accuracy: the mean of the accuracies on 
 an image is labelled a car if its odds exceed those among all images.  Both are measured on the \
 test images.  The classifier is a logistic regression, fitted to the training images.
 
-{claims(numbers["test"])}
+{format_claims(numbers["test"])}
 
 AUC on validation, all stages, seed {flags["seed"]}, by lam:
 
@@ -111,34 +114,34 @@ AUC on validation, all stages, seed {flags["seed"]}, by lam:
 
 def format_features(results):
     """A row for each kind of features, in Markdown.  results: {features: [row of each seed]}."""
-    rows = [[kind, of_seeds[0]["features"], *(page.spread([row[column] for row in of_seeds])
+    rows = [[kind, of_seeds[0]["features"], *(page.format_spread([row[column] for row in of_seeds])
                                               for column in car_classifier.COLUMNS)]
             for kind, of_seeds in results.items()]
-    return page.table(["features", "how many", *car_classifier.COLUMNS], rows)
+    return page.format_table(["features", "how many", *car_classifier.COLUMNS], rows)
 
 
 def format_lambdas(numbers):
     """The AUC on validation images by lambda, in Markdown.  numbers: as in JSON."""
-    rows = [[way, *map(page.cell, of.values()), f"{numbers['lam'][way]:g}"]
+    rows = [[way, *map(page.format_cell, of.values()), f"{numbers['lam'][way]:g}"]
             for way, of in numbers["AUC on validation"].items()]
-    return page.table(["trained", *(f"{lam:g}" for lam in LAMBDAS), "chosen"], rows)
+    return page.format_table(["trained", *(f"{lam:g}" for lam in LAMBDAS), "chosen"], rows)
 
 
-def claims(results):
+def format_claims(results):
     """A line for each trained net: how far its AUC is above or below those of the controls."""
     auc = {kind: page.average_column(rows, "AUC") for kind, rows in results.items()}
     lines = []
     for kind in car_classifier.FEATURES:
         for way in WAYS:
             ours = auc[f"{kind}, trained {way}"]
-            before, raw = (against(ours, auc[control])
+            before, raw = (format_difference(ours, auc[control])
                            for control in (f"{kind}, before training", "raw pixels"))
             lines.append(f"- {kind}, trained {way}: the AUC is {before} before training, {raw} of "
                          "raw pixels.")
     return "\n".join(lines)
 
 
-def against(ours, control):
+def format_difference(ours, control):
     """The difference in words: how much above or below."""
     return f"{abs(ours - control):.3f} {'below' if ours < control else 'above'} that"
 

@@ -30,7 +30,7 @@ from experiments.shared import (
 )
 from intriguing import phi
 
-MEASURED = {"LeNet": 3, "FC100-100-10": 2}  # the last hidden layer of each: phi_3, phi_2
+LAYERS = {"LeNet": 3, "FC100-100-10": 2}  # the last hidden layer of each: phi_3, phi_2
 DIRECTIONS, IMAGES, PANELS = 200, 10, 4     # of a kind; top images of each; directions shown
 AXES = {                                    # of the histograms: edges of the bins, title
     "purity": (np.arange(0.05, 1.1, 0.1), "share of the most\nfrequent digit"),
@@ -43,35 +43,35 @@ def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     data, _, (x, t) = samples.load(data, quiet)
     groups, errors = {}, {}
-    for name, a, error in layers(x, t, data, seed, train, workers, quiet):
+    for name, a, error in compute_activations(x, t, data, seed, train, workers, quiet):
         errors[name] = error
-        for kind, group in measures.picked(a, DIRECTIONS, IMAGES, seed).items():
+        for kind, group in measures.pick_images(a, DIRECTIONS, IMAGES, seed).items():
             groups[name, kind] = group
-    groups[coherence.AT_RANDOM] = measures.at_random(len(x), DIRECTIONS, IMAGES, seed)
-    values = {key: measures.measured(x[g.images], t[g.images]) for key, g in groups.items()}
-    study = coherence.study(groups, values, [*MEASURED], seed)
-    folder = page.folder(out, data)
-    draw(groups, x, t, data, folder)
+    groups[coherence.AT_RANDOM] = measures.pick_at_random(len(x), DIRECTIONS, IMAGES, seed)
+    values = {key: measures.measure(x[g.images], t[g.images]) for key, g in groups.items()}
+    study = coherence.make_study(groups, values, [*LAYERS], seed)
+    folder = page.choose_folder(out, data)
+    draw_figures(groups, x, t, data, folder)
     draw_histograms(values, data, folder)
-    how = f"{len(x):,} test images.  {models.describe_training(MEASURED, train)}"
-    numbers = {**coherence.record(study), "test error %": errors}
-    page.save("figure1_2", main, flags, data, started, report(study, errors, how), numbers)
+    how = f"{len(x):,} test images.  {models.describe_training(LAYERS, train)}"
+    numbers = {**coherence.make_record(study), "test error %": errors}
+    page.save("figure1_2", main, flags, data, started, format_page(study, errors, how), numbers)
     return numbers
 
 
-def layers(x, t, data, seed, method, workers, quiet):
+def compute_activations(x, t, data, seed, method, workers, quiet):
     """Yield name, phi (N, H) and the net's error % on (x, t), for every layer and its control."""
-    nets = cache.load_or_train([*MEASURED], data, seed, method, workers, quiet)
+    nets = cache.load_or_train([*LAYERS], data, seed, method, workers, quiet)
     for name, trained in nets.items():
         before = models.build(name, seed).astype("float64")
-        for label, net in ((name, trained), (coherence.untrained(name), before)):
-            a = phi(net, x, MEASURED[name])
-            wrong = net.above(MEASURED[name]).predict(a) != t
+        for label, net in ((name, trained), (coherence.name_untrained(name), before)):
+            a = phi(net, x, LAYERS[name])
+            wrong = net.above(LAYERS[name]).predict(a) != t
             yield label, a, 100 * float(wrong.mean())
     yield "pixels", x.reshape(len(x), -1).astype(float), None       # phi_0
 
 
-def report(study, errors, how):
+def format_page(study, errors, how):
     """The page in Markdown.  errors: {layer: test error %}.  how: the images and the training."""
     errors = "; ".join(f"{name} {e:.3g} %" for name, e in errors.items() if e is not None)
     return f"""\
@@ -83,11 +83,11 @@ def report(study, errors, how):
 
 ## Does the paper's claim, "no distinction", hold?
 
-{coherence.findings(study)}
+{coherence.format_findings(study)}
 
 ![histograms of the three measures for every kind of direction](figure1_2-histograms.png)
 
-{coherence.tables(study)}
+{coherence.format_tables(study)}
 
 {how}.  Test error: {errors}.  FC100-100-10 has 100 units: all are measured."""
 
@@ -95,28 +95,28 @@ def report(study, errors, how):
 # ---- Pictures --------------------------------------------------------------------------------
 
 
-def draw(groups, x, t, data, folder):
+def draw_figures(groups, x, t, data, folder):
     """Draw Figures 1 and 2 into a folder."""
-    data = page.describe(data)
+    data = page.describe_data(data)
     for number, kind, what, how, score in (
             (1, "natural", "units", "drawn by seed among those that vary, not chosen by eye",
              "activation"),
             (2, "random", "random directions v", "Gaussian, drawn by seed", "<phi(x), v>")):
         g = groups["LeNet", kind]
-        parts = [(pictures.grid(x[images], IMAGES), f"{name}: {' '.join(map(str, t[images]))}")
+        parts = [(pictures.draw_grid(x[images], IMAGES), f"{name}: {' '.join(map(str, t[images]))}")
                  for name, images in zip(g.names[:PANELS], g.images, strict=False)]
         title = (f"Figure {number}: {PANELS} {what} of LeNet's last hidden layer, phi_3 ({how}).  "
                  f"For each, the {IMAGES} test images with the largest {score}, largest first, "
                  f"and their digits.  {data}.")
-        pictures.save(pictures.panels(parts, title, 2), folder / f"figure{number}.png")
+        pictures.save(pictures.draw_panels(parts, title, 2), folder / f"figure{number}.png")
 
 
 def draw_histograms(values, data, folder):
     """Draw the histograms of the measures into a folder.  values: {key: {measure: (M,)}}."""
     title = (f"What the {IMAGES} test images farthest along a direction have in common.  A row: "
              "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
-             f"their mean.  Images: {page.describe(data)}.")
-    rows = {coherence.called(key): of for key, of in values.items()}
+             f"their mean.  Images: {page.describe_data(data)}.")
+    rows = {coherence.name_group(key): of for key, of in values.items()}
     charts.save(charts.draw_histograms(rows, AXES, title), folder / "figure1_2-histograms.png")
 
 

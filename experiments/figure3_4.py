@@ -24,7 +24,7 @@ from intriguing import phi
 
 DIRECTIONS, IMAGES, PANELS = 200, 5, 4      # of a kind; top photographs of each; directions shown
 BLOCKS = 16                                 # along a side
-LARGEST = 5 * 10 ** 8                       # activations in memory, of both nets: 2 GB
+MOST_ACTIVATIONS = 5 * 10 ** 8              # activations in memory, of both nets: 2 GB
 TILE = 128                                  # pixels of a side in the pictures, about
 AXES = {                                    # of the histograms: edges of the bins, title
     "purity": (np.arange(0.1, 1.2, 0.2), "share of the most\nfrequent label"),
@@ -39,26 +39,27 @@ def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs"
     flags, started = cli.start(locals())
     model = read_weights(weights, quiet)
     nets = {"AlexNet": model.net,
-            coherence.untrained("AlexNet"): model.anew(np.random.default_rng(seed))}
+            coherence.name_untrained("AlexNet"): model.build_untrained(np.random.default_rng(seed))}
     data, _, photographs = datasets.load_photographs(data, model.size, model.short, strict, quiet)
-    rows, layers, blocks = streamed(nets, photographs, layer)
+    rows, layers, blocks = compute_activations(nets, photographs, layer)
     groups = {(name, kind): group for name, a in layers.items()
-              for kind, group in measures.picked(a, DIRECTIONS, IMAGES, seed).items()}
-    groups[coherence.AT_RANDOM] = measures.at_random(len(rows), DIRECTIONS, IMAGES, seed)
+              for kind, group in measures.pick_images(a, DIRECTIONS, IMAGES, seed).items()}
+    groups[coherence.AT_RANDOM] = measures.pick_at_random(len(rows), DIRECTIONS, IMAGES, seed)
     t = photographs.t[rows]
-    values = {key: measured(blocks[g.images], t[g.images], t) for key, g in groups.items()}
-    study = coherence.study(groups, values, ["AlexNet"], seed)
-    folder = page.folder(out, data)
-    what = f"{model.said}, {page.describe(data)}"
-    draw(groups, layer, photographs, rows, what, folder)
+    values = {key: measure_photographs(blocks[g.images], t[g.images], t)
+              for key, g in groups.items()}
+    study = coherence.make_study(groups, values, ["AlexNet"], seed)
+    folder = page.choose_folder(out, data)
+    what = f"{model.description}, {page.describe_data(data)}"
+    draw_figures(groups, layer, photographs, rows, what, folder)
     draw_histograms(values, what, folder)
-    numbers = {**coherence.record(study), "photographs": len(rows)}
+    numbers = {**coherence.make_record(study), "photographs": len(rows)}
     page.save("figure3_4", main, flags, data, started,
-              report(study, layer, len(rows), what), numbers)
+              format_page(study, layer, len(rows), what), numbers)
     return numbers
 
 
-def streamed(nets, photographs, layer):
+def compute_activations(nets, photographs, layer):
     """The activations of every net, and the mean colours of blocks, batch by batch.
 
     Returns:
@@ -73,10 +74,10 @@ def streamed(nets, photographs, layer):
         if len(rows_of_batch) == 0:
             continue
         rows.append(rows_of_batch)
-        blocks.append(colours(x))
+        blocks.append(average_colours(x))
         for name, net in nets.items():
             layers[name].append(phi(net, x, layer).astype(np.float32))
-            if layers[name][0][0].size * len(photographs) * len(nets) > LARGEST:
+            if layers[name][0][0].size * len(photographs) * len(nets) > MOST_ACTIVATIONS:
                 raise ValueError(f"--layer {layer}: {layers[name][0][0].size:,} units of "
                                  f"{len(photographs):,} photographs do not fit into the memory; "
                                  "choose a higher layer or fewer photographs")
@@ -85,25 +86,26 @@ def streamed(nets, photographs, layer):
     return np.concatenate(rows), {**layers, "pixels": blocks.reshape(len(blocks), -1)}, blocks
 
 
-def colours(x):
+def average_colours(x):
     """The mean colour of BLOCKS x BLOCKS blocks of photographs: (N, 3, S, S) -> (N, 3, B, B)."""
     edges = np.linspace(0, x.shape[2], BLOCKS + 1).astype(int)
     sums = np.add.reduceat(np.add.reduceat(x, edges[:-1], 2), edges[:-1], 3)
     return sums / np.outer(np.diff(edges), np.diff(edges)).astype(np.float32)
 
 
-def measured(blocks, labels, t):
-    """{measure: (M,)} of sets of photographs; of labels only if `enough` is true for t (N,)."""
-    return (measures.measured(blocks, labels) if enough(t)
+def measure_photographs(blocks, labels, t):
+    """{measure: (M,)} of sets of photographs; of labels only if `has_enough_labels` is true for t
+    (N,)."""
+    return (measures.measure(blocks, labels) if has_enough_labels(t)
             else {"correlation": measures.correlation(blocks)})
 
 
-def enough(t):
+def has_enough_labels(t):
     """Whether some label of t (N,) has IMAGES photographs, as many as a direction picks."""
     return len(t) > 0 and t.min() >= 0 and np.bincount(t).max() >= IMAGES
 
 
-def report(study, layer, N, what):
+def format_page(study, layer, N, what):
     """The page in Markdown.  N: the number of photographs.  what: the net and the data set."""
     skipped = "" if "purity" in study.measures else (
         f"  No label has {IMAGES} photographs, so purity and entropy are left out.")
@@ -116,16 +118,16 @@ def report(study, layer, N, what):
 
 ## Does the paper's claim, "no distinction", hold?
 
-{coherence.findings(study)}
+{coherence.format_findings(study)}
 
 ![histograms of the measures for every kind of direction](figure3_4-histograms.png)
 
-{coherence.tables(study)}
+{coherence.format_tables(study)}
 
 phi_{layer} of {what}, of the test part; {N:,} photographs.{skipped}"""
 
 
-def draw(groups, layer, photographs, rows, what, folder):
+def draw_figures(groups, layer, photographs, rows, what, folder):
     """Draw Figures 3 and 4 into a folder."""
     for number, kind, how in ((3, "natural", "units, drawn by seed among those that vary"),
                               (4, "random", "random directions v, Gaussian, drawn by seed")):
@@ -133,12 +135,12 @@ def draw(groups, layer, photographs, rows, what, folder):
         for name, images in zip(g.names[:PANELS], g.images, strict=False):
             x, readable = photographs.images(rows[images])
             labels = [photographs.classes[i] for i in photographs.t[readable] if i >= 0]
-            parts.append((pictures.grid(x, IMAGES, max(1, round(TILE / x.shape[3]))),
+            parts.append((pictures.draw_grid(x, IMAGES, max(1, round(TILE / x.shape[3]))),
                           f"{name}: {', '.join(labels)}"))
         title = (f"Figure {number}: {PANELS} {how}, phi_{layer} of {what}.  For each, the {IMAGES} "
                  "photographs with the largest "
                  f"{'activation' if kind == 'natural' else '<phi(x), v>'}, largest first.")
-        pictures.save(pictures.panels(parts, title, 2), folder / f"figure{number}.png")
+        pictures.save(pictures.draw_panels(parts, title, 2), folder / f"figure{number}.png")
 
 
 def draw_histograms(values, what, folder):
@@ -147,7 +149,7 @@ def draw_histograms(values, what, folder):
     title = (f"What the {IMAGES} photographs farthest along a direction have in common.  A row: "
              "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
              f"their mean.  Net and images: {what}.")
-    rows = {coherence.called(key): of for key, of in values.items()}
+    rows = {coherence.name_group(key): of for key, of in values.items()}
     charts.save(charts.draw_histograms(rows, axes, title), folder / "figure3_4-histograms.png")
 
 

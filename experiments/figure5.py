@@ -18,16 +18,16 @@ import numpy as np
 from PIL import Image
 
 from experiments.shared import cache, cli, page, pictures
-from experiments.shared.weights import loaded, recognised
+from experiments.shared.weights import load_net_and_photographs, pick_correct
 from intriguing import distortion
 
 PAPER = {"examples": 64, "av. distortion": 0.006508}
 TARGETS = ("ostrich", "bird")               # the paper's, or for a net that knows no ostrich
 PICTURE = "![rows of a photograph, the difference magnified, and the photograph found](figure5.png)"
-MAGNIFIED = 10                              # as in the paper: 128 + 10 (x' - x)
-SHOWN = 6                                   # rows of the picture
+MAGNIFICATION = 10                          # as in the paper: 128 + 10 (x' - x)
+PICTURE_ROWS = 6                            # rows of the picture
 SIDE = 180                                  # pixels of a tile's side in it, at most
-LISTED = 16                                 # rows of the table
+TABLE_ROWS = 16                             # rows of the table
 HELP = {"data": cli.FLAGS["photographs"],
         "target": "the name of the wanted class; without, ostrich or else bird"}
 
@@ -35,31 +35,31 @@ HELP = {"data": cli.FLAGS["photographs"],
 def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, solver="auto",
          workers=0, out="runs", strict=False, quiet=False):
     flags, started = cli.start(locals())
-    model, photographs, t, names = loaded(weights, data, strict, quiet)
-    wanted = number(target, names)
+    model, photographs, t, names = load_net_and_photographs(weights, data, strict, quiet)
+    wanted = find_label(target, names)
     labelled = bool((t >= 0).all())
-    x, t, rows, tried = recognised(model.net, photographs, t, wanted, count, seed)
+    x, t, rows, tried = pick_correct(model.net, photographs, t, wanted, count, seed)
     images = cache.load_or_search({model.name: model.net}, x, t, np.full(len(x), wanted),
                                   "photographs", solver, workers, quiet)[model.name]
     size = distortion(x, images)
     after = model.net.predict(np.nan_to_num(images))
-    eight = model.net.predict(by_png(images[~np.isnan(size)]))
+    eight = model.net.predict(round_trip_png(images[~np.isnan(size)]))
     numbers = {"target": names[wanted], "av. distortion": page.mean(size), "searched": len(x),
                "not found": int(np.isnan(size).sum()),
-               "8-bit PNG has the target %": share(eight == wanted),
-               "8-bit PNG is labelled wrong %": share(eight != t[~np.isnan(size)]),
+               "8-bit PNG has the target %": compute_percentage(eight == wanted),
+               "8-bit PNG is labelled wrong %": compute_percentage(eight != t[~np.isnan(size)]),
                "images": [{"file": photographs.name_of(row), "before": names[before],
                            "after": None if np.isnan(s) else names[a], "distortion": float(s)}
                           for row, before, a, s in zip(rows, t, after, size, strict=True)]}
-    path = page.folder(out, data) / "figure5.png"
+    path = page.choose_folder(out, data) / "figure5.png"
     path.unlink(missing_ok=True)            # an earlier run's would look like this run's
-    shown = drawn(x, images, t, after, names, path)
+    shown = draw_photographs(x, images, t, after, names, path)
     page.save("figure5", main, flags, data, started,
-              report(numbers, model, tried, labelled, shown), numbers)
+              format_page(numbers, model, tried, labelled, shown), numbers)
     return numbers
 
 
-def number(target, names):
+def find_label(target, names):
     """The number of the target's name among the net's names (K,); ValueError if it is not there."""
     known = [name for name in ([target] if target else TARGETS) if name in names]
     if not known:
@@ -69,21 +69,21 @@ def number(target, names):
     return names.index(known[0])
 
 
-def by_png(images):
+def round_trip_png(images):
     """Write images (N, 3, H, W) in [0, 1] as 8-bit PNG files and read them back."""
     def write_and_read(image):
         file = io.BytesIO()
-        Image.fromarray(pictures.pixels(image[None])[0]).save(file, "PNG")
+        Image.fromarray(pictures.to_rgb(image[None])[0]).save(file, "PNG")
         return np.asarray(Image.open(file), np.float32).transpose(2, 0, 1) / 255
     return np.array([write_and_read(image) for image in images]).reshape(images.shape)
 
 
-def share(true):
+def compute_percentage(true):
     """How many % of true (N,) are true; None if N is 0."""
     return page.mean(100.0 * true)
 
 
-def report(numbers, model, tried, labelled, shown):
+def format_page(numbers, model, tried, labelled, shown):
     """The page in Markdown.
 
     Args:
@@ -96,7 +96,7 @@ def report(numbers, model, tried, labelled, shown):
     right = ("right" if labelled else
              "other than the target: they have no labels, before is the net's own")
     return f"""\
-# Figure 5: {model.said} taken to "{numbers["target"]}", ours (the paper's)
+# Figure 5: {model.description} taken to "{numbers["target"]}", ours (the paper's)
 
 {PICTURE if shown else "Nothing was found, so nothing is drawn."}
 
@@ -110,38 +110,39 @@ labels {right}.  Distortion: root mean square over pixels in [0, 1].  The first 
 
 def format_summary(numbers):
     """The averages in Markdown, ours (the paper's).  numbers: as in JSON."""
-    rows = [["av. distortion", page.cell(numbers["av. distortion"], PAPER["av. distortion"])],
-            ["photographs", page.cell(numbers["searched"], PAPER["examples"])],
+    rows = [["av. distortion",
+             page.format_cell(numbers["av. distortion"], PAPER["av. distortion"])],
+            ["photographs", page.format_cell(numbers["searched"], PAPER["examples"])],
             ["not found", numbers["not found"]],
-            *([what, page.cell(numbers[what])] for what in
+            *([what, page.format_cell(numbers[what])] for what in
               ("8-bit PNG has the target %", "8-bit PNG is labelled wrong %"))]
-    return page.table(["", "ours (the paper's)"], rows)
+    return page.format_table(["", "ours (the paper's)"], rows)
 
 
 def format_photographs(images):
     """The first LISTED photographs in Markdown.  images: [{file, before, after, distortion}]."""
-    rows = [[n["file"], n["before"], n["after"] or "not found", page.cell(n["distortion"])]
-            for n in images[:LISTED]]
-    return page.table(["photograph", "before", "after", "distortion"], rows)
+    rows = [[n["file"], n["before"], n["after"] or "not found", page.format_cell(n["distortion"])]
+            for n in images[:TABLE_ROWS]]
+    return page.format_table(["photograph", "before", "after", "distortion"], rows)
 
 
-def drawn(x, images, t, after, names, path):
+def draw_photographs(x, images, t, after, names, path):
     """Draw rows of x, 128 + 10 (x' - x) and x' into a PNG; False if D found no image.
 
     x, images: (N, 3, H, W).  t, after: labels (N,) of x and of images.  names: of the labels.
     """
     parts = []
-    found = np.flatnonzero(~np.isnan(distortion(x, images)))[:SHOWN]
+    found = np.flatnonzero(~np.isnan(distortion(x, images)))[:PICTURE_ROWS]
     scale = max(1, SIDE // x.shape[3])
     for i in found:
-        trio = (x[i], pictures.magnified(images[i] - x[i], MAGNIFIED), images[i])
-        captions = (names[t[i]], f"difference, {MAGNIFIED} x", names[after[i]])
-        parts += [(pictures.grid(image[None], 1, scale), text)
+        trio = (x[i], pictures.magnify(images[i] - x[i], MAGNIFICATION), images[i])
+        captions = (names[t[i]], f"difference, {MAGNIFICATION} x", names[after[i]])
+        parts += [(pictures.draw_grid(image[None], 1, scale), text)
                   for image, text in zip(trio, captions, strict=True)]
     if parts:
         title = ("Figure 5: photographs, 128 + 10 times the difference, and the photographs "
                  "found, with the labels that the net gives them.")
-        pictures.save(pictures.panels(parts, title, 3), path)
+        pictures.save(pictures.draw_panels(parts, title, 3), path)
     return bool(parts)
 
 

@@ -20,7 +20,7 @@ from intriguing import D, distortion
 from nets.backend import to_host
 from nets.models import features, quocnet
 
-MAGNIFIED = 10                              # |x' - x|; the paper does not say how much
+MAGNIFICATION = 10                          # |x' - x|; the paper does not say how much
 SIDE = 96                                   # pixels of a tile's side, about, for smaller images
 COLUMNS = 8
 HELP = {"data": cli.FLAGS["photographs"], "weights": "the .npz file of train_quocnet"}
@@ -31,26 +31,26 @@ def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, solver="a
     flags, started = cli.start(locals())
     model = quocnet_training.load(weights)
     pixels = quocnet.SIZES[model.size].pixels
-    name, training, (x, t), car = car_classifier.labelled(data, pixels, strict, quiet)
-    print(f"Data: {page.describe(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
+    name, training, (x, t), car = car_classifier.load_cars(data, pixels, strict, quiet)
+    print(f"Data: {page.describe_data(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
           flush=True)
     stem = quocnet_training.stem_of("figure6", model.size)
     numbers, pairs = {}, {}
     for kind, take in car_classifier.FEATURES.items():
-        f = car_classifier.classifier(take(model.net), *training)
-        numbers[kind], pairs[kind] = attacked(f, x, t, count, seed, solver)
+        f = car_classifier.train_classifier(take(model.net), *training)
+        numbers[kind], pairs[kind] = attack_cars(f, x, t, count, seed, solver)
     for kind, (cars, images) in pairs.items():
-        drawn(cars, images, Path(out, picture_of(stem, kind)))
-    page.save(stem, main, flags, name, started, report(numbers, model, car, stem), numbers)
+        draw_cars(cars, images, Path(out, name_picture(stem, kind)))
+    page.save(stem, main, flags, name, started, format_page(numbers, model, car, stem), numbers)
     return numbers
 
 
-def picture_of(stem, kind):
+def name_picture(stem, kind):
     """The file name of the picture for these features."""
     return f"{stem}-{kind.replace(' ', '-')}.png"
 
 
-def attacked(f, x, t, count, seed, solver):
+def attack_cars(f, x, t, count, seed, solver):
     """Search D(x, not a car) for cars that f recognises.
 
     Args:
@@ -77,34 +77,34 @@ def attacked(f, x, t, count, seed, solver):
     images = to_host(features.scale_pixels(x[rows]))
     found = D(f, images, 0, solver=solver)
     size = distortion(images, found)
-    return {"AUC": car_classifier.area(score, t),
-            "balanced accuracy %": car_classifier.balanced(score, t),
+    return {"AUC": car_classifier.roc_auc(score, t),
+            "balanced accuracy %": car_classifier.balanced_accuracy(score, t),
             "recognised %": 100 * float((score[t == 1] > 0).mean()),
             "searched": count, "not found": int(np.isnan(size).sum()),
             "av. distortion": page.mean(size), "distortions": size.tolist()}, (images, found)
 
 
-def drawn(x, found, path):
+def draw_cars(x, found, path):
     """Draw rows of x, x' and |x' - x| magnified into a PNG.  x, found: (N, 3, H, W)."""
     path.unlink(missing_ok=True)            # an earlier run's would look like this run's
     success = ~np.isnan(distortion(x, found))
     x, found = x[success], found[success]
     bands = [np.concatenate([x[i:i + COLUMNS], found[i:i + COLUMNS],
-                             np.minimum(MAGNIFIED * abs(found - x)[i:i + COLUMNS], 1)])
+                             np.minimum(MAGNIFICATION * abs(found - x)[i:i + COLUMNS], 1)])
              for i in range(0, len(x), COLUMNS)]
     if bands:
         scale = max(1, SIDE // x.shape[3])
-        pictures.save(pictures.panels(
-            [(pictures.grid(band, len(band) // 3, scale), "") for band in bands],
+        pictures.save(pictures.draw_panels(
+            [(pictures.draw_grid(band, len(band) // 3, scale), "") for band in bands],
             f"Figure 6: cars that are recognised; the same, not recognised; the absolute "
-            f"difference, {MAGNIFIED} times.", 1), path)
+            f"difference, {MAGNIFICATION} times.", 1), path)
 
 
-def report(numbers, model, car, stem):
+def format_page(numbers, model, car, stem):
     """The page in Markdown.  car: the name of the class."""
     shown = "\n\n".join(
         f"{kind.capitalize()}:\n\n![cars, the same not recognised, and the difference]"
-        f"({picture_of(stem, kind)})"
+        f"({name_picture(stem, kind)})"
         for kind, row in numbers.items() if row["searched"] > row["not found"])
     return f"""\
 # Figure 6: {car}, recognised and no longer recognised, by QuocNet's features (size {model.size})
@@ -114,7 +114,7 @@ def report(numbers, model, car, stem):
 AUC, balanced accuracy (see cars.md) and the share of cars that are recognised are those of the \
 test images.  Searched: cars that are recognised, drawn by seed.  Distortion: root mean square \
 over pixels in [0, 1]; the paper gives none for this figure.  The picture shows the absolute \
-value of the difference, {MAGNIFIED} times.  The net was trained with lam = {model.lam:g} and \
+value of the difference, {MAGNIFICATION} times.  The net was trained with lam = {model.lam:g} and \
 --below "{model.below}".
 
 {shown}"""
@@ -123,9 +123,9 @@ value of the difference, {MAGNIFIED} times.  The net was trained with lam = {mod
 def format_table(numbers):
     """A row for each kind of features, in Markdown.  numbers: {kind: {column: number}}."""
     columns = (*car_classifier.COLUMNS, "recognised %", "searched", "not found", "av. distortion")
-    return page.table(["features", *columns],
-                      [[kind, *(page.cell(row[column]) for column in columns)]
-                       for kind, row in numbers.items()])
+    return page.format_table(["features", *columns],
+                             [[kind, *(page.format_cell(row[column]) for column in columns)]
+                              for kind, row in numbers.items()])
 
 
 if __name__ == "__main__":

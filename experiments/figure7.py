@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.shared import attacked_set, cli, page, pictures
 from experiments.shared.models import TABLE_1
-from experiments.shared.noise import CLIPPED, noisy
+from experiments.shared.noise import CLIPPING, add_noise
 from intriguing import distortion, transfer
 
 PAPER = {"a": {"stddev": 0.06, "accuracy %": 0}, "b": {"stddev": 0.063, "accuracy %": 0},
@@ -28,19 +28,20 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     job = attacked_set.prepare(TABLE_1, data, count, seed, targets, train, solver, workers, quiet)
-    noise = {how: noisy(job.x, 1.0, clip, seed) for how, clip in CLIPPED.items()}
-    accuracy = accuracies(job, noise)
+    noise = {how: add_noise(job.x, 1.0, clip, seed) for how, clip in CLIPPING.items()}
+    accuracy = measure_accuracies(job, noise)
     how, nearest = min(((how, name) for how in noise for name in job.nets),
                        key=lambda case: abs(accuracy[case[0]][case[1]] - PAPER["c"]["accuracy %"]))
     numbers = {"accuracy % on noise of stddev 1": accuracy}
     parts = []
     for panel, name, images in (*((p, n, job.images[n]) for p, n in PANELS.items()),
                                 ("c", nearest, noise[how])):
-        numbers[panel], picture = pairs(job, name, images, searched=panel != "c")
-        parts.append((picture, words(panel, numbers[panel], how)))      # (picture, caption)
+        numbers[panel], picture = draw_pairs(job, name, images, searched=panel != "c")
+        parts.append((picture, format_caption(panel, numbers[panel], how)))  # (picture, caption)
     title = ("Figure 7: pairs of an image and the same image distorted.  "
-             f"{page.describe(job.data)}.  Ours (the paper's).")
-    pictures.save(pictures.panels(parts, title), page.folder(out, job.data) / "figure7.png")
+             f"{page.describe_data(job.data)}.  Ours (the paper's).")
+    pictures.save(pictures.draw_panels(parts, title),
+                  page.choose_folder(out, job.data) / "figure7.png")
     page.save("figure7", main, flags, job.data, started, f"""\
 # Figure 7: ours (the paper's)
 
@@ -58,25 +59,25 @@ Accuracy % of each net on noise of stddev 1; panel c shows the one nearest to th
 
 def format_panels(numbers):
     """A row for each panel, in Markdown, ours (the paper's).  numbers: as in JSON."""
-    rows = [[p, numbers[p]["net"], *(page.cell(numbers[p][k], PAPER[p][k])
+    rows = [[p, numbers[p]["net"], *(page.format_cell(numbers[p][k], PAPER[p][k])
                                      for k in ("stddev", "accuracy %"))] for p in PAPER]
-    return page.table(["panel", "net", "stddev", "accuracy %"], rows)
+    return page.format_table(["panel", "net", "stddev", "accuracy %"], rows)
 
 
 def format_accuracies(accuracy):
     """The accuracies on noise in Markdown.  accuracy: {how: {net: accuracy %}}."""
-    rows = [[how, *map(page.cell, row.values())] for how, row in accuracy.items()]
-    return page.table(["noise", *next(iter(accuracy.values()))], rows)
+    rows = [[how, *map(page.format_cell, row.values())] for how, row in accuracy.items()]
+    return page.format_table(["noise", *next(iter(accuracy.values()))], rows)
 
 
-def accuracies(job, noise):
+def measure_accuracies(job, noise):
     """{how: {net: accuracy %}} on images with noise, {how: (N, ...)}."""
     errors = transfer(list(job.nets.values()), list(noise.values()), job.t)
     return {how: dict(zip(job.nets, (100 - 100 * row).tolist(), strict=True))
             for how, row in zip(noise, errors, strict=True)}
 
 
-def pairs(job, name, images, searched):
+def draw_pairs(job, name, images, searched):
     """Measure the images (N, ...) made for a net, and draw the first PAIRS of them.
 
     searched: whether D made them; then those that D left as they are or did not find are left out.
@@ -88,14 +89,14 @@ def pairs(job, name, images, searched):
     labels = job.nets[name].predict(images.astype(float))
     both = np.stack([x[:PAIRS], images[:PAIRS]], 1).reshape(-1, *x.shape[1:])
     return {"net": name, "stddev": float(distortion(x, images).mean()),
-            "accuracy %": 100 * float((labels == t).mean())}, pictures.grid(both, 6)
+            "accuracy %": 100 * float((labels == t).mean())}, pictures.draw_grid(both, 6)
 
 
-def words(panel, row, how):
+def format_caption(panel, row, how):
     """The caption of one panel.  row: its numbers.  how: whether the noise was clipped."""
     what = f"noise of stddev 1, {how}" if panel == "c" else f"D(x, l) for {row['net']}"
     whose = f" of {row['net']}" if panel == "c" else ""
-    stddev, accuracy = (page.cell(row[k], PAPER[panel][k]) for k in ("stddev", "accuracy %"))
+    stddev, accuracy = (page.format_cell(row[k], PAPER[panel][k]) for k in ("stddev", "accuracy %"))
     return f"({panel}) {what}: stddev {stddev}, accuracy{whose} {accuracy} %"
 
 

@@ -24,7 +24,7 @@ from nets.net import Net
 
 BOUND = 1e-5                                # of a relative error; right code has 1e-8 or less
 NOISE = 0.1                                 # moves the image away from kinks
-RANDOM = 3                                  # places of each array, besides the largest entry's
+RANDOM_PLACES = 3                           # places of each array, besides the largest entry's
 C = 1.0                                     # of the objective that is checked
 NAMES = ("W", "b")                          # of a layer's parameters
 SCALE = 4                                   # of the pictures
@@ -35,13 +35,13 @@ def main(net="FC100-100-10", data="auto", seed=0, train="adam", solver="auto",
     flags, started = cli.start(locals())
     data, _, (images, labels) = samples.load(data, quiet)
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
-    x, label, which = first_right(f, images, labels)
+    x, label, which = find_first_right(f, images, labels)
     target = (label + 1) % 10
     found = D(f, np.repeat(x, 10, 0), np.arange(10), solver=solver)
     rng = np.random.default_rng(seed)
     near = x + rng.uniform(-NOISE, NOISE, x.shape)
-    chain, errors = explained(f, near, target, rng)
-    search, errors["objective"] = explained_objective(f, near, target, rng)
+    chain, errors = explain_net(f, near, target, rng)
+    search, errors["objective"] = explain_objective(f, near, target, rng)
     text = f"""\
 # {net}: the gradients by hand and by numbers
 
@@ -57,16 +57,16 @@ Relative errors are relative to the largest entry of the gradient, in float64, s
 ```
 
 ![-d loss / d x, r and D(x, l) for each label l](gradients.png)"""
-    checked(errors, text)
-    folder = page.folder(out, data)
-    who = f"{net} trained on {page.describe(data)}"
-    pictures.save(drawn(f, x, label, found, who), folder / "gradients.png")
+    check_errors(errors, text)
+    folder = page.choose_folder(out, data)
+    who = f"{net} trained on {page.describe_data(data)}"
+    pictures.save(draw_columns(f, x, label, found, who), folder / "gradients.png")
     page.save("gradients", main, flags, data, started, text,
               {"image": which, "label": label, "l": target, "relative errors": errors})
     return errors
 
 
-def first_right(net, images, labels):
+def find_first_right(net, images, labels):
     """The first of images (N, ...) that the net labels right: x (1, ...), its label, its index."""
     for i in range(len(images)):
         x = images[i:i + 1].astype(float)
@@ -75,7 +75,7 @@ def first_right(net, images, labels):
     raise RuntimeError("the net has no image of the test set right; train it longer")
 
 
-def checked(errors, text):
+def check_errors(errors, text):
     """Print the text and raise RuntimeError if a gradient is wrong.
 
     errors: {layer: {array: relative error}}; the first one that is too large is named.
@@ -92,7 +92,7 @@ def checked(errors, text):
 # ---- Layer by layer --------------------------------------------------------------------------
 
 
-def explained(net, x, target, rng):
+def explain_net(net, x, target, rng):
     """Run the net forward and backward, and write down what happens.
 
     Args:
@@ -106,77 +106,77 @@ def explained(net, x, target, rng):
     """
     wanted = to_device(np.array([target]))
     inputs, caches = [to_device(x.copy())], []
-    lines = ["FORWARD", *row("", "x", inputs[0], "the image")]
+    lines = ["FORWARD", *format_row("", "x", inputs[0], "the image")]
     for i, layer in enumerate(net.layers):
         y, cache = layer.forward(inputs[i])
         inputs.append(y)
         caches.append(cache)
-        lines += row(called(net, i), "y", y, equation(layer.forward))
+        lines += format_row(name_layer(net, i), "y", y, read_equation(layer.forward))
     loss, dlogits = softmax_cross_entropy(inputs[-1], wanted)
-    lines += row("loss", f"{float(loss[0]):.4f}", loss, equation(softmax_cross_entropy))
+    lines += format_row("loss", f"{float(loss[0]):.4f}", loss, read_equation(softmax_cross_entropy))
 
     def loss_from(i):
         """The loss from the input of layer i on, as this array is now."""
         logits = Net(net.layers[i:]).forward(inputs[i])[0]
         return float(softmax_cross_entropy(logits, wanted)[0][0])
 
-    back, errors = explained_backward(net, inputs, caches, dlogits, loss_from, rng)
+    back, errors = explain_backward(net, inputs, caches, dlogits, loss_from, rng)
     return "\n".join([*lines, "", *back]), errors
 
 
-def explained_backward(net, inputs, caches, dy, loss_from, rng):
+def explain_backward(net, inputs, caches, dy, loss_from, rng):
     """Lines and errors, from the loss back to x.  inputs: of each layer, then the logits."""
     last = len(net.layers)
-    rows, errors = compared(lambda: loss_from(last), {"logits": (inputs[last], dy)}, rng)
+    rows, errors = compare_gradients(lambda: loss_from(last), {"logits": (inputs[last], dy)}, rng)
     lines = ["BACKWARD: dy means d loss / d y; a layer's dx is the dy of the layer before it", "",
-             f"loss: dlogits {shape(dy)}", *rows]
+             f"loss: dlogits {format_shape(dy)}", *rows]
     errors = {"loss": errors}
     for i in reversed(range(last)):
         layer = net.layers[i]
         dx, grads = layer.backward(dy, caches[i]), layer.gradients(dy, caches[i])
-        lines += ["", f"{called(net, i)}: dy {shape(dy)} -> dx {shape(dx)}",
-                  *indented(equation(layer.backward)), *indented(equation(layer.gradients))]
+        lines += ["", f"{name_layer(net, i)}: dy {format_shape(dy)} -> dx {format_shape(dx)}",
+                  *indent(read_equation(layer.backward)), *indent(read_equation(layer.gradients))]
         arrays = {"x": (inputs[i], dx)}
         for name, p, dp in zip(NAMES[:len(grads)], layer.params, grads, strict=True):
             arrays[name] = p, dp
-        rows, errors[called(net, i)] = compared(lambda i=i: loss_from(i), arrays, rng)
+        rows, errors[name_layer(net, i)] = compare_gradients(lambda i=i: loss_from(i), arrays, rng)
         lines += rows
         dy = dx
     return lines, errors
 
 
-def explained_objective(net, x, target, rng):
+def explain_objective(net, x, target, rng):
     """Text and errors of the objective's gradient in r, at x (1, C, H, W): the search uses it."""
     r = to_device(rng.uniform(-0.1, 0.1, x.shape))
     at = net, to_device(x), to_device(np.array([target])), to_device(np.array([C])), r
     arrays = {"r": (r, objective(*at)[1])}
-    rows, errors = compared(lambda: float(objective(*at)[0][0]), arrays, rng)
+    rows, errors = compare_gradients(lambda: float(objective(*at)[0][0]), arrays, rng)
     return "\n".join([f"THE SEARCH'S OBJECTIVE, l = {target}, c = {C:g}, at a random r",
-                      *indented(equation(objective)), *rows]), errors
+                      *indent(read_equation(objective)), *rows]), errors
 
 
-def called(net, i):
+def name_layer(net, i):
     """A layer's number and class: "2 Dense"."""
     return f"{i + 1} {type(net.layers[i]).__name__}"
 
 
-def equation(function):
+def read_equation(function):
     """The first paragraph of a function's docstring, on one line."""
     return " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split("\n"))
 
 
-def shape(a):
+def format_shape(a):
     """An array's shape as text, with brackets."""
     return "(" + ", ".join(map(str, a.shape)) + ")"
 
 
-def row(name, what, a, text):
+def format_row(name, what, a, text):
     """The lines of one row of the forward pass; a long text takes several."""
-    return textwrap.wrap(text, 99, initial_indent=f"  {name:<12}{what:<8}{shape(a):<18}",
+    return textwrap.wrap(text, 99, initial_indent=f"  {name:<12}{what:<8}{format_shape(a):<18}",
                          subsequent_indent=" " * 40)
 
 
-def indented(text):
+def indent(text):
     """The lines of a text, indented below its heading."""
     return textwrap.wrap(text, 99, initial_indent="    ", subsequent_indent="      ")
 
@@ -184,7 +184,7 @@ def indented(text):
 # ---- Analytic beside numeric -----------------------------------------------------------------
 
 
-def compared(loss, arrays, rng):
+def compare_gradients(loss, arrays, rng):
     """Compare gradients with numeric derivatives, at the largest entry and at random places.
 
     Args:
@@ -198,8 +198,9 @@ def compared(loss, arrays, rng):
     lines, errors = [f"      {'d loss / d':<24}{'analytic':>16}{'numeric':>18}"], {}
     for name, (a, da) in arrays.items():
         da = to_host(da)
-        indices = [abs(da).argmax(), *rng.choice(da.size, min(da.size, RANDOM + 1), replace=False)]
-        places = [np.unravel_index(i, a.shape) for i in dict.fromkeys(indices)][:RANDOM + 1]
+        indices = [abs(da).argmax(),
+                   *rng.choice(da.size, min(da.size, RANDOM_PLACES + 1), replace=False)]
+        places = [np.unravel_index(i, a.shape) for i in dict.fromkeys(indices)][:RANDOM_PLACES + 1]
         slopes = np.array([slope(loss, a, place) for place in places])
         ours = np.array([da[place] for place in places])
         scale = max(abs(da).max(), abs(slopes).max(), 1e-300)
@@ -216,13 +217,13 @@ def format_errors(errors):
     arrays = list(dict.fromkeys(name for of in errors.values() for name in of))
     rows = [[where, *(f"{of[name]:.0e}" if name in of else "-" for name in arrays)]
             for where, of in errors.items()]
-    return page.table(["layer", *(f"d loss / d {name}" for name in arrays)], rows)
+    return page.format_table(["layer", *(f"d loss / d {name}" for name in arrays)], rows)
 
 
 # ---- The picture -----------------------------------------------------------------------------
 
 
-def drawn(net, x, label, found, who):
+def draw_columns(net, x, label, found, who):
     """Draw a column for each label l: -d loss / d x, r and D(x, l) below each other.
 
     Args:
@@ -240,12 +241,12 @@ def drawn(net, x, label, found, who):
     size = distortion(np.repeat(x, len(found), 0), found)
     parts = []
     for l in range(10):  # noqa: E741
-        column = np.concatenate([pictures.magnified(descent[l:l + 1], 0.5 / steepest),
-                                 pictures.magnified(r[l:l + 1], 0.5 / largest), (x + r)[l:l + 1]])
+        column = np.concatenate([pictures.magnify(descent[l:l + 1], 0.5 / steepest),
+                                 pictures.magnify(r[l:l + 1], 0.5 / largest), (x + r)[l:l + 1]])
         result = "its own label: r = 0" if l == label else \
             "none found" if np.isnan(size[l]) else f"distortion {size[l]:.3f}"
-        parts.append((pictures.grid(column, 1, SCALE), f"l = {l}, {result}"))
-    return pictures.panels(parts, (
+        parts.append((pictures.draw_grid(column, 1, SCALE), f"l = {l}, {result}"))
+    return pictures.draw_panels(parts, (
         f"From a {label} to each label l, for {who}.  Top row: -d loss / d x; the loss towards l "
         f"falls if bright pixels get brighter and dark ones darker (white {steepest:.2g}, grey 0, "
         f"black -{steepest:.2g}).  Middle row: r, the least change found (white +{largest:.2g}, "

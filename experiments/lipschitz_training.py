@@ -43,13 +43,13 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="aut
     data, training, test = samples.load(data, quiet)
     rows, targets = samples.sample(training[1], count, seed)
     arms = [(mu, s) for mu in MU[net] for s in range(seed, seed + seeds)]
-    nets = trained(net, arms, data, workers, quiet)
+    nets = load_or_train(net, arms, data, workers, quiet)
     x, t = training[0][rows], training[1][rows]
     images = cache.load_or_search(nets, x, t, targets, data, solver, workers, quiet)
-    results = {arm: measured(nets[arm], images[arm], x, t, training, test) for arm in arms}
+    results = {arm: measure_net(nets[arm], images[arm], x, t, training, test) for arm in arms}
     for mu in MU[net]:
         same_mu = [(mu, s) for s in range(seed, seed + seeds)]
-        for arm, error in transferred(same_mu, nets, images, t).items():
+        for arm, error in measure_transfer(same_mu, nets, images, t).items():
             results[arm]["transfer %"] = error
     stem = "lipschitz_training" + ("" if net == "FC100-100-10" else f"-{net}")
     numbers = {f"mu {mu:g}, seed {s}": row for (mu, s), row in results.items()}
@@ -65,11 +65,11 @@ wrong already is left out.  L: the product of the layers' norms and of the large
 is between them, a proven bound of |logits(x) - logits(x + r)| / |r|.  Trained by Adam, \
 {EPOCHS[net]} epochs from rate {RATES[net]}.
 
-{claims(by_mu)}""", numbers)
+{format_claims(by_mu)}""", numbers)
     return numbers
 
 
-def trained(name, arms, data, workers, quiet):
+def load_or_train(name, arms, data, workers, quiet):
     """{(mu, seed): net}, in float64, from the cache or trained.  arms: [(mu, seed)]."""
     nets = {arm: models.build(name, arm[1]) for arm in arms}
     paths = {(mu, s): cache.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
@@ -92,7 +92,7 @@ def train_arm(name, data, mu, seed):
     return net
 
 
-def measured(net, images, x, t, training, test):
+def measure_net(net, images, x, t, training, test):
     """The row of one net, {column: number}, but for transfer.
 
     images: D of x for this net, (N, ...).  t: labels of x, (N,).  training, test: (x, t) of all.
@@ -104,7 +104,7 @@ def measured(net, images, x, t, training, test):
             "av. min. distortion": page.mean(size), "not found": int(np.isnan(size).sum())}
 
 
-def transferred(arms, nets, images, t):
+def measure_transfer(arms, nets, images, t):
     """{arm: its mean error % on the images made for the other arms; None if there is no other}."""
     errors = 100 * transfer([nets[arm] for arm in arms], [images[arm] for arm in arms], t)
     own = np.eye(len(arms), dtype=bool)
@@ -119,12 +119,12 @@ def group_by_mu(numbers):
 
 def format_table(by_mu):
     """A row for each mu, in Markdown.  by_mu: {mu: [row of each seed]}."""
-    rows = [[f"{mu:g}", *(page.spread([row[column] for row in of]) for column in COLUMNS)]
+    rows = [[f"{mu:g}", *(page.format_spread([row[column] for row in of]) for column in COLUMNS)]
             for mu, of in by_mu.items()]
-    return page.table(["mu", *COLUMNS], rows)
+    return page.format_table(["mu", *COLUMNS], rows)
 
 
-def claims(by_mu):
+def format_claims(by_mu):
     """The effects of the penalty: a list.  by_mu: {mu: [row of each seed]}."""
     def mean(column, mu):
         return page.average_column(by_mu[mu], column)
@@ -133,14 +133,15 @@ def claims(by_mu):
     far = max(mus, key=lambda mu: np.nan_to_num(mean("av. min. distortion", mu)))
     falls = all(mean("L", b) < mean("L", a) for a, b in zip(mus, mus[1:], strict=False))
     return f"""\
-- Does L fall as mu grows?  {page.format_answer(falls)}: from {page.cell(mean("L", mus[0]))} to \
-{page.cell(mean("L", mus[-1]))}.
-- Does it generalise better?  The least test error, {page.cell(mean("test error %", best))} %, \
-is that of mu = {best:g}; without the penalty it is {page.cell(mean("test error %", 0))} %.
+- Does L fall as mu grows?  {page.format_answer(falls)}: from \
+{page.format_cell(mean("L", mus[0]))} to {page.format_cell(mean("L", mus[-1]))}.
+- Does it generalise better?  The least test error, {page.format_cell(mean("test error %", best))} \
+%, is that of mu = {best:g}; without the penalty it is {page.format_cell(mean("test error %", 0))} \
+%.
 - Does it resist more?  The largest average distortion, \
-{page.cell(mean("av. min. distortion", far))}, is that of mu = {far:g}, at \
-{page.cell(mean("test error %", far))} % test error; without the penalty it is \
-{page.cell(mean("av. min. distortion", 0))}."""
+{page.format_cell(mean("av. min. distortion", far))}, is that of mu = {far:g}, at \
+{page.format_cell(mean("test error %", far))} % test error; without the penalty it is \
+{page.format_cell(mean("av. min. distortion", 0))}."""
 
 
 if __name__ == "__main__":

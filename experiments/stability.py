@@ -16,8 +16,8 @@ distortion that D finds, for the next label.
 import numpy as np
 
 from experiments.shared import cache, cli, page, samples
-from experiments.shared.processes import over_processes, tick
-from experiments.shared.weights import loaded, recognised
+from experiments.shared.processes import run_in_processes, tick
+from experiments.shared.weights import load_net_and_photographs, pick_correct
 from intriguing import D, distortion
 from nets.backend import to_device, to_host
 from nets.losses import column, square
@@ -26,7 +26,7 @@ from nets.norms import lipschitz_bound
 from nets.search.scipy_lbfgsb import minimize
 
 NETS = ("FC100-100-10", "LeNet")
-SMALL = 1e-2                                # |r| at the start of the search for the largest gain
+START_LENGTH = 1e-2                         # |r| at the start of the search for the largest gain
 STEPS = 100                                 # of this search, at most
 COLUMNS = ("images", "not found", "bound", "searched", "along D's r", "along random r",
            "bound / searched", "certificate", "distortion", "certificate / distortion, at most")
@@ -39,7 +39,7 @@ Not run here: AlexNet, which needs weights and photographs: `python -m experimen
 def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="cifar10",
          solver="auto", workers=0, out="runs", strict=False, quiet=False):
     flags, started = cli.start(locals())
-    shown = loaded(weights, photographs, strict, quiet) if weights else None
+    shown = load_net_and_photographs(weights, photographs, strict, quiet) if weights else None
     data, (x, t), _ = samples.load(data, quiet)
     rows, _ = samples.sample(t, count, seed)
     jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
@@ -47,17 +47,17 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
             for name, net in cache.load_or_train(NETS, data, seed, train, workers, quiet).items()}
     if shown:
         model, held, label, names = shown
-        x, t, *_ = recognised(model.net, held, label, -1, count, seed)
-        jobs[model.said] = (model.net, x, (t + 1) % len(names), seed, solver)
+        x, t, *_ = pick_correct(model.net, held, label, -1, count, seed)
+        jobs[model.description] = (model.net, x, (t + 1) % len(names), seed, solver)
     if empty := [name for name, (_, x, *_) in jobs.items() if len(x) == 0]:
         raise ValueError(f"--count {count}: {empty[0]} has none of these images right; take more")
     numbers = dict.fromkeys(jobs)
-    for i, row in over_processes(measured, list(jobs.values()), workers, 3 * len(jobs),
-                                 "measuring", quiet):
+    for i, row in run_in_processes(measure_net, list(jobs.values()), workers, 3 * len(jobs),
+                                   "measuring", quiet):
         numbers[list(jobs)[i]] = row
-    images = f"training images of {page.describe(data)}"
+    images = f"training images of {page.describe_data(data)}"
     if shown:
-        images += f" (for AlexNet: {page.describe(photographs)}, of the test part)"
+        images += f" (for AlexNet: {page.describe_data(photographs)}, of the test part)"
     page.save("stability", main, flags, data, started, f"""\
 # Section 4.3: the bound, and what can be found
 
@@ -76,11 +76,11 @@ or the search.
 
 def format_table(numbers):
     """A row for each net, in Markdown.  numbers: {net: {column: number}}."""
-    rows = [[name, *(page.cell(row[c]) for c in COLUMNS)] for name, row in numbers.items()]
-    return page.table(["net", *COLUMNS], rows)
+    rows = [[name, *(page.format_cell(row[c]) for c in COLUMNS)] for name, row in numbers.items()]
+    return page.format_table(["net", *COLUMNS], rows)
 
 
-def measured(net, x, target, seed, solver):
+def measure_net(net, x, target, seed, solver):
     """In a worker: the row of COLUMNS for one net.
 
     x: images (N, ...) that it labels right.  target: (N,), of D.  seed: of random r.
@@ -96,45 +96,46 @@ def measured(net, x, target, seed, solver):
     tick()
     noise = samples.stream(seed, "noise").normal(size=x.shape)
     noise *= column(np.sqrt(square(images - x) / square(noise)), noise)
-    along = gains(net, x, images - x)
-    searched = max(largest_gains(net, x, noise).max(), along.max())
+    along = compute_gains(net, x, images - x)
+    searched = max(search_largest_gains(net, x, noise).max(), along.max())
     tick()
-    size, certified = distortion(x, images), certificate(net, x, L) / np.sqrt(n)
+    size, certified = distortion(x, images), compute_certificates(net, x, L) / np.sqrt(n)
     return row | {"searched": searched, "along D's r": along.mean(),
-                  "along random r": gains(net, x, noise).mean(), "bound / searched": L / searched,
+                  "along random r": compute_gains(net, x, noise).mean(),
+                  "bound / searched": L / searched,
                   "certificate": certified.mean(), "distortion": size.mean(),
                   "certificate / distortion, at most": (certified / size).max()}
 
 
-def logits(net, x):
+def compute_logits(net, x):
     """f(x) for images x (N, ...): (N, K) float64 on the host."""
     n = chunk_size(x)
     return np.concatenate([to_host(net.forward(to_device(x[i:i + n]))[0])
                            for i in range(0, len(x), n)]).astype(float)
 
 
-def gains(net, x, r):
+def compute_gains(net, x, r):
     """|f(x + r) - f(x)| / |r|: images and perturbations (N, ...) -> (N,)."""
-    return np.sqrt(square(logits(net, x + r) - logits(net, x)) / square(r))
+    return np.sqrt(square(compute_logits(net, x + r) - compute_logits(net, x)) / square(r))
 
 
-def certificate(net, x, L):
+def compute_certificates(net, x, L):
     """The largest |r| for which the bound proves that x + r has x's label: (N, ...) -> (N,).
 
     The gain of a difference of two logits is at most sqrt(2) L.
     """
-    z = np.sort(logits(net, x), 1)
+    z = np.sort(compute_logits(net, x), 1)
     return (z[:, -1] - z[:, -2]) / (np.sqrt(2) * L)
 
 
-def largest_gains(net, x, start):
+def search_largest_gains(net, x, start):
     """The largest gain that L-BFGS-B finds from each image, x + r in [0, 1]: (N, ...) -> (N,).
 
     It minimises log |r| - log |d|, with d = f(x + r) - f(x).  The gradient in r is
     r / |r|^2 - J^T d / |d|^2; backward gives J^T d.  start: (N, ...), a direction for each image.
     """
-    r = start * column(SMALL / np.sqrt(square(start)), start)
-    flat, of_x, best = x.reshape(len(x), -1), logits(net, x), np.zeros(len(x))
+    r = start * column(START_LENGTH / np.sqrt(square(start)), start)
+    flat, of_x, best = x.reshape(len(x), -1), compute_logits(net, x), np.zeros(len(x))
 
     def evaluate(r, rows):
         r = r.reshape(-1, *x.shape[1:])

@@ -38,12 +38,12 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
                                workers, quiet)
     numbers = {}
     for name, net in job.nets.items():
-        train_error, test_error = errors(net, job)
+        train_error, test_error = measure_errors(net, job)
         numbers[name] = {"train error %": train_error, "test error %": test_error,
                          **attacked_set.summarise_search(job, name)}
-    readings = decays(job, seed, train, workers, quiet)
-    pictures.save(filters(job.nets["AE400-10"], page.describe(job.data)),
-                  page.folder(out, job.data) / "table1-filters.png")
+    readings = measure_readings(job, seed, train, workers, quiet)
+    pictures.save(draw_filters(job.nets["AE400-10"], page.describe_data(job.data)),
+                  page.choose_folder(out, job.data) / "table1-filters.png")
     page.save("table1", main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
 
@@ -53,7 +53,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
 
 ## The linear nets under three readings of the weight decay: train error %, test error %
 
-{readings_table(readings)}
+{format_readings(readings)}
 
 The nets above are trained with {READINGS["half"]} a layer: nearest to the print. \
 k is a layer's number of units.
@@ -67,16 +67,16 @@ Each tile shows a unit's weights, grey where they are 0, each scaled to its larg
     return numbers
 
 
-def decays(job, seed, method, workers, quiet):
+def measure_readings(job, seed, method, workers, quiet):
     """{reading: {name: (train error %, test error %)}} of the linear nets."""
     by_reading = {}
     for reading in READINGS:
         nets = cache.load_or_train(LINEAR, job.data, seed, method, workers, quiet, reading)
-        by_reading[reading] = {name: errors(net, job) for name, net in nets.items()}
+        by_reading[reading] = {name: measure_errors(net, job) for name, net in nets.items()}
     return by_reading
 
 
-def errors(net, job):
+def measure_errors(net, job):
     """Train error %, test error %, in float32, the precision of training."""
     net = net.astype("float32")
     return 100 * error(net, *job.train), 100 * error(net, *job.test)
@@ -88,9 +88,9 @@ def format_models(models):
     for name, row in models.items():
         ours = [row[column] for column in COLUMNS]
         paper = PAPER.get(name, [None] * 3)
-        rows.append([name, format_lams(name), *map(page.cell, ours, paper), row["searched"],
+        rows.append([name, format_lams(name), *map(page.format_cell, ours, paper), row["searched"],
                      row["not found"]])
-    return page.table(["model", "lambda", *COLUMNS, "searched", "not found"], rows)
+    return page.format_table(["model", "lambda", *COLUMNS, "searched", "not found"], rows)
 
 
 def format_lams(name):
@@ -100,18 +100,18 @@ def format_lams(name):
     return ", ".join(words).replace("e+0", "") if any(lams) else "0"
 
 
-def readings_table(readings):
+def format_readings(readings):
     """The errors under the three readings in Markdown, beside the paper's."""
     rows = [[name, *("{:.3g}, {:.3g}".format(*readings[r][name]) for r in READINGS),
              "{:g}, {:g}".format(*PAPER[name][:2])] for name in LINEAR]
-    return page.table(["model", *READINGS.values(), "paper"], rows)
+    return page.format_table(["model", *READINGS.values(), "paper"], rows)
 
 
-def filters(net, data):
+def draw_filters(net, data):
     """Draw the first layer's weights (D, H): a tile for each unit, each with its own scale."""
     W = to_host(net.params[0]).T.reshape(-1, 1, 28, 28)             # (H, 1, 28, 28)
     scale = abs(W).max((1, 2, 3), keepdims=True)
-    return pictures.panels([(pictures.grid(pictures.magnified(W / scale, 0.5), 20, scale=1),
+    return pictures.draw_panels([(pictures.draw_grid(pictures.magnify(W / scale, 0.5), 20, scale=1),
                              f"The 400 units of AE400-10's code, trained on {data}.")])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.shared import attacked_set, cli, page, pictures, samples
 from experiments.shared.models import BEYOND, TABLE_1
-from experiments.shared.noise import drop_clipping, noises
+from experiments.shared.noise import drop_clipping, make_noise_rows
 from intriguing import distortion, transfer
 
 PAPER = {  # error % of each of TABLE_1, and the average distortion
@@ -36,13 +36,13 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
     job = attacked_set.prepare([*TABLE_1, *BEYOND], data, count, seed, targets, train, solver,
                         workers, quiet)
     numbers = {}
-    for name, images in fed(job, seed):
+    for name, images in make_rows(job, seed):
         [error] = 100 * transfer(list(job.nets.values()), [images], job.t)
         size, eight = samples.apply_in_chunks(distortion, job.x, images), None
         if name in job.nets:
             success = job.searched[name] & ~np.isnan(size)
             size = size[success]
-            eight = in_8_bits(job.nets[name], images[success], job.t[success])
+            eight = measure_8_bit_errors(job.nets[name], images[success], job.t[success])
         numbers[name] = {"error %": dict(zip(job.nets, error.tolist(), strict=True)),
                          "av. distortion": page.mean(size), "still wrong in 8 bits %": eight}
     page.save("table2", main, flags, job.data, started, f"""\
@@ -61,25 +61,27 @@ def format_table(numbers):
     for name, row in numbers.items():
         *paper, paper_size = PAPER.get(drop_clipping(name), [None] * (len(TABLE_1) + 1))
         paper = dict(zip(TABLE_1, paper, strict=True))
-        rows.append([name, *(page.cell(e, paper.get(net)) for net, e in row["error %"].items()),
-                     page.cell(row["av. distortion"], paper_size),
-                     page.cell(row["still wrong in 8 bits %"])])
+        rows.append([name,
+                     *(page.format_cell(e, paper.get(net)) for net, e in row["error %"].items()),
+                     page.format_cell(row["av. distortion"], paper_size),
+                     page.format_cell(row["still wrong in 8 bits %"])])
     nets = next(iter(numbers.values()))["error %"]
-    return page.table(["made for / fed to", *nets, "av. distortion", "wrong in 8 bits %"], rows)
+    return page.format_table(["made for / fed to", *nets, "av. distortion", "wrong in 8 bits %"],
+                             rows)
 
 
-def fed(job, seed):
+def make_rows(job, seed):
     """Yield each row's name and images (N, ...); only one row of noise is in memory at a time."""
     yield from job.images.items()
-    yield from noises(job.x, 0.1, seed)
-    yield from noises(job.x, 0.3, seed)
+    yield from make_noise_rows(job.x, 0.1, seed)
+    yield from make_noise_rows(job.x, 0.3, seed)
     yield "undistorted", job.x
 
 
-def in_8_bits(net, images, t):
+def measure_8_bit_errors(net, images, t):
     """How many % of images (N, ...) float32, rounded to 8 bits, the net labels wrong.  t: (N,)."""
     def wrong(images, t):
-        return net.predict(pictures.eight_bits(images.astype(float)) / 255) != t
+        return net.predict(pictures.to_8_bits(images.astype(float)) / 255) != t
     return page.mean(100.0 * samples.apply_in_chunks(wrong, images, t))
 
 

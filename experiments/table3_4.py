@@ -17,7 +17,7 @@ Not in the paper: a row of undistorted images, to compare each column with.
 import numpy as np
 
 from experiments.shared import attacked_set, cli, models, page
-from experiments.shared.noise import CLIPPED, drop_clipping, noises
+from experiments.shared.noise import CLIPPING, drop_clipping, make_noise_rows
 from intriguing import amplify, distortion, transfer
 from nets.training.loop import error
 
@@ -57,13 +57,13 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
                                quiet, "test")
     job = job._replace(**{field: {NETS[name]: of for name, of in getattr(job, field).items()}
                           for field in ("nets", "images", "searched")})
-    numbers = {"table 3": errors(job, seed), "table 4": transfers(job, seed)}
+    numbers = {"table 3": measure_errors(job, seed), "table 4": measure_transfer(job, seed)}
     nearer = ", ".join(f"{name} {(distortion(job.x, images) > 0.1).sum()}"
                        for name, images in job.images.items())
     page.save("table3_4", main, flags, job.data, started, f"""\
 # Table 3: ours (the paper's)
 
-{table_3(numbers["table 3"])}
+{format_table_3(numbers["table 3"])}
 
 P1, P2: disjoint halves of the {len(job.train[0]):,} training images, drawn by seed.  \
 FC100-100-10' starts from the next seed; the paper does not say whether it did.  The weight decay \
@@ -71,9 +71,9 @@ is Table 1's; the paper does not give it.
 
 # Table 4: error % of each column's model on the images of each row, ours (the paper's)
 
-{table_4(numbers["table 4"])}
+{format_table_4(numbers["table 4"])}
 
-{compared({row: of["error %"] for row, of in numbers["table 4"].items()})}
+{format_claims({row: of["error %"] for row, of in numbers["table 4"].items()})}
 
 {attacked_set.describe(job)}  Amplification brings images that are farther than 0.1 nearer; \
 some of them get their right label back, and the diagonal falls below 100: {nearer}.  \
@@ -82,7 +82,7 @@ clipped.""", numbers)
     return numbers
 
 
-def errors(job, seed):
+def measure_errors(job, seed):
     """{net: {column: number}} of Table 3; errors in float32, the precision of training."""
     x, t = job.train
     one, two = (models.rows_of_part(len(x), part, seed) for part in ("P1", "P2"))
@@ -97,22 +97,22 @@ def errors(job, seed):
     return numbers
 
 
-def fed(job, seed):
+def make_rows(job, seed):
     """{row: images (N, ...)} of Table 4, NaN where D found none."""
-    images = {**job.images, **dict(noises(job.x, 0.06, seed))}
-    for how, clip in CLIPPED.items():
+    images = {**job.images, **dict(make_noise_rows(job.x, 0.06, seed))}
+    for how, clip in CLIPPING.items():
         for name, found in job.images.items():
             far = amplify(job.x, found, 0.1)
             images[f"{name}, amplified to 0.1, {how}"] = np.clip(far, 0, 1) if clip else far
-    return {**images, **dict(noises(job.x, 0.1, seed)), "undistorted": job.x}
+    return {**images, **dict(make_noise_rows(job.x, 0.1, seed)), "undistorted": job.x}
 
 
-def transfers(job, seed):
+def measure_transfer(job, seed):
     """{row: {"error %": {net: number}, "av. distortion": number}} of Table 4.
 
     The average distortion is that of the images that were searched for the row's net and found.
     """
-    images, numbers = fed(job, seed), {}
+    images, numbers = make_rows(job, seed), {}
     rates = 100 * transfer(list(job.nets.values()), list(images.values()), job.t)
     for row, rate in zip(images, rates, strict=True):
         net, _, _ = row.partition(", ")     # "FC123-456-10, amplified to 0.1, clipped"
@@ -123,31 +123,31 @@ def transfers(job, seed):
     return numbers
 
 
-def table_3(numbers):
-    """Table 3 in Markdown.  numbers: of `errors`."""
+def format_table_3(numbers):
+    """Table 3 in Markdown.  numbers: of `measure_errors`."""
     columns = [*(f"error on {part} %" for part in ("P1", "P2", "test")), "av. min. distortion"]
     rows = [[name, row["trained on"],
-             *map(page.cell, (row[column] for column in columns), PAPER_3[name]),
+             *map(page.format_cell, (row[column] for column in columns), PAPER_3[name]),
              row["searched"], row["not found"]] for name, row in numbers.items()]
-    return page.table(["model", "trained on", *columns, "searched", "not found"], rows)
+    return page.format_table(["model", "trained on", *columns, "searched", "not found"], rows)
 
 
-def table_4(numbers):
-    """Table 4 in Markdown.  numbers: of `transfers`."""
+def format_table_4(numbers):
+    """Table 4 in Markdown.  numbers: of `measure_transfer`."""
     rows = []
     for name, row in numbers.items():
         paper = PAPER_4.get(drop_clipping(name), [None] * 4)
         ours = [*row["error %"].values(), row["av. distortion"]]
-        rows.append([name, *map(page.cell, ours, paper)])
-    return page.table(["made for / fed to", *PAPER_3, "av. distortion"], rows)
+        rows.append([name, *map(page.format_cell, ours, paper)])
+    return page.format_table(["made for / fed to", *PAPER_3, "av. distortion"], rows)
 
 
-def compared(rate):
+def format_claims(rate):
     """Whether each of CLAIMS holds off the diagonal: a list.  rate: {row: {net: error %}}."""
     lines = ["Off the diagonal, is every rate\n"]
     for claim, high, low in CLAIMS:
         cases = [(high.format(net=a, how=how), low.format(net=a, how=how), b)
-                 for a in PAPER_3 for b in PAPER_3 if a != b for how in CLIPPED]
+                 for a in PAPER_3 for b in PAPER_3 if a != b for how in CLIPPING]
         against = [f"{b} on {above}: {rate[above][b]:.3g} against {rate[below][b]:.3g} on {below}"
                    for above, below, b in cases if not rate[above][b] > rate[below][b]]
         lines.append(f"- {claim}?  {'No: ' + '; '.join(against) if against else 'Yes'}.")

@@ -17,8 +17,8 @@ import math
 import numpy as np
 
 from experiments.shared import cli, page
-from experiments.shared.processes import over_processes, tick
-from experiments.shared.weights import IMAGE, Weights, read_weights
+from experiments.shared.processes import run_in_processes, tick
+from experiments.shared.weights import IMAGE_SIZES, Weights, read_weights
 from nets import norms
 from nets.layers.basic import Dense, Dropout, Preprocess
 from nets.layers.conv import ChannelNorm, MaxPool
@@ -34,25 +34,25 @@ COLUMNS = ("as printed", "corrected", "true operator")
 
 def main(weights="", seed=0, workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    model = read_weights(weights, quiet) if weights else untrained(seed)
+    model = read_weights(weights, quiet) if weights else build_untrained(seed)
     pairs = norms.input_shapes(model.net, (3, model.size, model.size))
     jobs = [(layer, shape) for layer, shape in pairs if layer.params]
-    rows = dict(over_processes(measured, jobs, workers, len(jobs), "norms", quiet))
+    rows = dict(run_in_processes(measure_layer, jobs, workers, len(jobs), "norms", quiet))
     layers = {name: rows[i] for i, name in enumerate(PAPER)}
-    numbers = {"net": model.said, "random": not weights, "layers": layers,
-               "products": products(layers, pairs)}
-    page.save("table5", main, flags, "none", started, report(numbers, model), numbers)
+    numbers = {"net": model.description, "random": not weights, "layers": layers,
+               "products": multiply_bounds(layers, pairs)}
+    page.save("table5", main, flags, "none", started, format_page(numbers, model), numbers)
     return numbers
 
 
-def untrained(seed):
+def build_untrained(seed):
     """The Weights of the net of 2012 before training, in float32."""
     name = "krizhevsky2012"
     net = getattr(alexnet, name)(np.random.default_rng(seed)).astype("float32")
-    return Weights(name, net, IMAGE[name], 256, [])
+    return Weights(name, net, IMAGE_SIZES[name], 256, [])
 
 
-def measured(layer, shape):
+def measure_layer(layer, shape):
     """In a worker: {size, stride, groups, and COLUMNS} of a layer, for inputs of this shape."""
     corrected = norms.layer_bound(layer, shape)
     if isinstance(layer, Dense):
@@ -68,10 +68,10 @@ def measured(layer, shape):
     return row
 
 
-def products(layers, pairs):
+def multiply_bounds(layers, pairs):
     """Multiply the norms: {factor's name: {column: product}}; a row has all factors above it too.
 
-    layers: {name: row of `measured`}.  pairs: [(layer, shape)], of norms.input_shapes.
+    layers: {name: row of `measure_layer`}.  pairs: [(layer, shape)], of norms.input_shapes.
     """
     def factor(kind, bound=norms.layer_bound):
         return math.prod(bound(layer, shape) for layer, shape in pairs if isinstance(layer, kind))
@@ -90,7 +90,7 @@ def products(layers, pairs):
     return rows
 
 
-def report(numbers, model):
+def format_page(numbers, model):
     """The page in Markdown.  numbers: as in JSON.  model: the Weights."""
     before = (", before training: its weights are random" if numbers["random"] else
               "" if model.width == 1 and model.name != "krizhevsky2012" else ", trained here")
@@ -100,7 +100,7 @@ def report(numbers, model):
     first = model.net.layers[0]
     units = "0 to 255" if first.scale == 255 else "0 to 1"
     return f"""\
-# Table 5 for {model.said}{before}
+# Table 5 for {model.description}{before}
 
 {format_layers(numbers["layers"], published)}
 
@@ -125,18 +125,18 @@ with the factor that it prints, its 2.75 is too small by the stride, 4, and so i
 
 
 def format_layers(layers, published):
-    """Table 5 in Markdown.  layers: {name: row of `measured`}.  published: show PUBLISHED."""
+    """Table 5 in Markdown.  layers: {name: row of `measure_layer`}.  published: show PUBLISHED."""
     rows = [[name, row["size"], row["stride"] or "-", row["groups"] or "-",
-             *(page.cell(row[c], digits=4) for c in COLUMNS), PAPER[name],
+             *(page.format_cell(row[c], digits=4) for c in COLUMNS), PAPER[name],
              *([PUBLISHED[name]] * published)] for name, row in layers.items()]
-    return page.table(["layer", "size", "stride", "groups", *COLUMNS, "paper's",
-                       *(["published"] * published)], rows)
+    return page.format_table(["layer", "size", "stride", "groups", *COLUMNS, "paper's",
+                              *(["published"] * published)], rows)
 
 
 def format_products(products):
     """The products in Markdown.  products: {factor's name: {column: product}}."""
     rows = [[name, *(f"{value:.3g}" for value in row.values())] for name, row in products.items()]
-    return page.table(["", "factor", *COLUMNS, "paper's layers"], rows)
+    return page.format_table(["", "factor", *COLUMNS, "paper's layers"], rows)
 
 
 if __name__ == "__main__":

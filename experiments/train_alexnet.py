@@ -187,7 +187,7 @@ def report(numbers, flags, curve):
 pixels, {numbers["test photographs"]:,} test photographs; {flags["optimiser"]}, seed \
 {flags["seed"]}; weights: {flags["weights"]}.
 
-{page.table(["epoch", *CURVE], rows)}
+{page.format_table(["epoch", *CURVE], rows)}
 
 Loss: mean cross-entropy of the training batches, with dropout, crops and mirrors, in nats."""
 

@@ -45,7 +45,7 @@ def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
     name, photographs = datasets.load_frames(data, quocnet.SIZES[size].pixels, strict=strict,
                                              quiet=quiet)
     x, held = quocnet_training.cut(photographs, frames, seed)
-    print(f"Data: {page.describe(name)}; {len(x):,} frames to train on, {len(held):,} kept "
+    print(f"Data: {page.describe_data(name)}; {len(x):,} frames to train on, {len(held):,} kept "
           "apart.", flush=True)
     net, back, curve = quocnet_training.trained(size, seed, x, held, lam, below, epochs, quiet)
     quocnet_training.save(weights, net, back, size, lam, below)
@@ -66,14 +66,14 @@ def drawn(net, back, untrained, held, seed, name, quiet):
     """
     x = to_host(features.scale_pixels(held))
     scale = max(1, 64 // x.shape[3])
-    pictures.save(pictures.panels(
-        [(pictures.grid(images, SHOWN, scale), text) for images, text in (
+    pictures.save(pictures.draw_panels(
+        [(pictures.draw_grid(images, SHOWN, scale), text) for images, text in (
             (x[:SHOWN], "Frames that were not trained on."),
             (again(untrained, quocnet.make_decoders(untrained), x[:SHOWN]),
              "What the first stage's codes make of them before training."),
             (again(net, back, x[:SHOWN]), "And after it."))], columns=1), f"{name}-frames.png")
-    pictures.save(pictures.panels(
-        [(pictures.grid(neighbours(W), NEAR, 4), text) for W, text in (
+    pictures.save(pictures.draw_panels(
+        [(pictures.draw_grid(neighbours(W), NEAR, 4), text) for W, text in (
             (net.params[0], "Encoder."), (back[0].params[0], "Decoder."))],
         f"Filters of the first stage: a map a row, at {NEAR} neighbouring places in the middle.",
         2), f"{name}-filters.png")
@@ -104,7 +104,7 @@ def liked(net, x, seed, scale, quiet):
     for unit in tqdm(middles, "what units like", disable=quiet or None, leave=False):
         tiles += [*x[top_images(f, natural_direction(f.shape[1], unit), count, seed)],
                   optimum(net, unit, x, stream(seed, "optimal image"))]
-    return pictures.panels([(pictures.grid(np.array(tiles), count + 1, scale), (
+    return pictures.draw_panels([(pictures.draw_grid(np.array(tiles), count + 1, scale), (
         f"A unit a row, in the middle of the last stage, one of each map: of the frames kept apart "
         f"the {count} with the largest outputs; and the optimal stimulus, of all images as far "
         "from grey as a frame."))])
@@ -147,12 +147,12 @@ the sum of its pooled outputs an image.
 
 def format_curve(curve):
     """A row for each epoch, from before training on, in Markdown.  curve: as `trained` has it."""
-    rows = [[epoch, page.cell(row["loss"], digits=4), f"{row['seconds']:.0f}",
-             *(page.cell(v) for v in (*row["error %"], *row["sparsity"]))]
+    rows = [[epoch, page.format_cell(row["loss"], digits=4), f"{row['seconds']:.0f}",
+             *(page.format_cell(v) for v in (*row["error %"], *row["sparsity"]))]
             for epoch, row in enumerate(curve)]
     stages = [f"{what}, stage {k}" for what in ("error %", "sparsity")
               for k in range(1, len(curve[0]["error %"]) + 1)]
-    return page.table(["epoch", "cost", "seconds", *stages], rows)
+    return page.format_table(["epoch", "cost", "seconds", *stages], rows)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ def write_photographs(root, counts, classes, pixels):
 
 
 def panel(picture, caption):
-    """The picture with its caption under it, as `pictures.panels` lays it out."""
-    sheet, margin = pictures.panels([(picture, caption)]), pictures.MARGIN
+    """The picture with its caption under it, as `pictures.draw_panels` lays it out."""
+    sheet, margin = pictures.draw_panels([(picture, caption)]), pictures.MARGIN
     return sheet.crop((margin, margin, sheet.width - margin, sheet.height - margin))
 
 

@@ -41,9 +41,14 @@ import os
 import numpy as np
 
 from experiments.benchmark import alexnet, quocnet, search, training
-from experiments.benchmark.timing import describe_machine, matrix_product, measured, name_page
+from experiments.benchmark.timing import (
+    describe_machine,
+    measure_matrix_product,
+    name_page,
+    run_tasks,
+)
 from experiments.shared import cache, charts, cli, page, samples
-from experiments.shared.weights import loaded, recognised
+from experiments.shared.weights import load_net_and_photographs, pick_correct
 from nets.backend import name_device, xp
 
 ALEXNET = 227, 1                            # pixels of an image's side, and width, as in 2012
@@ -53,20 +58,20 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
          photographs="cifar10", workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     if which == "alexnet":
-        return of_alexnet(weights, photographs, seed, quiet, flags, started)
+        return benchmark_alexnet(weights, photographs, seed, quiet, flags, started)
     if which == "quocnet":
-        return of_quocnet(quiet, flags, started)
-    shown = photographed(weights, photographs, seed, quiet) if weights else {}
+        return benchmark_quocnet(quiet, flags, started)
+    shown = prepare_photographs(weights, photographs, seed, quiet) if weights else {}
     data, (x, t), _ = samples.load(data, quiet)
-    jobs = searched(x, t, count, data, seed, train, workers, quiet)
+    jobs = prepare_searches(x, t, count, data, seed, train, workers, quiet)
     first = slice(training.IMAGES)
-    tasks = {"GFLOP/s": (matrix_product,),
+    tasks = {"GFLOP/s": (measure_matrix_product,),
              "training": (training.measure, x[first], t[first], *ALEXNET),
-             "AlexNet": (alexnet.one_evaluation, *ALEXNET),
+             "AlexNet": (alexnet.measure_evaluation, *ALEXNET),
              **{name: (search.measure, *job) for name, job in jobs.items()},
-             **{name: (search.compared, *job) for name, job in shown.items()}}
+             **{name: (search.compare_searches, *job) for name, job in shown.items()}}
     steps = training.TICKS + 1 + search.TICKS * len(jobs) + len(shown)
-    results = measured(tasks, steps, quiet)
+    results = run_tasks(tasks, steps, quiet)
     numbers = {"device": name_device(), "GFLOP/s": results["GFLOP/s"],
                "AlexNet": results["AlexNet"]}
     numbers["epochs"], numbers["convolutions"] = results["training"]
@@ -75,14 +80,14 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
     for name in shown:
         numbers["search"][name] = results[name]
     net, images, target, _ = jobs["FC100-100-10"]
-    numbers["workers"] = search.over_workers(net, images, target, processes(), quiet)
+    numbers["workers"] = search.measure_workers(net, images, target, list_worker_counts(), quiet)
     stem = name_page("benchmark")
-    charts.save(draw_times(numbers["batches"]), page.folder(out, data) / f"{stem}.png")
-    page.save(stem, main, flags, data, started, report(numbers, list(shown), stem), numbers)
+    charts.save(draw_times(numbers["batches"]), page.choose_folder(out, data) / f"{stem}.png")
+    page.save(stem, main, flags, data, started, format_page(numbers, list(shown), stem), numbers)
     return numbers
 
 
-def searched(x, t, count, data, seed, train, workers, quiet):
+def prepare_searches(x, t, count, data, seed, train, workers, quiet):
     """{net: arguments of `search.measure`}: of `count` images those that the net labels right."""
     rows, _ = samples.sample(t, count, seed)
     jobs = {}
@@ -95,19 +100,19 @@ def searched(x, t, count, data, seed, train, workers, quiet):
     return jobs
 
 
-def photographed(weights, photographs, seed, quiet):
-    """{net: arguments of `search.compared`}: photographs that it labels right.
+def prepare_photographs(weights, photographs, seed, quiet):
+    """{net: arguments of `search.compare_searches`}: photographs that it labels right.
 
     (c) is left out: it takes as many gradients as there are labels, which are 1,000 for ImageNet.
     """
-    model, images, t, names = loaded(weights, photographs, False, quiet)
-    count = min(alexnet.COMPARED, len(t))
-    x, t, *_ = recognised(model.net, images, t, -1, count, seed)
-    searches = [search.A, search.B, search.BY_HAND]
-    return {model.said: (model.net, x, (t + 1) % len(names), searches, 1)}
+    model, images, t, names = load_net_and_photographs(weights, photographs, False, quiet)
+    count = min(alexnet.PHOTOGRAPHS, len(t))
+    x, t, *_ = pick_correct(model.net, images, t, -1, count, seed)
+    searches = [search.TOGETHER, search.IMAGE_BY_IMAGE, search.BY_HAND]
+    return {model.description: (model.net, x, (t + 1) % len(names), searches, 1)}
 
 
-def processes():
+def list_worker_counts():
     """Numbers of processes: 1, 2, 4, ... up to the number of cores; 1 on a GPU."""
     return [2 ** i for i in range(os.cpu_count().bit_length())] if xp is np else [1]
 
@@ -124,59 +129,59 @@ def draw_times(batches):
         "milliseconds per image")
 
 
-def report(numbers, shown, stem):
+def format_page(numbers, shown, stem):
     """The page in Markdown.  numbers: as in JSON.  shown: AlexNet's rows.  stem: of the files."""
     rate, unit = numbers["GFLOP/s"], "thread" if numbers["device"] == "CPU" else "GPU"
-    photographs = f"  {shown[0]}: photographs, up to {alexnet.COMPARED}." if shown else ""
+    photographs = f"  {shown[0]}: photographs, up to {alexnet.PHOTOGRAPHS}." if shown else ""
     return f"""\
 # The search, on {describe_machine(numbers)}
 
 {search.format_searches(numbers["search"])}
 
-ms and evaluations are per image.  Images that a net labels right: at most {search.SEARCHED}, for \
-LeNet {search.FEW}.{photographs}
+ms and evaluations are per image.  Images that a net labels right: at most {search.IMAGES}, for \
+LeNet {search.FEW_IMAGES}.{photographs}
 
 The cost of (a), on such a {unit}:
 
 {search.format_costs(numbers["search"])}
 
-{imagenet(numbers, shown)}
+{estimate_imagenet(numbers, shown)}
 
-{search.details(numbers["time"], numbers["batches"], numbers["workers"], stem)}
+{search.format_details(numbers["time"], numbers["batches"], numbers["workers"], stem)}
 
-{training.report(numbers["epochs"], numbers["convolutions"], rate)}"""
+{training.format_training(numbers["epochs"], numbers["convolutions"], rate)}"""
 
 
-def imagenet(numbers, shown):
+def estimate_imagenet(numbers, shown):
     """The cost of searching all of ImageNet on AlexNet, in words."""
     net, solver, gflop = (numbers["AlexNet"][key] for key in ("net", "solver", "GFLOP"))
-    text = (f"AlexNet at {ALEXNET[0]} pixels: {page.cell(net)} ms an evaluation of the "
-            f"objective and its gradient, {page.cell(solver)} ms of L-BFGS-B.")
+    text = (f"AlexNet at {ALEXNET[0]} pixels: {page.format_cell(net)} ms an evaluation of the "
+            f"objective and its gradient, {page.format_cell(solver)} ms of L-BFGS-B.")
     if not shown:
         return text + "  How many evaluations a search takes is measured with --weights."
     images, large = training.IMAGENET, quocnet.LARGE
     [name] = shown
-    evaluations = numbers["search"][name][search.A]["evaluations"]
+    evaluations = numbers["search"][name][search.TOGETHER]["evaluations"]
     hours = images * evaluations / search.HOUR              # for a millisecond an evaluation
     share = 1000 * gflop / net / numbers["GFLOP/s"]         # of the matrix product's rate
     on_large = 1000 * gflop / (share * large.flops / 1e9)   # milliseconds an evaluation
     unit = "core" if numbers["device"] == "CPU" else "GPU and a core"
-    a_search = page.cell(evaluations * (net + solver) / 1000)
+    a_search = page.format_cell(evaluations * (net + solver) / 1000)
     return f"""{text}  With as many evaluations as {name} takes here, \
-{page.cell(evaluations)}, a search would take {a_search} s, and all {images:,} of ImageNet's \
-training images {hours * (net + solver):,.0f} hours of one such {unit}.  The net's part would take \
-{large.name}, {large.flops / 1e12:.0f} TFLOP/s by its data sheet, {hours * on_large:,.1f} hours, \
-if that reached the same {100 * share:.0f} % of its peak.  L-BFGS-B stays on the host, \
-{hours * solver:,.0f} hours of a core.  This is a calculation, not measured; it leaves out what D \
-does between evaluations."""
+{page.format_cell(evaluations)}, a search would take {a_search} s, and all {images:,} of \
+ImageNet's training images {hours * (net + solver):,.0f} hours of one such {unit}.  The net's part \
+would take {large.name}, {large.flops / 1e12:.0f} TFLOP/s by its data sheet, \
+{hours * on_large:,.1f} hours, if that reached the same {100 * share:.0f} % of its peak.  L-BFGS-B \
+stays on the host, {hours * solver:,.0f} hours of a core.  This is a calculation, not measured; it \
+leaves out what D does between evaluations."""
 
 
-def of_alexnet(weights, photographs, seed, quiet, flags, started):
+def benchmark_alexnet(weights, photographs, seed, quiet, flags, started):
     """--which alexnet.  Arguments: flags of main, all flags, and the time of the start."""
-    shown = loaded(weights, photographs, False, quiet) if weights else None
-    (batches, layers), rate = measured({"AlexNet": (alexnet.measure,),
-                                        "GFLOP/s": (matrix_product,)},
-                                       len(alexnet.BATCHES), quiet).values()
+    shown = load_net_and_photographs(weights, photographs, False, quiet) if weights else None
+    (batches, layers), rate = run_tasks({"AlexNet": (alexnet.measure,),
+                                         "GFLOP/s": (measure_matrix_product,)},
+                                        len(alexnet.BATCHES), quiet).values()
     numbers = {"device": name_device(), "GFLOP/s": rate, "batches": batches, "layers": layers}
     text = f"""\
 # AlexNet, on {describe_machine(numbers)}
@@ -187,11 +192,11 @@ Each layer, in a batch of 16, per image:
 
 {alexnet.format_layers(layers)}"""
     if weights:
-        rows = alexnet.precisions(*shown, seed)
+        rows = alexnet.compare_precisions(*shown, seed)
         numbers["precisions"] = rows
         text += f"""
 
-D of {alexnet.COMPARED} of {page.describe(photographs)} for {weights}, \
+D of {alexnet.PHOTOGRAPHS} of {page.describe_data(photographs)} for {weights}, \
 each with the next label.  moved: the pixels are moved by about 1e-7, as rounding moves them.  At \
 the kinks of ReLU and max pooling such a change can lead a search elsewhere.  So the \
 results for single photographs differ, in float64 too, while averages agree:
@@ -201,16 +206,16 @@ results for single photographs differ, in float64 too, while averages agree:
     return numbers
 
 
-def of_quocnet(quiet, flags, started):
+def benchmark_quocnet(quiet, flags, started):
     """--which quocnet.  Arguments: a flag of main, all flags, and the time of the start."""
-    (images, steps), rate = measured({"QuocNet": (quocnet.measure,),
-                                      "GFLOP/s": (matrix_product,)},
-                                     quocnet.TICKS, quiet).values()
-    estimate = quocnet.training(steps["M"]["GFLOP/s"], rate)
+    (images, steps), rate = run_tasks({"QuocNet": (quocnet.measure,),
+                                       "GFLOP/s": (measure_matrix_product,)},
+                                      quocnet.TICKS, quiet).values()
+    estimate = quocnet.estimate_training(steps["M"]["GFLOP/s"], rate)
     numbers = {"device": name_device(), "GFLOP/s": rate, "images": images, "steps": steps,
                "training": estimate}
     page.save(name_page("benchmark", "quocnet"), main, flags, "none", started,
-              quocnet.report(numbers), numbers)
+              quocnet.format_page(numbers), numbers)
     return numbers
 
 

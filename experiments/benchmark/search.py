@@ -10,9 +10,9 @@ import numpy as np
 import scipy.optimize
 
 import intriguing
-from experiments.benchmark.timing import REPEATS, timed
+from experiments.benchmark.timing import REPEATS, time_search
 from experiments.shared import page
-from experiments.shared.processes import over_processes, tick
+from experiments.shared.processes import run_in_processes, tick
 from intriguing import D, distortion
 from nets.backend import to_device, to_host, xp
 from nets.losses import column, square
@@ -22,18 +22,18 @@ from nets.search.rounds import make_engine
 
 SMOOTH = ["FC10(1e-4)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10"]
 NETS = [*SMOOTH, "LeNet"]
-SEARCHED, FEW = 256, 64                     # images of smooth nets, and of LeNet
+IMAGES, FEW_IMAGES = 256, 64                # images of smooth nets, and of LeNet
 BATCHES = (1, 4, 16, 64, 128, 256, 1024)    # numbers of searches together
 WIDTH = intriguing.SEARCHES_AT_ONCE         # the number of searches together in D as it is
 SHARD, SHARDS = 64, 16                      # images that a process takes at a time, and how often
 TICKS = 3                                   # of `measure`
 HOUR = 3.6e6                                # milliseconds
-A = "(a) D, many at once"
-B = "(b) image by image"
-C = "(c) D, onto the boundary"
+TOGETHER = "(a) D, many at once"
+IMAGE_BY_IMAGE = "(b) image by image"
+ONTO_BOUNDARY = "(c) D, onto the boundary"
 BY_HAND = "(d) D by hand, float32"
 DDN = "(e) DDN, float32"
-STEPS = 100                                 # of DDN
+DDN_STEPS = 100                             # of DDN
 PRODUCTS, OTHER, SOLVER, PYTHON = ("dense and convolutional layers", "other layers",
                                    "SciPy's solver", "the rest: Python, loss, c")
 
@@ -48,16 +48,17 @@ def measure(net, x, target, smooth):
         smooth: whether the net is smooth.  If not, it is slow, and fewer images are searched.
 
     Returns:
-        The results of `compared`, `shares` and `by_batch`.
+        The results of `compare_searches`, `measure_shares` and `measure_batches`.
     """
-    few = slice(SEARCHED if smooth else FEW)
-    most = BATCHES[-1] if smooth else SEARCHED
-    rows = compared(net, x[few], target[few], [A, B, C, BY_HAND, DDN])
-    return (rows, shares(net, x[few], target[few]),
-            by_batch(net, x[:most], target[:most]))
+    few = slice(IMAGES if smooth else FEW_IMAGES)
+    most = BATCHES[-1] if smooth else IMAGES
+    rows = compare_searches(net, x[few], target[few],
+                            [TOGETHER, IMAGE_BY_IMAGE, ONTO_BOUNDARY, BY_HAND, DDN])
+    return (rows, measure_shares(net, x[few], target[few]),
+            measure_batches(net, x[:most], target[:most]))
 
 
-def compared(net, x, target, searches, repeats=REPEATS):
+def compare_searches(net, x, target, searches, repeats=REPEATS):
     """Run some of the searches (a) to (e) on the same images: {search: row of numbers}.
 
     Args:
@@ -71,20 +72,20 @@ def compared(net, x, target, searches, repeats=REPEATS):
         {search: {ms, evaluations, times (a), distortion, found %, above best %}}, the first two an
         image.
     """
-    functions = {A: D, B: functools.partial(D, solver=make_engine(one_by_one)),
-                 C: functools.partial(D, onto_boundary=True),
+    functions = {TOGETHER: D, IMAGE_BY_IMAGE: functools.partial(D, solver=make_engine(one_by_one)),
+                 ONTO_BOUNDARY: functools.partial(D, onto_boundary=True),
                  BY_HAND: functools.partial(D, solver="by-hand"), DDN: ddn}
     single = net.astype("float32")
     fastest = {}
     for _ in range(repeats):                # in turn, so that other jobs disturb all alike
         for how in searches:
-            run = timed(functions[how], single if how in (BY_HAND, DDN) else net, x, target)
+            run = time_search(functions[how], single if how in (BY_HAND, DDN) else net, x, target)
             fastest[how] = min(fastest.get(how, run), run, key=lambda run: run[0]["ms"])
     sizes = np.array([distortion(x, images) for _, images in fastest.values()])
     best = np.fmin.reduce(sizes)            # of each image; NaN where no search found it
     for (row, _), size in zip(fastest.values(), sizes, strict=True):
         ok = np.isfinite(size)
-        row |= {"times (a)": row["ms"] / fastest[A][0]["ms"], "distortion": page.mean(size),
+        row |= {"times (a)": row["ms"] / fastest[TOGETHER][0]["ms"], "distortion": page.mean(size),
                 "found %": 100 * float(ok.mean())}
         if best[ok].sum() > 0:
             row["above best %"] = 100 * float(size[ok].mean() / best[ok].mean() - 1)
@@ -92,7 +93,7 @@ def compared(net, x, target, searches, repeats=REPEATS):
     return {how: row for how, (row, _) in fastest.items()}
 
 
-def ddn(net, x, target, steps=STEPS, gamma=0.05):
+def ddn(net, x, target, steps=DDN_STEPS, gamma=0.05):
     """x + r by DDN (decoupled direction and norm): Rony et al. (2019), algorithm 1, with a target.
 
     In each step r moves by a length a along -d loss / dr, gets the norm e, and is clipped to the
@@ -139,7 +140,7 @@ def one_by_one(evaluate, z0, lower, upper, corrections=10, ftol=2.2e-9, gtol=1e-
     return Result(z, evaluations)
 
 
-def shares(net, x, target):
+def measure_shares(net, x, target):
     """{part: its share of D's time in %}.
 
     The solver's time is that in SciPy's compiled code, the layers' that in forward and backward.
@@ -170,7 +171,7 @@ def shares(net, x, target):
     return {part: 100 * s / total for part, s in seconds.items()}
 
 
-def by_batch(net, x, target):
+def measure_batches(net, x, target):
     """{n: {ms an image, MB}} of D with n searches together, for every n that x has images for.
 
     ms: of the fastest of REPEATS runs over n images, or over FEW if n is less.  MB: the peak of the
@@ -178,9 +179,9 @@ def by_batch(net, x, target):
     """
     rows_by_n = {}
     for n in (n for n in BATCHES if n <= len(x)):
-        rows = slice(max(n, FEW))
+        rows = slice(max(n, FEW_IMAGES))
         with patch.object(intriguing, "SEARCHES_AT_ONCE", n):
-            ms = min(timed(D, net, x[rows], target[rows])[0]["ms"] for _ in range(REPEATS))
+            ms = min(time_search(D, net, x[rows], target[rows])[0]["ms"] for _ in range(REPEATS))
             tracemalloc.start()
             D(net, x[:n], target[:n])
             rows_by_n[n] = {"ms": ms, "MB": tracemalloc.get_traced_memory()[1] / 1e6}
@@ -189,15 +190,15 @@ def by_batch(net, x, target):
     return rows_by_n
 
 
-def over_workers(net, x, target, counts, quiet):
+def measure_workers(net, x, target, counts, quiet):
     """{processes: images a second} of D in so many processes: the sum of their rates."""
     job = (net, x[:SHARD], target[:SHARD])
     return {n: sum(rate for _, rate in
-                   over_processes(images_a_second, [job] * n, n, n, "measuring", quiet))
+                   run_in_processes(measure_rate, [job] * n, n, n, "measuring", quiet))
             for n in counts}
 
 
-def images_a_second(net, x, target):
+def measure_rate(net, x, target):
     """In a worker: how many images it searches a second, the median of SHARDS runs over x."""
     D(net, x[:4], target[:4])               # loads code and memory: not measured
     times = []
@@ -215,46 +216,47 @@ def images_a_second(net, x, target):
 def format_searches(search):
     """The searches in Markdown.  search: {net: {name: row}}; the first row has all columns."""
     columns = [*next(iter(next(iter(search.values())).values()))]
-    rows = [[name, how, *(page.cell(row.get(column)) for column in columns)]
+    rows = [[name, how, *(page.format_cell(row.get(column)) for column in columns)]
             for name, of_net in search.items() for how, row in of_net.items()]
-    return page.table(["net", "search", *columns], rows)
+    return page.format_table(["net", "search", *columns], rows)
 
 
 def format_costs(search):
     """The cost of (a), the first search of each net, in Markdown.  search: {net: {name: row}}."""
     first = {name: next(iter(of_net.values())) for name, of_net in search.items()}
-    return page.table(["net", "ms", "searches an hour"],
-                      [[name, page.cell(row["ms"]), searches_an_hour(row)]
-                       for name, row in first.items()])
+    return page.format_table(["net", "ms", "searches an hour"],
+                             [[name, page.format_cell(row["ms"]), format_searches_an_hour(row)]
+                              for name, row in first.items()])
 
 
-def searches_an_hour(row):
+def format_searches_an_hour(row):
     """How many searches one thread makes in an hour.  row: of a search, with its ms an image."""
     return f"{HOUR / row['ms']:,.0f}"
 
 
 def format_shares(time):
-    """The parts of the time of (a) in Markdown.  time: {net: of `shares`}."""
-    rows = [[name, *map(page.cell, of_net.values())] for name, of_net in time.items()]
-    return page.table(["net", *next(iter(time.values()))], rows)
+    """The parts of the time of (a) in Markdown.  time: {net: of `measure_shares`}."""
+    rows = [[name, *map(page.format_cell, of_net.values())] for name, of_net in time.items()]
+    return page.format_table(["net", *next(iter(time.values()))], rows)
 
 
 def format_batches(batches):
     """ms (MB) by the number of searches together, in Markdown.  batches: {net: {n: row}}."""
     sizes = sorted({n for of_net in batches.values() for n in of_net}, key=int)
-    return page.table(["net", *sizes], [[name, *(both(of_net.get(n)) for n in sizes)]
-                                        for name, of_net in batches.items()])
+    return page.format_table(["net",
+                              *sizes], [[name, *(format_ms_and_mb(of_net.get(n)) for n in sizes)]
+                                               for name, of_net in batches.items()])
 
 
 def format_workers(workers):
     """Images a second by the number of processes, in Markdown.  workers: {processes: images}."""
     one = next(iter(workers.values()))      # the first row is that of one process
-    return page.table(["processes", "images a second", "times 1"],
-                      [[n, page.cell(rate), page.cell(rate / one)]
-                       for n, rate in workers.items()])
+    return page.format_table(["processes", "images a second", "times 1"],
+                             [[n, page.format_cell(rate), page.format_cell(rate / one)]
+                              for n, rate in workers.items()])
 
 
-def details(time, batches, workers, stem):
+def format_details(time, batches, workers, stem):
     """The page's tables of time, batches and processes.  stem: the name of the page's picture.
 
     time, batches, workers: as for `format_shares`, `format_batches` and `format_workers`.
@@ -276,6 +278,6 @@ FC100-100-10, by the number of processes, each with the median of {SHARDS} times
 {format_workers(workers)}"""
 
 
-def both(row):
+def format_ms_and_mb(row):
     """ms (MB), or a dash for None."""
-    return "-" if row is None else f"{page.cell(row['ms'])} ({page.cell(row['MB'])})"
+    return "-" if row is None else f"{page.format_cell(row['ms'])} ({page.format_cell(row['MB'])})"

@@ -4,13 +4,13 @@ import time
 
 import numpy as np
 
-from experiments.shared.processes import over_processes
+from experiments.shared.processes import run_in_processes
 from nets.backend import name_device, to_device, to_host
 
 REPEATS = 3
 
 
-def fastest(function, *args):
+def time_fastest(function, *args):
     """Milliseconds of the fastest of REPEATS calls."""
     times = []
     for _ in range(REPEATS):
@@ -20,15 +20,15 @@ def fastest(function, *args):
     return min(times)
 
 
-def timed(search, net, x, target):
+def time_search(search, net, x, target):
     """{ms, evaluations} an image of search(net, x (N, ...), target), and the images it returns."""
-    counting, begin = Counting(net), time.perf_counter()
+    counting, begin = CountingNet(net), time.perf_counter()
     images = search(counting, x, target)
     return {"ms": 1000 * (time.perf_counter() - begin) / len(x),
             "evaluations": counting.evaluations / len(x)}, images
 
 
-class Counting:
+class CountingNet:
     """A net that counts the images in its calls of backward; it has all that D needs."""
 
     def __init__(self, net):
@@ -40,10 +40,10 @@ class Counting:
         return self.net.backward(dlogits, caches)
 
 
-def matrix_product(n=2048):
+def measure_matrix_product(n=2048):
     """In a worker: GFLOP/s of an n x n float32 matrix product, the best of REPEATS."""
     a = to_device(np.random.default_rng(0).random((n, n), np.float32))
-    return 2e-6 * n ** 3 / fastest(lambda: a @ a)
+    return 2e-6 * n ** 3 / time_fastest(lambda: a @ a)
 
 
 def describe_machine(numbers):
@@ -59,7 +59,7 @@ def name_page(*words):
     return "-".join([*words, *(re.findall(r"\w+", device) if device != "CPU" else ())])
 
 
-def measured(tasks, steps, quiet):
+def run_tasks(tasks, steps, quiet):
     """Run tasks in turn, in one worker, on one thread.
 
     Args:
@@ -70,10 +70,10 @@ def measured(tasks, steps, quiet):
     Returns:
         {name: result}.
     """
-    done = over_processes(call, list(tasks.values()), 1, steps, "measuring", quiet)
+    done = run_in_processes(call_function, list(tasks.values()), 1, steps, "measuring", quiet)
     return {list(tasks)[i]: result for i, result in done}
 
 
-def call(function, *arguments):
+def call_function(function, *arguments):
     """In a worker: function(*arguments)."""
     return function(*arguments)

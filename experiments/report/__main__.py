@@ -126,10 +126,10 @@ NOT_RUN = (  # what; command; what it needs; a function of the records: whether 
 
 
 def main(out="experiments/results", readme="README.md"):
-    records = {stem: read(Path(out), stem) for stem in RECORDS}
+    records = {stem: read_record(Path(out), stem) for stem in RECORDS}
     before = Path(readme).read_text()
     texts = {Path(out) / "README.md": write_page(records),
-             Path(readme): headlines.insert(before, records, readme)}
+             Path(readme): headlines.insert_headlines(before, records, readme)}
     for path, text in texts.items():
         write_whole(path, lambda file, text=text: file.write(text.encode()))
         print(f"Written: {path}")
@@ -138,7 +138,7 @@ def main(out="experiments/results", readme="README.md"):
             print(f"Not shown: {path}")
 
 
-def read(folder, stem):
+def read_record(folder, stem):
     """The Record that a script saved in a folder.
 
     Raises:
@@ -162,13 +162,13 @@ def write_page(records):
     """The results page, as Markdown.  records: {stem: Record}, all of RECORDS."""
     contents, body = [], []
     for part, sections in PARTS.items():
-        contents.append(f"- {link(part)}")
+        contents.append(f"- {format_link(part)}")
         body.append(f"## {part}")
         for section in sections:
-            contents.append(f"  - {link(section.title)}")
+            contents.append(f"  - {format_link(section.title)}")
             ends = "  \n".join(describe_making(stem, records[stem]) for stem in section.stems)
             body += [f"### {section.title}", write_section(section, records), ends]
-    contents.append(f"- {link('Not run here')}")
+    contents.append(f"- {format_link('Not run here')}")
     return "\n\n".join([f"""\
 # Results, beside the paper's
 
@@ -194,14 +194,14 @@ def write_section(section, records):
                          "the same --out") from error
 
 
-def link(title):
+def format_link(title):
     """A link to a heading of this page, by the name that GitHub gives it."""
     return f"[{title}](#{re.sub('[^a-z0-9 -]', '', title.lower()).replace(' ', '-')})"
 
 
 def describe_making(stem, record):
     """The last line of a section: the script's own page, the data, the command."""
-    data = "" if record.data == "none" else f"  Data: {page.describe(record.data)}."
+    data = "" if record.data == "none" else f"  Data: {page.describe_data(record.data)}."
     return f"More: [{stem}.md]({stem}.md).{data}  Made by `{record.command}`."
 
 
@@ -211,7 +211,7 @@ def list_not_run(records):
             if lacks(records)]
     if not rows:
         return "Everything was run."
-    return page.table(["what", "command", "needs"], rows)
+    return page.format_table(["what", "command", "needs"], rows)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ the paper's finding.
 
 ![a digit, the change magnified, and the digit that the net labels otherwise](attack.png)
 
-{attack.words(n["net"], n["target"], images)}"""
+{attack.format_results(n["net"], n["target"], images)}"""
 
 
 def write_table_1(records):
@@ -57,20 +57,20 @@ convolutional net; the paper has neither.
 - Does the search take every accuracy to 0?  {page.format_answer(failed == 0)}: of \
 {searched:,} searches {failed:,} failed.
 - The average distortions are {format_range(share)} % of the printed ones.
-- The test errors differ from the printed ones by {page.cell(apart)} points at most.
+- The test errors differ from the printed ones by {page.format_cell(apart)} points at most.
 
 The paper leaves open how it counts the weight decay.  The errors of the linear nets under three \
 readings, training set and test set, in %; k is a layer's number of units.  The nets above have \
-{table1.READINGS["half"]}.  On average the nearest to the paper is {nearest_reading(readings)}.
+{table1.READINGS["half"]}.  On average the nearest to the paper is {find_nearest_reading(readings)}.
 
-{table1.readings_table(readings)}
+{table1.format_readings(readings)}
 
 What the 400 units of AE400-10 look for: each tile shows the weights of one unit of its code.
 
 ![400 tiles: the weights of each unit of the code](table1-filters.png)"""
 
 
-def nearest_reading(readings):
+def find_nearest_reading(readings):
     """The reading of the weight decay whose errors are nearest to the paper's, on average."""
     def difference(reading):
         return np.mean([abs(np.subtract(readings[reading][name], table1.PAPER[name][:2]))
@@ -100,27 +100,27 @@ are still wrong for the row's net after rounding to 8 bits a pixel.
 - Off the diagonal, the error is above that of the undistorted images in {above} of {len(pairs)} \
 cases.
 - Images made for {FC100} are wrong for the same net from another start at \
-{page.cell(rate[FC100][AGAIN])} %, for {FC200} at {page.cell(rate[FC100][FC200])} %.  The \
-paper claims transfer across initial weights and shows no number.
+{page.format_cell(rate[FC100][AGAIN])} %, for {FC200} at {page.format_cell(rate[FC100][FC200])} \
+%.  The paper claims transfer across initial weights and shows no number.
 - From fully connected nets to a convolutional one: LeNet has \
 {format_range(rate[a][LENET] for a in sigmoid)} % wrong of the images made for the sigmoid nets, \
-and {page.cell(noise[LENET])} % of those with noise of stddev 0.1, not clipped.
+and {page.format_cell(noise[LENET])} % of those with noise of stddev 0.1, not clipped.
 - In the other direction: the sigmoid nets have {format_range(rate[LENET][b] for b in sigmoid)} % \
 wrong of the images made for LeNet, and {format_range(noise[b] for b in sigmoid)} % of those with \
 that noise.
 - Was the paper's noise clipped to [0, 1]?  The paper does not say.  On average its noise rows \
-differ from ours by {away_from_noise(rate, "not clipped"):.1f} points without clipping, and by \
-{away_from_noise(rate, "clipped"):.1f} with it.
+differ from ours by {compare_noise(rate, "not clipped"):.1f} points without clipping, and by \
+{compare_noise(rate, "clipped"):.1f} with it.
 - Rounded to 8 bits, {format_range(rounded)} % of the images are still wrong."""
 
 
 def format_range(values):
     """The smallest and the largest of the values: "0.1 to 2"."""
     values = list(values)
-    return f"{page.cell(min(values))} to {page.cell(max(values))}"
+    return f"{page.format_cell(min(values))} to {page.format_cell(max(values))}"
 
 
-def away_from_noise(rate, how):
+def compare_noise(rate, how):
     """The mean difference of Table 2's noise rows from the paper's, in points.  how: of CLIPPED."""
     return np.mean([abs(rate[f"{row}, {how}"][net] - paper)
                     for row, of in table2.PAPER.items() if row.startswith("Gaussian noise")
@@ -134,21 +134,21 @@ def write_tables_3_4(records):
 Do the images fool a net that was trained on other images?  P1 and P2 are disjoint halves of the \
 training set.  Table 3: the nets and their errors.
 
-{table3_4.table_3(numbers["table 3"])}
+{table3_4.format_table_3(numbers["table 3"])}
 
 Table 4: the test images are distorted for the row's net; a column says how many % its net gets \
 wrong.  *Amplified*: the same changes, scaled to a root mean square of 0.1, clipped to [0, 1] \
 or not.  Where an image was farther than 0.1, the formula brings it nearer, so that it may get its \
 right label back: the diagonal can then fall below 100.
 
-{table3_4.table_4(numbers["table 4"])}
+{table3_4.format_table_4(numbers["table 4"])}
 
-{table3_4.compared(rates)}"""
+{table3_4.format_claims(rates)}"""
 
 
 def write_figure_7(records):
     numbers = records["figure7"].numbers
-    cells = {panel: page.cell(numbers[panel]["accuracy %"]) for panel in figure7.PAPER}
+    cells = {panel: page.format_cell(numbers[panel]["accuracy %"]) for panel in figure7.PAPER}
     return f"""\
 Pairs of an image and the same image distorted.  In (a) and (b) the search distorted it, and a \
 person can read the digit.  In (c) Gaussian noise of stddev 1 covers it, and a person can hardly \
@@ -167,7 +167,8 @@ on noise of stddev 1:
 
 
 def write_figures_1_2(records):
-    study = coherence.read(records["figure1_2"].numbers, [*figure1_2.MEASURED], figure1_2.IMAGES)
+    study = coherence.read_record(records["figure1_2"].numbers, [*figure1_2.LAYERS],
+                                  figure1_2.IMAGES)
     return f"""\
 Figure 1: the test images with the largest activation of single units.  Figure 2: those farthest \
 along random directions of the same layer.  The paper sees no distinction, and concludes that a \
@@ -183,15 +184,15 @@ every entry made positive.  Measures of a direction's images: *purity*, the shar
 frequent digit; *entropy* of the digits' shares; *correlation*, pixel by pixel.  Controls: the \
 untrained nets, raw pixels, and images at random.
 
-{coherence.findings(study)}
+{coherence.format_findings(study)}
 
 ![histograms of purity, entropy and correlation for every kind of direction](\
 figure1_2-histograms.png)
 
-{demote(coherence.tables(study))}"""
+{demote_headings(coherence.format_tables(study))}"""
 
 
-def demote(text):
+def demote_headings(text):
     """Markdown with its headings two levels lower, below those of a section."""
     return text.replace("## ", "#### ")
 
@@ -212,7 +213,7 @@ images made for the net with weight decay alone.  The settings were chosen on va
 
 ![examples of the pixels and of both layers of units](adversarial_training.png)
 
-{adversarial_training.claims(by_arm)}"""
+{adversarial_training.format_claims(by_arm)}"""
 
 
 def write_penalty(records):
@@ -220,7 +221,7 @@ def write_penalty(records):
     for stem in ("lipschitz_training", "lipschitz_training-LeNet"):
         by_mu = lipschitz_training.group_by_mu(records[stem].numbers)
         tables += [f"{records[stem].flags['net']}:", lipschitz_training.format_table(by_mu),
-                   lipschitz_training.claims(by_mu)]
+                   lipschitz_training.format_claims(by_mu)]
     return """\
 The paper suggests to penalise the bound of each layer while training, and does not try it.  Here \
 mu log L is added to the cost, L the product of the layers' norms; mu = 0 is the net without it.  \

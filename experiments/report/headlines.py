@@ -1,6 +1,6 @@
 """The headline numbers: one table, and its place in the README."""
 from experiments import adversarial_training, figure5, table1, table2, table3_4
-from experiments.benchmark.search import searches_an_hour
+from experiments.benchmark.search import format_searches_an_hour
 from experiments.shared import page
 
 BEGIN = "<!-- headline numbers: written by python -m experiments.report -->"
@@ -13,33 +13,33 @@ def write_headlines(records):
     models, transfer = numbers["table1"]["models"], numbers["table2"]["FC100-100-10"]["error %"]
     halves = numbers["table3_4"]["table 4"]["FC100-100-10"]["error %"]
     arms = page.group_by_seed(numbers["adversarial_training"])
-    error = page.spread([row["test error %"] for row in arms["all layers"]])
+    error = page.format_spread([row["test error %"] for row in arms["all layers"]])
     search = next(row for name, row in numbers["benchmark"]["search"]["FC100-100-10"].items()
                   if name.startswith("(a)"))            # D as it is
     rows = [[f"{name}: test error %, average distortion",
-             *(", ".join(page.cell(value) for value in values) for values in (
+             *(", ".join(page.format_cell(value) for value in values) for values in (
                  (models[name]["test error %"], models[name]["av. min. distortion"]),
                  table1.PAPER[name][1:]))]
             for name in ("FC10(1e-4)", "FC100-100-10", "FC200-200-10", "AE400-10")]
     rows += [
         ["images made for FC100-100-10, % wrong for FC200-200-10",
-         page.cell(transfer["FC200-200-10"]), table2.PAPER["FC100-100-10"][4]],
+         page.format_cell(transfer["FC200-200-10"]), table2.PAPER["FC100-100-10"][4]],
         ["the same, % wrong for FC100-100-10 trained on other images",
-         page.cell(halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
+         page.format_cell(halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
         ["Figure 5: average distortion of photographs" +
          (" (a smaller AlexNet)" if records["figure5"].flags["weights"].endswith(".npz") else ""),
-         page.cell(numbers["figure5"]["av. distortion"]), figure5.PAPER["av. distortion"]],
+         page.format_cell(numbers["figure5"]["av. distortion"]), figure5.PAPER["av. distortion"]],
         ["adversarial training of FC100-100-10: test error %", error,
          adversarial_training.PAPER["all layers"]],
         ["searches an hour on one core, FC100-100-10",
-         searches_an_hour(search), "-"],
+         format_searches_an_hour(search), "-"],
         ["evaluations (value and gradient) a search, FC100-100-10",
-         page.cell(search["evaluations"]), "-"],
+         page.format_cell(search["evaluations"]), "-"],
     ]
-    return page.table(["what", "ours", "the paper's"], rows)
+    return page.format_table(["what", "ours", "the paper's"], rows)
 
 
-def insert(text, records, name):
+def insert_headlines(text, records, name):
     """Put the headline numbers between BEGIN and END in the text of a file called `name`.
 
     Raises:

@@ -3,15 +3,15 @@
 Each `write_` function takes the records, {stem: Record}, and returns a section's Markdown.
 """
 from experiments import cars, figure3_4, figure5, figure6, stability, table5, train_quocnet
-from experiments.report.digits import demote
+from experiments.report.digits import demote_headings
 from experiments.shared import coherence, page
 
-TRAINED = "train_alexnet"                   # the stem of our AlexNet's record
+TRAINING = "train_alexnet"                  # the stem of our AlexNet's record
 
 
 def describe_net(weights, records):
     """The net with these --weights, in words."""
-    flags, n = records[TRAINED].flags, records[TRAINED].numbers
+    flags, n = records[TRAINING].flags, records[TRAINING].numbers
     if weights != flags["weights"]:
         return f"AlexNet with the weights {weights}"
     return (f"not the paper's net, but AlexNet at {flags['width']:g} of its width for "
@@ -20,7 +20,7 @@ def describe_net(weights, records):
 
 
 def write_training(records):
-    n, flags = records[TRAINED].numbers, records[TRAINED].flags
+    n, flags = records[TRAINING].numbers, records[TRAINING].flags
     return f"""\
 AlexNet at {flags["width"]:g} of its width for photographs of {flags["size"]} pixels: \
 {n["parameters"]:,} parameters, trained on {n["training photographs"]:,} photographs for \
@@ -31,7 +31,7 @@ each.  It takes the place of the paper's net in the sections that say so."""
 
 def write_figures_3_4(records):
     record = records["figure3_4"]
-    study = coherence.read(record.numbers, ["AlexNet"], figure3_4.IMAGES)
+    study = coherence.read_record(record.numbers, ["AlexNet"], figure3_4.IMAGES)
     return f"""\
 As Figures 1 and 2, with photographs: those with the largest activation of single units, and \
 those farthest along random directions.  The net: \
@@ -42,19 +42,19 @@ the {record.numbers["photographs"]:,} photographs of the set's test part.
 
 ![four random directions, and the five photographs farthest along each](figure4.png)
 
-{coherence.findings(study)}
+{coherence.format_findings(study)}
 
 ![histograms of the measures for every kind of direction](figure3_4-histograms.png)
 
-{demote(coherence.tables(study))}"""
+{demote_headings(coherence.format_tables(study))}"""
 
 
 def write_figure_5(records):
     record = records["figure5"]
     n = record.numbers
     return f"""\
-Left: photographs that the net labels right.  Middle: the difference, {figure5.MAGNIFIED} times.  \
-Right: photographs that look the same and that the net labels *{n["target"]}*.  Of \
+Left: photographs that the net labels right.  Middle: the difference, {figure5.MAGNIFICATION} \
+times.  Right: photographs that look the same and that the net labels *{n["target"]}*.  Of \
 {n["searched"]} searches {n["not found"]} failed.  The net: \
 {describe_net(record.flags["weights"], records)}.  The paper's number is that of the whole AlexNet \
 on photographs of ImageNet.
@@ -64,7 +64,7 @@ on photographs of ImageNet.
 {figure5.format_summary(n)}
 
 The images lie on the boundary between two labels, so rounding to 8 bits can step back over it.  \
-The first {min(figure5.LISTED, len(n["images"]))}:
+The first {min(figure5.TABLE_ROWS, len(n["images"]))}:
 
 {figure5.format_photographs(n["images"])}"""
 
@@ -74,7 +74,7 @@ def write_figure_6(records):
     for stem in ("figure6", "figure6-M"):
         train = records[stem.replace("figure6", "train_quocnet")]
         shown = "\n\n".join(f"![cars, the same not recognised, and ten times the difference: "
-                            f"{kind}]({figure6.picture_of(stem, kind)})"
+                            f"{kind}]({figure6.name_picture(stem, kind)})"
                             for kind, row in records[stem].numbers.items()
                             if row["searched"] > row["not found"])
         parts += [f"Size {train.flags['size']}, {train.numbers['weights']:,} weights:",
@@ -82,9 +82,9 @@ def write_figure_6(records):
     return f"""\
 A net that was trained without labels, QuocNet, and a classifier of cars on its features.  \
 Pictures, from the top: cars that it recognises; the same cars after the search, not recognised; \
-the difference, {figure6.MAGNIFIED} times.  So the search succeeds on a net that learnt without \
-labels, too.  The paper gives no number for this figure, and its net is far larger.  AUC: the area \
-under the ROC curve, 1 at best, 0.5 by chance.
+the difference, {figure6.MAGNIFICATION} times.  So the search succeeds on a net that learnt \
+without labels, too.  The paper gives no number for this figure, and its net is far larger.  AUC: \
+the area under the ROC curve, 1 at best, 0.5 by chance.
 
 """ + "\n\n".join(parts)
 
@@ -103,9 +103,9 @@ code also tells how bright the image is.
 
 {cars.format_features(numbers["test"])}
 
-{cars.claims(numbers["test"])}
-- The AUC of the best control, {control} ({page.cell(auc[control])}), is {order} that of the best \
-trained features, {best} ({page.cell(auc[best])}).
+{cars.format_claims(numbers["test"])}
+- The AUC of the best control, {control} ({page.format_cell(auc[control])}), is {order} that of \
+the best trained features, {best} ({page.format_cell(auc[best])}).
 
 lambda, the weight of the codes' sparsity, was chosen by the AUC on validation images:
 
@@ -152,7 +152,8 @@ leaves out max pooling, which is no contraction where windows overlap.
 def write_stability(records):
     n = records["stability"].numbers
     ratio = max(row["certificate / distortion, at most"] or 0 for row in n.values())
-    loose = ", ".join(f"{page.cell(row['bound / searched'])} ({name})" for name, row in n.items())
+    loose = ", ".join(f"{page.format_cell(row['bound / searched'])} ({name})"
+                      for name, row in n.items())
     return f"""\
 The bound of section 4.3 beside the gains that were found; the paper has no such table.  Gains: \
 |f(x + r) - f(x)| / |r| of the logits f.  Bound: it is proven that no gain is larger.  Searched: \
@@ -162,4 +163,4 @@ has another label; beside it stands the distortion that the search finds.
 {stability.format_table(n)}
 
 A ratio above 1 in the last column would disprove the bound or the search; the largest is \
-{page.cell(ratio)}.  The bound is so many times the largest gain that was found: {loose}."""
+{page.format_cell(ratio)}.  The bound is so many times the largest gain that was found: {loose}."""

@@ -33,8 +33,8 @@ The cost of (a):
 
 {search.format_costs(n["search"])}
 
-AlexNet at its full size, 227 pixels: {page.cell(n["AlexNet"]["net"])} ms an evaluation, and \
-{page.cell(n["AlexNet"]["solver"])} ms of the solver.  The parts of (a)'s time, in %:
+AlexNet at its full size, 227 pixels: {page.format_cell(n["AlexNet"]["net"])} ms an evaluation, \
+and {page.format_cell(n["AlexNet"]["solver"])} ms of the solver.  The parts of (a)'s time, in %:
 
 {search.format_shares(n["time"])}
 
@@ -57,14 +57,14 @@ def compare_with_boundary(search):
                      None) for label in ("(a)", "(c)"))
         if a and c:
             lines.append(f"- {name}: the last step onto the boundary lowers the distortion from "
-                         f"{page.cell(a)} to {page.cell(c)}, "
+                         f"{page.format_cell(a)} to {page.format_cell(c)}, "
                          f"by {100 * (1 - c / a):.1f} %.")
     return "\n".join(lines)
 
 
 def write_training(records):
     n = records["benchmark"].numbers
-    return training.report(n["epochs"], n["convolutions"], n["GFLOP/s"])
+    return training.format_training(n["epochs"], n["convolutions"], n["GFLOP/s"])
 
 
 def write_alexnet(records):

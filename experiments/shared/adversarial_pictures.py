@@ -2,13 +2,13 @@
 import numpy as np
 
 from experiments.shared import charts, pictures
-from experiments.shared.pools import adversarial
+from experiments.shared.pools import make_adversarial
 from intriguing import phi
 
-MAGNIFIED = 5                               # of the change, in the picture
+MAGNIFICATION = 5                           # of the change, in the picture
 
 
-def examples(net, distances, x, t):
+def draw_examples(net, distances, x, t):
     """Draw one adversarial example for each layer and label.
 
     Args:
@@ -24,17 +24,17 @@ def examples(net, distances, x, t):
     x, t, parts = x[rows], t[rows], []
     for k, stddev in distances.items():
         phi_k = phi(net, x, k).astype("float32")
-        images = adversarial(net.above(k), phi_k, t, stddev)
+        images = make_adversarial(net.above(k), phi_k, t, stddev)
         side = round(phi_k.shape[1] ** 0.5)             # 28 pixels, or 10 by 10 units
-        tiles = np.concatenate([phi_k, images, pictures.magnified(images - phi_k, MAGNIFIED)])
+        tiles = np.concatenate([phi_k, images, pictures.magnify(images - phi_k, MAGNIFICATION)])
         labels = net.above(k).predict(images)
-        parts.append((pictures.grid(tiles.reshape(-1, 1, side, side), len(x), 60 // side),
+        parts.append((pictures.draw_grid(tiles.reshape(-1, 1, side, side), len(x), 60 // side),
                       f"layer {k}, {'the pixels' if k == 0 else '100 sigmoid units'}: before, "
-                      f"the example, and {MAGNIFIED} times the difference.  The net's labels: "
+                      f"the example, and {MAGNIFICATION} times the difference.  The net's labels: "
                       f"{' '.join(map(str, labels))}"))
-    return pictures.panels(parts, "Examples of each layer at distances of "
+    return pictures.draw_panels(parts, "Examples of each layer at distances of "
                            f"{', '.join(map(str, distances.values()))}, made for the net trained "
-                           "on pools of all layers", columns=1)
+                                "on pools of all layers", columns=1)
 
 
 def draw_curves(curves, kind):

@@ -58,6 +58,7 @@ def describe(attacked):
     """A caption: what was attacked, how, and what was left out."""
     wrong = ", ".join(f"{name} {(~right).sum()}" for name, right in attacked.searched.items())
     not_found = sum(summarise_search(attacked, name)["not found"] for name in attacked.nets)
-    return (f"{len(attacked.x):,} {attacked.attacked} images of {page.describe(attacked.data)}, "
+    return (f"{len(attacked.x):,} {attacked.attacked} images of "
+            f"{page.describe_data(attacked.data)}, "
             f"{attacked.how}.  Images that a net has wrong already are left as they are and out of "
             f"the average distortion: {wrong}.  Not found: {not_found}.")

@@ -16,7 +16,7 @@ import intriguing
 from experiments.shared import cli
 from experiments.shared.fingerprint import fingerprint
 from experiments.shared.models import MODELS, build, choose_training, parse_name, rows_of_part
-from experiments.shared.processes import over_processes, tick
+from experiments.shared.processes import run_in_processes, tick
 from experiments.shared.samples import stream
 from intriguing import D
 from nets import backend, store
@@ -57,7 +57,7 @@ def train_missing(nets, paths, function, jobs, workers, quiet, small):
         nets: {name: net before training}.
         paths: {name: its file}.
         function: function(*jobs[name]) gives the net trained, in a worker, and ticks 100 times.
-        small: names of those that are trained in small steps, see `over_processes`.
+        small: names of those that are trained in small steps, see `run_in_processes`.
     """
     todo = {True: [], False: []}            # on a CPU all together, so that no core waits
     for name in nets:
@@ -67,8 +67,8 @@ def train_missing(nets, paths, function, jobs, workers, quiet, small):
     for are_small, some in todo.items():
         if some:
             cli.writable(some[0][0].parent, "trained nets are kept there")
-            list(over_processes(train_and_save, some, workers, 100 * len(some), "training", quiet,
-                                are_small))
+            list(run_in_processes(train_and_save, some, workers, 100 * len(some), "training", quiet,
+                                  are_small))
     for name, net in nets.items():
         store.load(paths[name], net)
     return {name: net.astype("float64") for name, net in nets.items()}
@@ -117,7 +117,7 @@ def load_or_search(nets, x, t, targets, data, solver, workers, quiet):
     if todo:
         cli.writable(paths[0].parent, "found images are kept there")
         steps = sum(len(x) for _, _, x, *_ in todo)
-        list(over_processes(search_and_save, todo, workers, steps, "searching", quiet))
+        list(run_in_processes(search_and_save, todo, workers, steps, "searching", quiet))
     images = {name: np.empty_like(x) for name in nets}
     places = [of_net[s] for of_net in images.values() for s in shards]
     for place, path in zip(places, paths, strict=True):

@@ -17,7 +17,7 @@ ITERATIONS = 200                            # of the regression's L-BFGS; the co
 COLUMNS = ("AUC", "balanced accuracy %")
 
 
-def labelled(data, size, strict, quiet):
+def load_cars(data, size, strict, quiet):
     """Load images of `size` pixels with labels: 1 for a car, 0 for anything else.
 
     Returns:
@@ -44,7 +44,7 @@ def labelled(data, size, strict, quiet):
     return name, *pairs, car
 
 
-def classifier(frozen, x, t):
+def train_classifier(frozen, x, t):
     """Train logistic regression on the features of a frozen net: 1 for a car, 0 for other images.
 
     The label is 1 where a car is more likely than it is among all training images.  If a tenth of
@@ -58,11 +58,11 @@ def classifier(frozen, x, t):
     Returns:
         The Net from pixels to two logits.
     """
-    dense, *_ = regression(features.compute_features(frozen, x), t)
+    dense, *_ = choose_regression(features.compute_features(frozen, x), t)
     return Net([*frozen.layers, dense])
 
 
-def regression(f, t):
+def choose_regression(f, t):
     """Choose the weight decay by the AUC on a fifth of the rows, then fit the regression to all.
 
     Args:
@@ -83,13 +83,13 @@ def regression(f, t):
                              "or too few other images, to choose a regression by")
     auc = {}
     for strength in STRENGTHS:
-        dense = fitted(f[~validation], t[~validation], strength)
-        auc[strength] = area(score(dense, f[validation]), t[validation])
+        dense = fit_regression(f[~validation], t[~validation], strength)
+        auc[strength] = roc_auc(compute_scores(dense, f[validation]), t[validation])
     best = max(auc, key=auc.get)
-    return fitted(f, t, best), best, auc[best]
+    return fit_regression(f, t, best), best, auc[best]
 
 
-def fitted(f, t, strength):
+def fit_regression(f, t, strength):
     """The Dense layer that predicts t (N,) from features f (N, F).
 
     It is fitted to the features brought to mean 0 and variance 1, and takes them as they are.
@@ -107,13 +107,13 @@ def fitted(f, t, strength):
     return dense
 
 
-def score(dense, f):
+def compute_scores(dense, f):
     """logit_1 - logit_0 of features f (N, F): (N,)."""
     z = to_host(dense.forward(to_device(f))[0])
     return z[:, 1] - z[:, 0]
 
 
-def area(score, t):
+def roc_auc(score, t):
     """The area under the ROC curve, from score (N,) and t (N,).
 
     It is the share of pairs (a 1, a 0) in which the 1 has the higher score; a tie counts half.
@@ -122,6 +122,6 @@ def area(score, t):
     return float((rankdata(score)[t == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(t) - ones)))
 
 
-def balanced(score, t):
+def balanced_accuracy(score, t):
     """The mean of the accuracies on 1 and on 0, in %, from score (N,) and t (N,)."""
     return 50 * float((score[t == 1] > 0).mean() + (score[t == 0] <= 0).mean())

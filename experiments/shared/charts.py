@@ -10,7 +10,7 @@ import numpy as np
 from nets.store import write_whole
 
 WIDTH, DPI = 9, 200                         # inches, pixels an inch: sharp where 900 pixels show
-LETTERS = 105                               # of a title, in a line
+LINE_LENGTH = 105                           # of a title, in a line
 GREY, BAR, MEAN = "#dddddd", "#88ccee", "black"
 # Paul Tol's "muted" colours, with a stronger yellow and a grey: colour-blind readers tell them
 # apart.  Where all is grey, markers and dashes do it.
@@ -93,7 +93,7 @@ def draw_histograms(rows, axes, title):
     bases = np.arange(len(rows))[::-1]      # the first row is the highest
     for ax, (axis, (edges, x_label)) in zip(columns, axes.items(), strict=True):
         values = [of[axis][~np.isnan(of[axis])] for of in rows.values()]
-        highest = max(share_of_bins(v, edges).max() for v in values) or 1
+        highest = max(compute_bin_shares(v, edges).max() for v in values) or 1
         for v, base in zip(values, bases, strict=True):
             draw_histogram(ax, v, edges, base, 0.85 / highest)
         ax.set_title(f"{axis}\nhighest bar: {100 * highest:.0f} %", fontsize=10, loc="left")
@@ -126,7 +126,7 @@ def start_figure(title, height):
     from matplotlib.figure import Figure
     figure = Figure((WIDTH, height), dpi=DPI, layout="constrained")
     # A folder's name may hold a $: it starts no formula.
-    figure.suptitle(textwrap.fill(title, LETTERS), x=0.01, ha="left", fontsize=11,
+    figure.suptitle(textwrap.fill(title, LINE_LENGTH), x=0.01, ha="left", fontsize=11,
                     parse_math=False)
     return figure
 
@@ -148,7 +148,8 @@ def draw_lines(ax, lines, heading=None):
 
 def draw_histogram(ax, values, edges, base, scale):
     """Draw the histogram of values (n,) on the line y = base: a share of 1 is `scale` high."""
-    ax.bar(edges[:-1], scale * share_of_bins(values, edges), np.diff(edges), base, align="edge",
+    ax.bar(edges[:-1], scale * compute_bin_shares(values, edges), np.diff(edges), base,
+           align="edge",
            color=BAR, edgecolor="white", linewidth=0.5, zorder=2)
     ax.axhline(base, color="black", linewidth=0.5, zorder=3)
     if len(values):
@@ -157,6 +158,6 @@ def draw_histogram(ax, values, edges, base, scale):
             transform=ax.get_yaxis_transform(), va="center", color=MEAN)
 
 
-def share_of_bins(values, edges):
+def compute_bin_shares(values, edges):
     """The share of the values (n,) in each bin between the edges (B + 1,): (B,)."""
     return np.histogram(values, edges)[0] / max(1, len(values))

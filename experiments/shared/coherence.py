@@ -21,7 +21,7 @@ class Wording(NamedTuple):
     most_coherent: object                   # max or min
 
 
-WORDS = {
+WORDINGS = {
     "purity": Wording("purer", "less pure", max),
     "entropy": Wording("more mixed", "less mixed", min),
     "correlation": Wording("more alike", "less alike", max),
@@ -32,7 +32,7 @@ class Study(NamedTuple):
     """The numbers of all groups of directions, and the tests of natural against other kinds."""
     trained: list                           # the layers of trained nets
     places: int                             # images of each direction
-    rows: dict                              # {key of a group: row of `summary`}
+    rows: dict                              # {key of a group: row of `summarise`}
     tests: dict                             # {(layer, kind): {measure: of measures.compare}}
 
     @property
@@ -46,7 +46,7 @@ class Study(NamedTuple):
         return list(next(iter(self.tests.values())))
 
 
-def study(groups, values, trained, seed):
+def make_study(groups, values, trained, seed):
     """Compare the natural directions of each layer with its other kinds.
 
     Args:
@@ -60,13 +60,13 @@ def study(groups, values, trained, seed):
     """
     tests = {key: {m: measures.compare(values[key[0], "natural"][m], other, seed)
                    for m, other in values[key].items()}
-             for key in groups if key[-1] in measures.RANDOM}
+             for key in groups if key[-1] in measures.RANDOM_KINDS}
     places = next(iter(groups.values())).images.shape[1]
-    return Study(trained, places, {key: summary(g, values[key]) for key, g in groups.items()},
+    return Study(trained, places, {key: summarise(g, values[key]) for key, g in groups.items()},
                  tests)
 
 
-def summary(group, values):
+def summarise(group, values):
     """The numbers of the first table's row.  values: {measure: (M,)} of the group."""
     return {"directions": len(group.images),
             **{m: {"mean": page.mean(v), "std": float(np.nanstd(v))} for m, v in values.items()},
@@ -74,24 +74,24 @@ def summary(group, values):
             "ties": group.ties}
 
 
-def untrained(name):
+def name_untrained(name):
     """The layer of a net before training, its control."""
     return f"{name} untrained"
 
 
-def called(key):
+def name_group(key):
     """A group's name: its layer and its kind."""
     return ", ".join(key)
 
 
-def record(s):
+def make_record(s):
     """A Study for JSON, where groups have their names as keys."""
-    return {part: {called(key): row for key, row in rows.items()}
+    return {part: {name_group(key): row for key, row in rows.items()}
             for part, rows in (("directions", s.rows), ("natural against", s.tests))}
 
 
-def read(numbers, trained, places):
-    """The Study from the numbers that `record` gave.  trained, places: see Study."""
+def read_record(numbers, trained, places):
+    """The Study from the numbers that `make_record` gave.  trained, places: see Study."""
     def by_key(rows):
         return {tuple(name.rsplit(", ", 1)): row for name, row in rows.items()}
     return Study(trained, places, by_key(numbers["directions"]), by_key(numbers["natural against"]))
@@ -100,13 +100,14 @@ def read(numbers, trained, places):
 # ---- In words --------------------------------------------------------------------------------
 
 
-def findings(s):
+def format_findings(s):
     """A list: whether the claim holds for each trained net, then the controls of each measure."""
-    return "\n".join([*(verdict(s, name, kind) for name in s.trained for kind in measures.RANDOM),
-                      *(controls(s, m) for m in s.measures)])
+    return "\n".join([*(format_verdict(s, name, kind) for name in s.trained
+                        for kind in measures.RANDOM_KINDS),
+                      *(format_controls(s, m) for m in s.measures)])
 
 
-def verdict(s, name, kind):
+def format_verdict(s, name, kind):
     """Whether natural directions of a trained net differ from those of a kind, in a sentence."""
     few = next((k for k in ("natural", kind) if s.rows[name, k]["different"]
                 < FEW * s.places * s.rows[name, k]["directions"]), None)
@@ -115,11 +116,11 @@ def verdict(s, name, kind):
         natural, other = (s.rows[name, k][m]["mean"] for k in ("natural", kind))
         differs = not few and test["p"] is not None and test["p"] < s.level
         differing += differs
-        word = WORDS[m].lower if natural < other else WORDS[m].higher
+        word = WORDINGS[m].lower if natural < other else WORDINGS[m].higher
         word = (f"**{word}**" if differs else "not tested"
                 if few or test["p"] is None else "no difference found")
-        d, p = (page.cell(test[k], digits=2) for k in ("d", "p"))
-        parts.append(f"{m} {page.cell(natural)} against {page.cell(other)} (d = {d}"
+        d, p = (page.format_cell(test[k], digits=2) for k in ("d", "p"))
+        parts.append(f"{m} {page.format_cell(natural)} against {page.format_cell(other)} (d = {d}"
                      f"{'' if few else f', p = {p}'}: {word})")
     result = "**no difference found**, the claim stands"
     if few:
@@ -130,45 +131,47 @@ def verdict(s, name, kind):
     return f"- {name}, natural against {kind} directions: {result}.  Natural: {'; '.join(parts)}."
 
 
-def controls(s, m):
+def format_controls(s, m):
     """Which directions of the trained nets are more coherent than all controls, in a sentence."""
-    best = WORDS[m].most_coherent
+    best = WORDINGS[m].most_coherent
     mean = {key: row[m]["mean"] for key, row in s.rows.items() if row[m]["mean"] is not None}
     control = best((key for key in mean if key[0] not in s.trained), key=mean.get)
     beyond, rest = [], []
     for key in mean:
         if key[0] in s.trained:
             side = beyond if best(mean[key], mean[control]) != mean[control] else rest
-            side.append(f"{called(key)} ({page.cell(mean[key])})")
-    return (f"- Controls, {m}: the most coherent are {called(control)} "
-            f"({page.cell(mean[control])}).  More coherent: {', '.join(beyond) or 'none'}.  "
+            side.append(f"{name_group(key)} ({page.format_cell(mean[key])})")
+    return (f"- Controls, {m}: the most coherent are {name_group(control)} "
+            f"({page.format_cell(mean[control])}).  More coherent: {', '.join(beyond) or 'none'}.  "
             f"Not: {', '.join(rest) or 'none'}.")
 
 
 # ---- In tables -------------------------------------------------------------------------------
 
 
-def directions_table(s):
+def format_directions(s):
     """The groups' numbers in Markdown."""
-    rows = [[called(key), row["directions"],
-             *(f"{page.cell(row[m]['mean'])} ± {page.cell(row[m]['std'], digits=2)}"
+    rows = [[name_group(key), row["directions"],
+             *(f"{page.format_cell(row[m]['mean'])} ± {page.format_cell(row[m]['std'], digits=2)}"
                for m in s.measures), *(row[k] for k in ("different", "left out", "ties"))]
             for key, row in s.rows.items()]
     heads = ("entropy, bits" if m == "entropy" else m for m in s.measures)
-    return page.table(["layer and kind", "directions", *heads, "different", "left out", "ties"],
-                      rows)
+    return page.format_table(["layer and kind", "directions", *heads, "different", "left out",
+                              "ties"],
+                             rows)
 
 
-def tests_table(s):
+def format_tests(s):
     """The tests of natural directions against other kinds, in Markdown."""
     def format_test(test):
-        d, share, p = (page.cell(test[k], digits=2) for k in ("d", "superiority", "p"))
+        d, share, p = (page.format_cell(test[k], digits=2) for k in ("d", "superiority", "p"))
         return f"{d}; {share}; {p}"
-    return page.table(["layer", "natural against", *s.measures],
-                      [[*key, *map(format_test, row.values())] for key, row in s.tests.items()])
+    return page.format_table(["layer", "natural against", *s.measures],
+                             [[*key, *map(format_test, row.values())]
+                              for key, row in s.tests.items()])
 
 
-def tables(s):
+def format_tables(s):
     """Both tables in Markdown, with headings and the definition of every number."""
     of_labels = ("  Purity and entropy are two readings of the same labels."
                  if "purity" in s.measures else "")
@@ -176,7 +179,7 @@ def tables(s):
     return f"""\
 ## The {s.places} images of a direction: mean ± standard deviation over the directions
 
-{directions_table(s)}
+{format_directions(s)}
 
 different: how many different images the directions of a row pick in all.  left out: units that \
 are constant over the images, such as those that never fire.  ties: directions whose last image \
@@ -184,7 +187,7 @@ scores the same as the next one; the seed decides between them.
 
 ## Natural against random and non-negative: Cohen's d; share of pairs in which natural is higher; p
 
-{tests_table(s)}
+{format_tests(s)}
 
 d: difference of the means, natural minus the other, in pooled standard deviations (Cohen calls \
 0.2 small, 0.5 medium, 0.8 large).  In the share, equal values count half.  p: two-sided \

@@ -11,7 +11,7 @@ from scipy.stats import permutation_test
 from experiments.shared.samples import stream
 from intriguing import natural_direction, random_direction, top_images
 
-RANDOM = {"random": "gaussian", "non-negative": "non-negative"}     # intriguing.DISTRIBUTIONS
+RANDOM_KINDS = {"random": "gaussian", "non-negative": "non-negative"}  # intriguing.DISTRIBUTIONS
 RESAMPLES, BATCH = 9_999, 1_000             # of the permutation test; a batch takes a few MB
 TINY = 1e-12                                # what is smaller is 0, apart from rounding
 
@@ -27,7 +27,7 @@ class Group(NamedTuple):
     ties: int                               # sets whose last image scores the same as the next
 
 
-def picked(a, M, n, seed):
+def pick_images(a, M, n, seed):
     """Pick the top n images of M directions of each kind.
 
     Args:
@@ -50,15 +50,15 @@ def picked(a, M, n, seed):
                          f"no more than {n} of them: nothing to pick")
     units = stream(seed, "units").permutation(live)[:M]
     natural = {f"unit {i}": natural_direction(H, i) for i in units}
-    groups = {"natural": group(a, natural, n, seed, H - len(live))}
-    for kind, distribution in RANDOM.items():
+    groups = {"natural": build_group(a, natural, n, seed, H - len(live))}
+    for kind, distribution in RANDOM_KINDS.items():
         vs = {f"random_direction({H}, [{seed}, 47, {i}])":
               random_direction(H, [seed, 47, i], distribution) for i in range(M)}
-        groups[kind] = group(a, vs, n, seed)
+        groups[kind] = build_group(a, vs, n, seed)
     return groups
 
 
-def group(a, directions, n, seed, left_out=0):
+def build_group(a, directions, n, seed, left_out=0):
     """The Group of directions {name: (H,)} for activations a (N, H)."""
     scores = a @ np.stack([*directions.values()], 1).astype(a.dtype)    # (N, M), in one product
     images = [top_images(scores[:, [i]], np.ones(1), n, [seed, 48, i])
@@ -67,7 +67,7 @@ def group(a, directions, n, seed, left_out=0):
     return Group([*directions], np.stack(images), left_out, int((last == next_one).sum()))
 
 
-def at_random(N, M, n, seed):
+def pick_at_random(N, M, n, seed):
     """The Group of M sets of n different images out of N, drawn at random."""
     rng = stream(seed, "directions")
     images = [rng.choice(N, n, replace=False) for _ in range(M)]
@@ -77,19 +77,19 @@ def at_random(N, M, n, seed):
 # ---- How alike the images of a set are -------------------------------------------------------
 
 
-def counts(labels):
+def count_labels(labels):
     """How often each label occurs in each set: (M, n) integers from 0 on -> (M, K)."""
     return (labels[:, :, None] == np.arange(labels.max() + 1)).sum(1)
 
 
 def purity(labels):
     """The share of the most frequent label: (M, n) -> (M,), from 1/n to 1."""
-    return counts(labels).max(1) / labels.shape[1]
+    return count_labels(labels).max(1) / labels.shape[1]
 
 
 def entropy(labels):
     """- sum of p log2 p over the labels' shares p, in bits: (M, n) -> (M,), 0 for one label."""
-    return entr(counts(labels) / labels.shape[1]).sum(1) / np.log(2)
+    return entr(count_labels(labels) / labels.shape[1]).sum(1) / np.log(2)
 
 
 def correlation(x):
@@ -108,7 +108,7 @@ def correlation(x):
     return np.divide(twice, n * (n - 1), out=np.full(len(x), np.nan), where=n > 1)
 
 
-def measured(x, t):
+def measure(x, t):
     """{measure: (M,)} of sets of images x (M, n, ...) with labels t (M, n)."""
     return {"purity": purity(t), "entropy": entropy(t), "correlation": correlation(x)}
 

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 
-def peak():
+def read_peak_memory():
     """The most memory that this process has had so far, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024      # macOS counts bytes, others KB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def free_memory():
+def read_free_memory():
     """Bytes of free memory; infinite on a system other than Linux, which does not tell."""
     try:
         text = Path("/proc/meminfo").read_text()

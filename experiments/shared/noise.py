@@ -3,23 +3,23 @@ import numpy as np
 
 from experiments.shared import samples
 
-CLIPPED = {"not clipped": False, "clipped": True}       # a row's name ends with one of these
+CLIPPING = {"not clipped": False, "clipped": True}      # a row's name ends with one of these
 
 
-def noises(x, stddev, seed):
+def make_noise_rows(x, stddev, seed):
     """Yield each row's name and x (N, ...) with Gaussian noise, not clipped and clipped."""
-    for how, clip in CLIPPED.items():
-        yield f"Gaussian noise, stddev {stddev}, {how}", noisy(x, stddev, clip, seed)
+    for how, clip in CLIPPING.items():
+        yield f"Gaussian noise, stddev {stddev}, {how}", add_noise(x, stddev, clip, seed)
 
 
 def drop_clipping(row):
     """A row's name as the paper has it, which does not say whether it clipped."""
-    for how in CLIPPED:
+    for how in CLIPPING:
         row = row.removesuffix(f", {how}")
     return row
 
 
-def noisy(x, stddev, clip, seed):
+def add_noise(x, stddev, clip, seed):
     """x (N, ...) with Gaussian noise of that standard deviation, clipped to [0, 1] or not."""
     rng = samples.stream(seed, "noise")
 

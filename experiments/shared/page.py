@@ -12,7 +12,7 @@ import numpy as np
 from nets.store import write_whole
 
 
-def command(stem, main, flags):
+def format_command(stem, main, flags):
     """The command line that gives main these flags; a flag with its default value is left out."""
     words = [f"python -m experiments.{stem}"]
     for name, parameter in inspect.signature(main).parameters.items():
@@ -28,14 +28,14 @@ def mean(a):
     return float(a.mean()) if len(a) else None
 
 
-def describe(name):
+def describe_data(name):
     """The data set's name, as a caption shows it."""
     return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette", "stl10": "STL-10",
             "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)",
             "none": "none"}.get(name, f"the photographs in {name}")
 
 
-def cell(ours, paper=None, digits=3):
+def format_cell(ours, paper=None, digits=3):
     """Our number, and in brackets the paper's, to so many significant digits.
 
     None and NaN become a dash.  Without a paper's number there are no brackets.
@@ -45,12 +45,12 @@ def cell(ours, paper=None, digits=3):
     return text if paper is None else f"{text} ({paper:g})"
 
 
-def spread(values):
+def format_spread(values):
     """A cell: the mean of values, and, if there are several, ± their standard deviation."""
     values = np.array([np.nan if v is None else v for v in values], float)
-    text = cell(mean(values))
+    text = format_cell(mean(values))
     return text if len(values) == 1 or np.isnan(values).any() else (
-        f"{text} ± {cell(values.std(ddof=1), digits=2)}")
+        f"{text} ± {format_cell(values.std(ddof=1), digits=2)}")
 
 
 def format_answer(true):
@@ -71,7 +71,7 @@ def group_by_seed(numbers):
     return groups
 
 
-def table(head, rows):
+def format_table(head, rows):
     """A Markdown table; its columns are aligned, so it reads well as plain text."""
     rows = [[str(c) for c in row] for row in [head, *rows]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -87,18 +87,18 @@ def save(stem, main, flags, data, started, text, numbers):
     Args:
         stem: the script's name, and after a hyphen, if there is one, the name of the result.
         main: the script's main function.
-        flags: {flag: value}; flags["out"] is the folder, see `folder`.
+        flags: {flag: value}; flags["out"] is the folder, see `choose_folder`.
         data: the data set's name.
         started: the time of the start, in seconds.
         text: the page in Markdown; a line with the data and the command is added.
         numbers: what the text shows, for JSON; NaN becomes null.
     """
-    out = folder(flags["out"], data)
-    cmd = command(stem.partition("-")[0], main, flags)
+    out = choose_folder(flags["out"], data)
+    cmd = format_command(stem.partition("-")[0], main, flags)
     record = {"command": cmd, "flags": flags, "data": data,
-              "seconds": round(time.time() - started, 1), "versions": versions(),
+              "seconds": round(time.time() - started, 1), "versions": list_versions(),
               "numbers": numbers}
-    text = f"{text}\n\nData: {describe(data)}.  Made by `{cmd}`.\n"
+    text = f"{text}\n\nData: {describe_data(data)}.  Made by `{cmd}`.\n"
     write_whole(out / f"{stem}.md", lambda file: file.write(text.encode()))
     record = json.loads(json.dumps(record), parse_constant=lambda _: None)      # NaN: null
     write_whole(out / f"{stem}.json",
@@ -106,12 +106,12 @@ def save(stem, main, flags, data, started, text, numbers):
     print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
 
 
-def folder(out, data):
+def choose_folder(out, data):
     """The folder for results on this data set: out, but for strokes, which have their own in it."""
     return Path(out) / data if data == "strokes" else Path(out)
 
 
-def versions():
+def list_versions():
     """The versions of Python and of the packages that decide the numbers."""
     return {"python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("numpy", "scipy")}}

@@ -6,29 +6,29 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nets.store import write_whole
 
-GAP, MARGIN, SIZE = 2, 12, 14               # pixels between tiles, around panels; of the letters
-FONT = ImageFont.load_default(SIZE)
+GAP, MARGIN, FONT_SIZE = 2, 12, 14          # pixels between tiles, around panels; of the letters
+FONT = ImageFont.load_default(FONT_SIZE)
 
 
-def eight_bits(x):
+def to_8_bits(x):
     """Round pixels in [0, 1], of any shape, to 0 to 255, uint8, as a picture file has them."""
     return np.round(x * 255).astype(np.uint8)
 
 
-def pixels(x):
+def to_rgb(x):
     """Images (N, 1 or 3, H, W), clipped to [0, 1], as 8-bit colours (N, H, W, 3)."""
-    x = eight_bits(np.clip(x, 0, 1))
+    x = to_8_bits(np.clip(x, 0, 1))
     return np.broadcast_to(x.transpose(0, 2, 3, 1), (len(x), *x.shape[2:], 3))
 
 
-def magnified(r, factor):
+def magnify(r, factor):
     """0.5 + factor r, clipped to [0, 1], for r (N, C, H, W): grey where r is 0, as in Figure 5."""
     return np.clip(0.5 + factor * r, 0, 1)
 
 
-def grid(x, columns, scale=2):
+def draw_grid(x, columns, scale=2):
     """Draw images (N, C, H, W) in [0, 1] row by row; each of their pixels is scale x scale."""
-    tiles = pixels(x).repeat(scale, 1).repeat(scale, 2)
+    tiles = to_rgb(x).repeat(scale, 1).repeat(scale, 2)
     N, H, W, _ = tiles.shape
     rows = -(-N // columns)
     picture = np.full((rows * (H + GAP) - GAP, columns * (W + GAP) - GAP, 3), 255, np.uint8)
@@ -38,18 +38,18 @@ def grid(x, columns, scale=2):
     return Image.fromarray(picture)
 
 
-def panels(parts, title="", columns=3):
+def draw_panels(parts, title="", columns=3):
     """Draw parts [(picture, caption)] row by row, `columns` side by side, under a title."""
     width = max(picture.width for picture, _ in parts)
     letters = max(20, int(width / FONT.getlength("n")))
     captions = [textwrap.fill(caption, letters) for _, caption in parts]
     height = (max(picture.height for picture, _ in parts)
-              + (SIZE + 5) * (max(c.count("\n") for c in captions) + 1) + MARGIN)
+              + (FONT_SIZE + 5) * (max(c.count("\n") for c in captions) + 1) + MARGIN)
     columns = min(columns, len(parts))
     rows = -(-len(parts) // columns)
     whole = columns * (width + MARGIN) + MARGIN
     title = textwrap.fill(title, int((whole - 2 * MARGIN) / FONT.getlength("n")))
-    top = MARGIN + (title.count("\n") + 1) * (SIZE + 5) if title else MARGIN
+    top = MARGIN + (title.count("\n") + 1) * (FONT_SIZE + 5) if title else MARGIN
     sheet = Image.new("RGB", (whole, top + rows * height + MARGIN), "white")
     draw = ImageDraw.Draw(sheet)
     draw.multiline_text((MARGIN, MARGIN // 2), title, "black", FONT)

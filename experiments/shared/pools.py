@@ -16,7 +16,7 @@ from nets.training import costs
 
 STEPS = 4               # of `descend`: on pixels 0.5 ms an image, a third of L-BFGS's time; on nets
                         # trained so, the two results have a cosine of 0.98
-ASCENT = 2              # steps of `ascended`: with one step there were 0.1 points more errors
+ASCENT = 2              # steps of `ascend`: with one step there were 0.1 points more errors
 
 
 class Pool:
@@ -31,7 +31,7 @@ class Pool:
         stddev: the distance of an example from phi_k(x), see `distortion`.
         size: how many examples the pool has when it is full.
         share: of the size; so many are replaced by each `renew`.
-        examples: `adversarial`, or a function with the same arguments.
+        examples: `make_adversarial`, or a function with the same arguments.
     """
 
     def __init__(self, k, stddev, size, share, examples):
@@ -66,7 +66,7 @@ class Pool:
         return self.phi[rows], self.t[rows]
 
 
-def adversarial(net, phi, t, stddev, rng=None):
+def make_adversarial(net, phi, t, stddev, rng=None):
     """Move phi towards D(phi, l), by a fixed distance; l is the likeliest wrong label.
 
     Where D lies farther than that, the net still gives the example its true label.
@@ -87,12 +87,12 @@ def adversarial(net, phi, t, stddev, rng=None):
     return np.where(np.isnan(moved), phi, moved).clip(0, 1).astype("float32")
 
 
-def ascended(net, phi, t, stddev, rng=None):
+def ascend(net, phi, t, stddev, rng=None):
     """Move phi up the gradient of its loss, in ASCENT steps of the same length: D's control.
 
     It looks for a large loss, not for the nearest example, and takes a fourteenth of D's time on
     pixels, and less on units.  Goodfellow et al. (2015) take one step, along the gradient's signs.
-    Arguments and result are those of `adversarial`.
+    Arguments and result are those of `make_adversarial`.
     """
     for _ in range(ASCENT):
         logits, caches = net.forward(to_device(phi))
@@ -102,7 +102,7 @@ def ascended(net, phi, t, stddev, rng=None):
     return phi
 
 
-def noise(net, phi, t, stddev, rng):
+def add_noise(net, phi, t, stddev, rng):
     """phi + Gaussian noise of this standard deviation, clipped to [0, 1]: the other control."""
     return (phi + rng.normal(0, stddev, phi.shape)).clip(0, 1).astype("float32")
 
@@ -132,7 +132,7 @@ def descend(evaluate, z0, lower, upper, **tolerances):
     return Result(z, np.full(len(z), STEPS + 1))
 
 
-def with_pools(net, cost, pools):
+def add_pools(net, cost, pools):
     """Add to the cost of a batch, for each pool, the mean cross-entropy of as many of its examples.
 
     Examples of layer k have gradients in the layers above k only.  The paper trains "in an

@@ -18,13 +18,13 @@ from tqdm import tqdm
 
 from nets import backend
 
-BLAS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-                      "VECLIB_MAXIMUM_THREADS"), "1")
+ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+                                 "VECLIB_MAXIMUM_THREADS"), "1")
 
 _ticks = None                               # in a worker: the queue for its progress
 
 
-def over_processes(function, arguments, workers, steps, text, quiet, small=False):
+def run_in_processes(function, arguments, workers, steps, text, quiet, small=False):
     """Call a function with many arguments in worker processes; BLAS has one thread in each.
 
     Args:
@@ -41,9 +41,9 @@ def over_processes(function, arguments, workers, steps, text, quiet, small=False
         (i, function(*arguments[i])), in the order in which they end.
     """
     on_cpu = backend.xp is np or (small and backend.DEVICE == "auto")
-    environment = BLAS | {"INTRIGUING_DEVICE": "cpu" if on_cpu else backend.DEVICE}
+    environment = ONE_BLAS_THREAD | {"INTRIGUING_DEVICE": "cpu" if on_cpu else backend.DEVICE}
     workers = workers or (os.cpu_count() if on_cpu else 1)
-    pool, ticks = _executor(min(workers, len(arguments)), environment)
+    pool, ticks = _start_executor(min(workers, len(arguments)), environment)
     waiting, progress = {}, 0
     bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
@@ -57,7 +57,7 @@ def over_processes(function, arguments, workers, steps, text, quiet, small=False
             signal.signal(signal.SIGINT, handler)
             os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
         while waiting:
-            progress += _sum(ticks)
+            progress += _sum_ticks(ticks)
             bar.update(max(progress, steps * (1 - len(waiting) / len(arguments))) - bar.n)
             for future in [f for f in waiting if f.done()]:
                 yield waiting.pop(future), future.result()
@@ -69,7 +69,7 @@ def over_processes(function, arguments, workers, steps, text, quiet, small=False
                 process.terminate()
 
 
-def _executor(workers, environment):
+def _start_executor(workers, environment):
     """So many processes, and the queue of their ticks; or the ranks of MPI, which send no ticks."""
     if "mpi4py.futures" in sys.modules:     # in the first rank, after `-m mpi4py.futures`
         from mpi4py import MPI
@@ -78,10 +78,10 @@ def _executor(workers, environment):
             return MPIPoolExecutor(env=environment), queue.Queue()
     context = multiprocessing.get_context("spawn")
     ticks = context.Queue()
-    return ProcessPoolExecutor(workers, context, _begin, (ticks,)), ticks
+    return ProcessPoolExecutor(workers, context, _start_worker, (ticks,)), ticks
 
 
-def _begin(ticks):
+def _start_worker(ticks):
     global _ticks
     _ticks = ticks
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -93,7 +93,7 @@ def _end_with_parent():
     os._exit(1)
 
 
-def _sum(ticks):
+def _sum_ticks(ticks):
     """The sum of the ticks that come within a tenth of a second."""
     n = 0
     with contextlib.suppress(queue.Empty):

@@ -28,7 +28,7 @@ def checked(size, lam, below, epochs):
     if epochs < 1:
         raise ValueError(f"--epochs {epochs}: expected 1 or more")
     numbers = 8 * sum(math.prod(shape) for shape, _, _ in quocnet.stage_shapes(quocnet.SIZES[size]))
-    needed, free = 4 * numbers, memory.free_memory() if xp is np else math.inf
+    needed, free = 4 * numbers, memory.read_free_memory() if xp is np else math.inf
     if needed > free:                       # of encoder and decoder: weights, gradients, two means
         raise ValueError(f"--size {size}: its training takes {needed / 1e9:.1f} GB of memory, and "
                          f"{free / 1e9:.1f} GB are free; choose a smaller one")

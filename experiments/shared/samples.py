@@ -16,7 +16,7 @@ def stream(seed, purpose, *numbers):
 def load(name, quiet):
     """data.load(name), announced: (name, (x, t), (x_test, t_test)).  Arrays as in data.load."""
     name, train, test = datasets.load(name, quiet)
-    print(f"Data: {page.describe(name)}; {len(train[0]):,} training and {len(test[0]):,} test "
+    print(f"Data: {page.describe_data(name)}; {len(train[0]):,} training and {len(test[0]):,} test "
           "images.", flush=True)
     return name, train, test
 

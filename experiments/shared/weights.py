@@ -21,9 +21,9 @@ BVLC = files.Archive(
     "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/validated/vision/"
     "classification/alexnet/model/bvlcalexnet-12.onnx",
     243_863_787, "6b0da9510f27f234ee96a85dc3809dd210150fdefad87f6850f9788513216945")
-IMAGE = {"krizhevsky2012": 227, "bvlc": 227, "torchvision": 224}    # pixels, at full size
+IMAGE_SIZES = {"krizhevsky2012": 227, "bvlc": 227, "torchvision": 224}  # pixels, at full size
 AXES = [4, 1] * 5 + [2, 1] * 3              # the number of axes of each parameter
-BATCH = 32                                  # photographs in memory at a time
+DECODED = 32                                # photographs in memory at a time
 
 
 class Weights(NamedTuple):
@@ -40,12 +40,12 @@ class Weights(NamedTuple):
         return self.net.params[12].shape[0] / 4096
 
     @property
-    def said(self):
+    def description(self):
         """The net in words, for titles."""
         scaled = "" if self.width == 1 else f" at {self.width:g} of its width"
         return f"AlexNet ({self.name}{scaled}, {self.size} pixels)"
 
-    def anew(self, rng):
+    def build_untrained(self, rng):
         """The same net before training, float32, with the random start of alexnet.rescale_start."""
         net = getattr(alexnet, self.name)(rng, self.width, self.size, len(self.classes))
         return alexnet.rescale_start(net).astype("float32")
@@ -83,10 +83,11 @@ def load_npz(path):
     arrays = store.load_arrays(path)
     name = str(arrays.pop("name", None))
     labels = [f"p{i}" for i in range(len(AXES))]
-    if name not in IMAGE or set(arrays) != {"size", "short", "classes", *labels}:
+    if name not in IMAGE_SIZES or set(arrays) != {"size", "short", "classes", *labels}:
         raise bad_file(path, f"a net called {name!r} with arrays {sorted(arrays)}; expected "
-                       f"{' or '.join(IMAGE)} with size, short, classes and p0 to {labels[-1]}")
-    weights = fitted(path, name, {label: arrays[label] for label in labels})
+                       f"{' or '.join(IMAGE_SIZES)} with size, short, classes and p0 to "
+                       f"{labels[-1]}")
+    weights = build_weights(path, name, {label: arrays[label] for label in labels})
     size, short, classes = (arrays[label].tolist() for label in ("size", "short", "classes"))
     sizes = range(weights.size, weights.size + 32)      # the same net takes them all
     if type(size) is not int or type(short) is not int or size not in sizes or short < size:
@@ -102,14 +103,14 @@ def load_npz(path):
 
 def load_onnx(path):
     """The Weights of an ONNX file; ValueError if it is none of onnx_net.TENSOR_NAMES."""
-    return fitted(path, *read_arrays(path))
+    return build_weights(path, *read_arrays(path))
 
 
-def fitted(path, name, arrays):
+def build_weights(path, name, arrays):
     """The Weights with parameters {its name in an error: array}; ValueError if they do not fit."""
     if [a.ndim for a in arrays.values()] != AXES:
         raise bad_file(path, f"arrays of {[a.ndim for a in arrays.values()]} axes, expected {AXES}")
-    net, size = unfilled(name, list(arrays.values()))
+    net, size = build_zero_net(name, list(arrays.values()))
     params = []
     for (label, a), p in zip(arrays.items(), net.params, strict=True):
         if a.shape != p.shape:
@@ -121,24 +122,25 @@ def fitted(path, name, arrays):
         layer.params, params = params[:len(layer.params)], params[len(layer.params):]
     K = net.params[-1].size
     classes = imagenet.WNIDS if len(imagenet.WNIDS) == K else [f"class {i}" for i in range(K)]
-    return Weights(name, net, size, round(size * 256 / IMAGE[name]), classes)   # full: out of 256
+    return Weights(name, net, size, round(size * 256 / IMAGE_SIZES[name]),
+                   classes)  # full: out of 256
 
 
-def unfilled(name, arrays):
+def build_zero_net(name, arrays):
     """A net of zeros with the sizes of these arrays, and the side of its images.
 
     It is never larger than AlexNet, so that a wrong file cannot fill the memory.
     """
     (D, H), e = arrays[10].shape, arrays[8].shape[0]
     side = min(max(math.isqrt(D // max(e, 1)), 1), 6)       # of the last pooling's output
-    size = IMAGE[name] - 32 * (6 - side)    # the strides' product is 32
+    size = IMAGE_SIZES[name] - 32 * (6 - side)  # the strides' product is 32
     width = min(max(H, 2), 4096) / 4096
     classes = max(arrays[14].size // max(H, 1), 1)
     zeros = SimpleNamespace(normal=lambda mean, std, shape: np.zeros(shape, np.float32))
     return getattr(alexnet, name)(zeros, width, size, classes), size
 
 
-def loaded(weights, data, strict, quiet):
+def load_net_and_photographs(weights, data, strict, quiet):
     """Load the net of --weights, and the photographs of the test part of --data.
 
     Returns:
@@ -150,7 +152,7 @@ def loaded(weights, data, strict, quiet):
     return model, photographs, *match_labels(photographs, model.classes)
 
 
-def recognised(net, photographs, t, wanted, count, seed):
+def pick_correct(net, photographs, t, wanted, count, seed):
     """Pick the first `count` photographs, in an order drawn by seed, that the net labels right.
 
     Args:
@@ -171,7 +173,7 @@ def recognised(net, photographs, t, wanted, count, seed):
         raise ValueError(f"--count {count}: there are {len(t):,} photographs; choose 1 to {len(t)}")
     order = stream(seed, "photographs").permutation(len(t))
     right, tried = [], 0
-    for x, rows in photographs.batches(order, BATCH):
+    for x, rows in photographs.batches(order, DECODED):
         labels = net.predict(x)
         for image, row, label in zip(x, rows, labels, strict=True):
             tried += 1

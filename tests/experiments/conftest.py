@@ -14,10 +14,10 @@ from nets.training import loop
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Let what is meant for worker processes run here, where a test has changed constants."""
-    def over_processes(function, jobs, *args):
+    def run_in_processes(function, jobs, *args):
         return ((i, function(*job)) for i, job in enumerate(jobs))
     for module in (cache, search, stability, table5, timing):
-        monkeypatch.setattr(module, "over_processes", over_processes)
+        monkeypatch.setattr(module, "run_in_processes", run_in_processes)
 
 
 @pytest.fixture

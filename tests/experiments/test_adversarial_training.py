@@ -56,7 +56,7 @@ def test_every_arm_is_in_the_record_and_what_was_made_is_not_made_again(quick, t
 def test_for_validation_the_test_images_are_never_looked_at(quick, tmp_path, monkeypatch):
     few = {name: ARMS[name] for name in ("weight decay", "all layers")}
     monkeypatch.setattr(adversarial_training, "ARMS", few)
-    monkeypatch.setattr(adversarial_training, "claims", lambda by_arm: "")
+    monkeypatch.setattr(adversarial_training, "format_claims", lambda by_arm: "")
     monkeypatch.setattr(samples.datasets, "load",
                         lambda *args, **kwargs: ("strokes", SETS[0], ((), ())))
     adversarial_training.main(**quick, validation=True)
@@ -75,7 +75,7 @@ def test_the_last_sixth_is_held_out():
 
 def test_the_name_of_a_kept_net_says_what_it_depends_on(monkeypatch):
     def names(epochs=3, validation=False):
-        return {adversarial_training.path(name, s, "mnist", epochs, validation)
+        return {adversarial_training.net_path(name, s, "mnist", epochs, validation)
                 for name in ARMS for s in (0, 1)}
     every = [names(), names(epochs=4), names(validation=True)]
     assert len(set.union(*every)) == 3 * 2 * len(ARMS)
@@ -89,17 +89,18 @@ def test_the_name_of_a_kept_net_says_what_it_depends_on(monkeypatch):
     for other in (Arm((0.5, *lams[1:]), {}), Arm(lams, {}, (0.3, 0)), Arm(lams, {0: 0.5}),
                   Arm(lams, {0: 0.035, 1: 0.01}), Arm(lams, {0: 0.035}, examples="noise")):
         monkeypatch.setitem(ARMS, "pixels", other)
-        assert adversarial_training.path("pixels", 0, "mnist", 3, False) not in set.union(*every)
+        assert adversarial_training.net_path("pixels", 0, "mnist", 3,
+                                             False) not in set.union(*every)
 
 
 def test_dropout_is_of_pixels_and_units_and_of_the_same_parameters():
     net = models.build("FC100-100-10", 0)
-    dropped = adversarial_training.with_dropout(net, 0.2, 0.5)
+    dropped = adversarial_training.add_dropout(net, 0.2, 0.5)
     assert all(a is b for a, b in zip(net.params, dropped.params, strict=True))
     assert [layer.p for layer in dropped.layers if hasattr(layer, "p")] == [0.2, 0.5, 0.5]
     x = SETS[0][0][:20]
     assert (net.predict(x) == dropped.predict(x)).all()
-    assert adversarial_training.with_dropout(net, 0.0, 0.0).layers == net.layers
+    assert adversarial_training.add_dropout(net, 0.0, 0.0).layers == net.layers
 
 
 ROW = {"test error %": 2.0, "av. min. distortion": 0.06, "transfer %": 10.0}
@@ -128,7 +129,7 @@ def by_arm(errors):
 def test_the_claims_follow_from_the_numbers(errors, answers):
     rows = by_arm({"weight decay": 1.6} | errors)
     rows["all layers"][0]["transfer %"] = 4.5
-    text = adversarial_training.claims(rows)
+    text = adversarial_training.format_claims(rows)
     for answer in [*answers, "pools of all layers have 4.5 % wrong"]:
         assert answer in text
 
@@ -166,7 +167,7 @@ def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_
     x, t = x[:30], net.predict(SETS[0][0][:30].astype(float))
     t[:5] = (t[:5] + 1) % 10                # wrong already: left as they are
     images = np.where(np.arange(30)[:, None, None, None] < 5, x, np.minimum(x + 0.1, 1))
-    row = adversarial_training.measured(net, images, x, x, t, (x, t), test)
+    row = adversarial_training.measure_net(net, images, x, x, t, (x, t), test)
     size = np.sqrt(((np.minimum(x[5:] + 0.1, 1) - x[5:]) ** 2).mean((1, 2, 3)))
     assert row["av. min. distortion"] == pytest.approx(size.mean(), rel=1e-5)
     assert row["train error %"] == pytest.approx(100 * 5 / 30) == row["transfer %"]
@@ -176,15 +177,15 @@ def test_what_is_measured_leaves_out_what_was_wrong_and_takes_each_set_for_what_
 def test_an_arm_without_a_distortion_does_not_end_the_run():
     rows = by_arm({})
     rows["h1"][0]["av. min. distortion"] = None
-    assert "0.06, is that of" in adversarial_training.claims(rows)
+    assert "0.06, is that of" in adversarial_training.format_claims(rows)
 
 
 def test_a_curve_that_is_lost_is_made_again_and_a_damaged_one_is_named(quick):
     def curve():
-        return adversarial_training.trained([("dropout", 0)], "strokes", 2, False, 1, True)[1]
+        return adversarial_training.load_or_train([("dropout", 0)], "strokes", 2, False, 1, True)[1]
     whole = curve()["dropout", 0]
-    net = adversarial_training.path("dropout", 0, "strokes", 2, False)
-    path = adversarial_training.beside(net)
+    net = adversarial_training.net_path("dropout", 0, "strokes", 2, False)
+    path = adversarial_training.curve_path(net)
     path.unlink()
     assert (curve()["dropout", 0] == whole).all() and len(whole) == 2
     for damage in ({"line": np.ones(2)}, {"curve": np.ones(7)}):

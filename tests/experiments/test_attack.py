@@ -40,7 +40,7 @@ def saved(image, tmp_path, name="digit.png"):
 def attacked(net, tmp_path, target=None, image=None):
     """The numbers of a run, and the image that it was about; by default to the next label."""
     path = saved(image or seven(), tmp_path)
-    x, _ = attack.read(path)
+    x, _ = attack.read_picture(path)
     if target is None:
         target = (int(net.predict(x)[0]) + 1) % 10
     return x, target, attack.main(path, target, out=str(tmp_path / "out"), quiet=True)
@@ -52,7 +52,7 @@ def attacked(net, tmp_path, target=None, image=None):
 def test_a_28_x_28_png_comes_back_bit_for_bit(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, SQUARE).astype(np.uint8)
     pixels[0] = pixels[-1] = pixels[:, 0] = pixels[:, -1] = 0
-    x, how = attack.read(saved(Image.fromarray(pixels), tmp_path))
+    x, how = attack.read_picture(saved(Image.fromarray(pixels), tmp_path))
     assert x.shape == (1, 1, 28, 28) and x.dtype == np.float32
     assert (x[0, 0] == pixels / np.float32(255)).all()
     assert "as it is" in how and "inverted" not in how
@@ -60,8 +60,8 @@ def test_a_28_x_28_png_comes_back_bit_for_bit(tmp_path):
 
 def test_dark_on_bright_is_inverted_and_says_so(tmp_path):
     white_on_black = seven(SQUARE, 0, 255, 3)
-    x, _ = attack.read(saved(white_on_black, tmp_path))
-    inverted, how = attack.read(saved(white_on_black.point(lambda v: 255 - v), tmp_path))
+    x, _ = attack.read_picture(saved(white_on_black, tmp_path))
+    inverted, how = attack.read_picture(saved(white_on_black.point(lambda v: 255 - v), tmp_path))
     assert (x == inverted).all()
     assert "inverted" in how
 
@@ -75,7 +75,7 @@ def test_dark_on_bright_is_inverted_and_says_so(tmp_path):
     ids=["wide", "colour", "on nothing", "grey paper", "white on black", "palette", "1 bit",
          "thin pen", "CMYK", "16 bits", "small", "a hair"])
 def test_a_drawing_fills_a_20_x_20_box_with_its_weight_in_the_middle(image, tmp_path):
-    x, how = attack.read(saved(image, tmp_path, "digit.tiff"))
+    x, how = attack.read_picture(saved(image, tmp_path, "digit.tiff"))
     x = x[0, 0].astype(float)
     rows, columns = np.flatnonzero((x > 0.3).any(1)), np.flatnonzero((x > 0.3).any(0))
     assert max(np.ptp(rows), np.ptp(columns)) == pytest.approx(19, abs=1)
@@ -91,7 +91,7 @@ def test_a_pen_has_the_width_that_it_was_drawn_with():
     for width in (4, 9, 20):
         drawn = np.zeros((200, 300), bool)
         drawn[50:50 + width, 20:280] = True
-        assert attack.pen_width(drawn) == pytest.approx(width * 4 / np.pi, rel=0.1)
+        assert attack.measure_pen_width(drawn) == pytest.approx(width * 4 / np.pi, rel=0.1)
 
 
 def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
@@ -99,8 +99,8 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6                        # shown turned by 90 degrees clockwise
     turned.save(tmp_path / "turned.png", exif=exif)
-    x, _ = attack.read(saved(upright, tmp_path))
-    assert (attack.read(tmp_path / "turned.png")[0] == x).all()
+    x, _ = attack.read_picture(saved(upright, tmp_path))
+    assert (attack.read_picture(tmp_path / "turned.png")[0] == x).all()
 
 
 # ---- The doors -------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_the_image_found_has_the_label_and_the_png_is_that_image_rounded(net, tm
 def test_a_label_that_rounding_undoes_is_explained():
     def said(before, found, rounded):
         labels = zip(("x", "D(x, l)", "8-bit"), (before, found, rounded), strict=True)
-        return attack.words("net", 3, {
+        return attack.format_results("net", 3, {
             name: {"label": label, "softmax %": 50, "distortion": 0.04, "largest |r|": 0.2}
             for name, label in labels})
 
@@ -167,7 +167,7 @@ def test_a_label_that_rounding_undoes_is_explained():
 
 
 def test_an_image_that_has_the_label_already_is_its_own_answer(net, tmp_path, capsys):
-    x, _ = attack.read(saved(seven(), tmp_path))
+    x, _ = attack.read_picture(saved(seven(), tmp_path))
     _, _, numbers = attacked(net, tmp_path, int(net.predict(x)[0]))
     assert numbers["D(x, l)"]["distortion"] == numbers["8-bit"]["largest |r|"] == 0
     assert "is x itself" in capsys.readouterr().out
@@ -184,10 +184,10 @@ def test_where_no_image_is_found_nothing_is_written(net, tmp_path):
 def test_r_is_magnified_as_far_as_99_per_cent_of_it_stays_in_range():
     r = np.zeros((1, 1, 28, 28))
     r[0, 0, 0, 0] = 0.9                                 # one pixel may be cut off
-    assert attack.magnification(r) == 1
+    assert attack.choose_magnification(r) == 1
     for largest, factor in ((0.9, 1), (0.5, 1), (0.25, 2), (0.03, 10), (1e-6, 500)):
         r[0, 0, 3:] = -largest
-        assert attack.magnification(r) == factor
+        assert attack.choose_magnification(r) == factor
 
 
 def test_without_a_target_the_nearest_other_label_is_found(net, tmp_path):

@@ -22,7 +22,7 @@ from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import search, timing
 from experiments.shared import cache, measures, models, page, pictures, processes, samples
 from experiments.shared.models import BEYOND
-from experiments.shared.noise import noisy
+from experiments.shared.noise import add_noise
 from nets import store
 from nets.backend import to_device
 from nets.models import autoencoder, fc
@@ -123,7 +123,7 @@ def test_the_benchmark_measures_all_that_its_page_shows(quick, monkeypatch, in_t
     for module in (timing, search):
         monkeypatch.setattr(module, "REPEATS", 1)
     monkeypatch.setattr(benchmark, "ALEXNET", (67, 1 / 32))
-    monkeypatch.setattr(benchmark, "processes", lambda: [1])
+    monkeypatch.setattr(benchmark, "list_worker_counts", lambda: [1])
     numbers = benchmark.main(count=3, workers=1, quiet=True, out=quick["out"])
     page = (Path(quick["out"]) / "strokes" / "benchmark.md").read_text()
     for name, rows in numbers["search"].items():
@@ -148,7 +148,7 @@ def test_a_net_is_trained_in_a_worker_and_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "CACHE", tmp_path)
     monkeypatch.setattr(cache, "train_net", untrained)  # real training takes half a minute
     first = cache.load_or_train(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
-    monkeypatch.setattr(cache, "over_processes", None)  # would fail if it were called
+    monkeypatch.setattr(cache, "run_in_processes", None)  # would fail if it were called
     again = cache.load_or_train(["FC100-100-10"], "strokes", 3, "adam", 1, True)["FC100-100-10"]
     assert (first.params[0] == again.params[0]).all() and first.params[1][0] == 3
 
@@ -186,7 +186,7 @@ def test_a_count_of_which_a_net_has_none_right_is_named(quick, nets, small, monk
 
 def test_noise_has_its_stddev_and_the_box_only_where_it_is_clipped():
     x = np.full((50, 1, 28, 28), 0.2, np.float32)
-    free, clipped = (noisy(x, 0.3, clip, 0) for clip in (False, True))
+    free, clipped = (add_noise(x, 0.3, clip, 0) for clip in (False, True))
     assert (free - x).std() == pytest.approx(0.3, rel=0.02) and free.min() < 0
     assert (clipped == free.clip(0, 1)).all()
 
@@ -227,7 +227,7 @@ def test_shards_that_were_computed_are_not_computed_again(quick, nets, small, mo
     x, t = small[1][0][:10], small[1][1][:10]
     job = ({"net": nets["FC10(1)"]}, x, t, (t + 1) % 10, "strokes", "auto", 1, True)
     first = cache.load_or_search(*job)["net"]
-    monkeypatch.setattr(cache, "over_processes", None)  # would fail if it were called
+    monkeypatch.setattr(cache, "run_in_processes", None)  # would fail if it were called
     assert cache.load_or_search(*job)["net"].tobytes() == first.tobytes()
 
 
@@ -283,7 +283,7 @@ def die(n):
 def test_a_worker_that_fails_or_dies_ends_the_run_with_an_error_and_no_hang(function, error):
     started = time.monotonic()
     with pytest.raises(error):
-        list(processes.over_processes(function, [(1,), (2,)], 2, 2, "", True))
+        list(processes.run_in_processes(function, [(1,), (2,)], 2, 2, "", True))
     assert time.monotonic() - started < 30
 
 
@@ -292,7 +292,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     code = ("import sys; sys.path.insert(0, 'tests')\n"
             "from experiments.shared import processes; from toy_runs import linger\n"
             "if __name__ == '__main__':\n"
-            f"    list(processes.over_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', True))\n")
+            f"    list(processes.run_in_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', "
+            "True))\n")
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     pid = worker_of(parent, tmp_path)
     parent.kill()
@@ -395,7 +396,8 @@ def test_ctrl_c_in_the_middle_ends_with_one_line_and_leaves_no_worker(tmp_path):
             "from experiments.shared import cli, processes; from toy_runs import linger\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)    # deaf in a shell's &\n"
             "def main(quiet=False):\n"
-            f"    list(processes.over_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', True))\n"
+            f"    list(processes.run_in_processes(linger, [({str(tmp_path)!r},)], 1, 1, '', "
+            "True))\n"
             "if __name__ == '__main__':\n"
             "    cli.run(main)\n")
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE,
@@ -408,17 +410,18 @@ def test_ctrl_c_in_the_middle_ends_with_one_line_and_leaves_no_worker(tmp_path):
 
 
 def test_cells_and_tables():
-    assert page.cell(0.0621, 0.058) == "0.0621 (0.058)"
-    assert page.cell(float("nan")) == page.cell(None) == "-"
-    assert page.table(["a", "b"], [[1, 22]]) == "| a | b  |\n|---|----|\n| 1 | 22 |"
+    assert page.format_cell(0.0621, 0.058) == "0.0621 (0.058)"
+    assert page.format_cell(float("nan")) == page.format_cell(None) == "-"
+    assert page.format_table(["a", "b"], [[1, 22]]) == "| a | b  |\n|---|----|\n| 1 | 22 |"
 
 
 def test_pictures_are_what_they_show(tmp_path):
     x = np.zeros((3, 1, 2, 2), np.float32)
     x[1] = 1
-    picture = np.asarray(pictures.grid(x, columns=2, scale=1))
+    picture = np.asarray(pictures.draw_grid(x, columns=2, scale=1))
     assert picture.shape == (6, 6, 3) and (picture[:2, 4:] == 255).all()
     assert (picture[:2, :2] == 0).all()
-    assert pictures.magnified(np.array([-1, 0, 0.01]), 10) == pytest.approx([0, 0.5, 0.6])
-    pictures.save(pictures.panels([(pictures.grid(x, 3), "caption")], "title"), tmp_path / "p.png")
+    assert pictures.magnify(np.array([-1, 0, 0.01]), 10) == pytest.approx([0, 0.5, 0.6])
+    pictures.save(pictures.draw_panels([(pictures.draw_grid(x, 3), "caption")], "title"),
+                  tmp_path / "p.png")
     assert Image.open(tmp_path / "p.png").mode == "RGB"

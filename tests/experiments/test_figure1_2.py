@@ -108,21 +108,21 @@ def layer(N=60, H=9):
 
 
 def test_units_that_are_constant_are_counted_and_left_out():
-    found = measures.picked(layer(), 200, 10, 0)
+    found = measures.pick_images(layer(), 200, 10, 0)
     assert sorted(found["natural"].names) == [f"unit {i}" for i in range(2, 9)]
     assert found["natural"].left_out == 2 and found["natural"].images.shape == (7, 10)
     assert found["random"].left_out == 0 and found["random"].images.shape == (200, 10)
 
 
 def test_units_are_drawn_by_seed_and_none_twice():
-    draws = [measures.picked(abs(normal(1, 30, 50)), 20, 10, seed)["natural"].names
+    draws = [measures.pick_images(abs(normal(1, 30, 50)), 20, 10, seed)["natural"].names
              for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2] and len(set(draws[0])) == 20
 
 
 def test_ties_for_the_tenth_place_are_counted_and_drawn_by_seed():
     units = {i: natural_direction(9, i) for i in (2, 3, 4, 5)}
-    groups = [measures.group(layer(), units, 10, seed) for seed in (0, 1)]
+    groups = [measures.build_group(layer(), units, 10, seed) for seed in (0, 1)]
     assert groups[0].ties == groups[1].ties == 2         # units 2 and 3, not 4: its ten are all
     tops = [{i: set(row) for i, row in zip(g.names, g.images.tolist(), strict=True)}
             for g in groups]
@@ -132,14 +132,14 @@ def test_ties_for_the_tenth_place_are_counted_and_drawn_by_seed():
 
 def test_each_tied_direction_gets_a_draw_of_its_own():
     a = np.repeat((np.arange(60) < 30.0)[:, None], 5, 1)
-    images = measures.picked(a, 5, 10, 0)["natural"].images
+    images = measures.pick_images(a, 5, 10, 0)["natural"].images
     assert len({tuple(sorted(row)) for row in images.tolist()}) == 5 and images.max() < 30
 
 
 def test_groups_are_what_their_directions_rank_first():
     a = layer()
-    groups = measures.picked(a, 6, 10, 3)
-    for kind, distribution in measures.RANDOM.items():
+    groups = measures.pick_images(a, 6, 10, 3)
+    for kind, distribution in measures.RANDOM_KINDS.items():
         for i, images in enumerate(groups[kind].images):
             assert groups[kind].names[i] == f"random_direction(9, [3, 47, {i}])"
             v = random_direction(9, [3, 47, i], distribution)
@@ -150,10 +150,10 @@ def test_groups_are_what_their_directions_rank_first():
 
 
 def test_random_sets_hold_no_image_twice():
-    g = measures.at_random(30, 50, 10, 0)
+    g = measures.pick_at_random(30, 50, 10, 0)
     assert g.images.shape == (50, 10) and all(len(set(row)) == 10 for row in g.images.tolist())
     assert len(np.unique(g.images)) == 30
-    assert (g.images != measures.at_random(30, 50, 10, 1).images).any()
+    assert (g.images != measures.pick_at_random(30, 50, 10, 1).images).any()
 
 
 # ---- the script ------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def test_every_layer_has_every_kind_of_direction_and_its_own_numbers(run, nets):
     for name, a in (("LeNet", phi(nets["LeNet"], x, 3)), ("LeNet untrained", phi(untrained, x, 3)),
                     ("FC100-100-10", phi(nets["FC100-100-10"], x, 2)),
                     ("pixels", x.reshape(150, -1))):
-        for kind, g in measures.picked(a.astype(float), 12, 10, 0).items():
+        for kind, g in measures.pick_images(a.astype(float), 12, 10, 0).items():
             row = numbers["directions"][f"{name}, {kind}"]
             assert row["purity"]["mean"] == pytest.approx(measures.purity(t[g.images]).mean())
             assert row["correlation"]["std"] == pytest.approx(
@@ -219,30 +219,30 @@ def test_the_record_and_the_pictures_are_written(run):
     for stem in ("figure1", "figure2", "figure1_2-histograms"):
         picture = Image.open(folder / f"{stem}.png")
         assert picture.size[0] > 800 and f"({stem}.png)" in text
-    for name in figure1_2.MEASURED:
-        for kind in measures.RANDOM:
+    for name in figure1_2.LAYERS:
+        for kind in measures.RANDOM_KINDS:
             assert text.count(f"\n- {name}, natural against {kind} directions: ") == 1
 
 
 def test_the_figures_show_lenets_units_and_its_random_directions(run, nets):
     _, folder, (x, t) = run
-    groups = measures.picked(phi(nets["LeNet"], x, 3), 12, 10, 0)
+    groups = measures.pick_images(phi(nets["LeNet"], x, 3), 12, 10, 0)
     for stem, kind in (("figure1", "natural"), ("figure2", "random")):
         sheet, g = Image.open(folder / f"{stem}.png"), groups[kind]
         for i, (name, rows) in enumerate(zip(g.names, g.images, strict=True)):
-            shown = panel(pictures.grid(x[rows], 10), f"{name}: {' '.join(map(str, t[rows]))}")
+            shown = panel(pictures.draw_grid(x[rows], 10), f"{name}: {' '.join(map(str, t[rows]))}")
             assert stands_in(shown, sheet) == (i < 4)
 
 
 def planted(natural, other, p, different=1000):
     """Rows and tests of two trained nets and their controls, every measure as given."""
     level = {"natural": natural, "random": other, "non-negative": other}
-    rows = {(name, kind): {m: {"mean": level[kind] if name in figure1_2.MEASURED else 0.5}
+    rows = {(name, kind): {m: {"mean": level[kind] if name in figure1_2.LAYERS else 0.5}
                            for m in figure1_2.AXES} | {"directions": 200, "different": different}
-            for name in (*figure1_2.MEASURED, "pixels") for kind in level}
+            for name in (*figure1_2.LAYERS, "pixels") for kind in level}
     tests = {(name, kind): {m: {"d": 1.0, "p": p} for m in figure1_2.AXES}
-             for name in figure1_2.MEASURED for kind in measures.RANDOM}
-    return coherence.findings(coherence.Study([*figure1_2.MEASURED], 10, rows, tests))
+             for name in figure1_2.LAYERS for kind in measures.RANDOM_KINDS}
+    return coherence.format_findings(coherence.Study([*figure1_2.LAYERS], 10, rows, tests))
 
 
 def test_the_verdicts_follow_the_numbers():
@@ -264,7 +264,7 @@ def test_the_verdicts_follow_the_numbers():
 def test_the_controls_are_the_most_coherent_of_all_untrained_and_pixel_directions():
     purity, entropy, _ = planted(0.9, 0.4, 0.5).splitlines()[-3:]
     assert "the most coherent are pixels, natural (0.5)" in purity
-    trained = {kind: ", ".join(f"{name}, {kind} ({mean})" for name in figure1_2.MEASURED)
+    trained = {kind: ", ".join(f"{name}, {kind} ({mean})" for name in figure1_2.LAYERS)
                for kind, mean in (("natural", 0.9), ("random", 0.4))}
     for text, beyond, rest in ((purity, "natural", "random"), (entropy, "random", "natural")):
         more, less = text.split("More coherent: ")[1].split(".  Not: ")

@@ -13,7 +13,12 @@ from experiments import figure3_4, figure5, stability, train_alexnet
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import alexnet, search, timing
 from experiments.shared import cache, measures, page, pictures, samples
-from experiments.shared.weights import loaded, read_weights, recognised, save_npz
+from experiments.shared.weights import (
+    load_net_and_photographs,
+    pick_correct,
+    read_weights,
+    save_npz,
+)
 from intriguing import distortion, phi
 from nets.backend import to_device
 from nets.models.alexnet import krizhevsky2012, rescale_start
@@ -58,7 +63,7 @@ def quick(world, monkeypatch, tmp_path):
 def test_every_photograph_takes_the_target_and_all_numbers_are_of_the_photographs_found(
         world, quick, monkeypatch, tmp_path):
     seen = {}
-    monkeypatch.setattr(figure5, "drawn", lambda *args: seen.update(args=args))
+    monkeypatch.setattr(figure5, "draw_photographs", lambda *args: seen.update(args=args))
     numbers = figure5.main(count=5, workers=1, **quick)
     x, images, t, after, names, _ = seen["args"]
     assert names == ["blue", "ostrich", "red"] and numbers["target"] == "ostrich"
@@ -86,12 +91,12 @@ def test_the_precisions_are_compared_on_what_all_of_them_found(quick, monkeypatc
         found[-1][len(found) - 1] = np.nan              # another one in each precision
         return found[-1]
     monkeypatch.setattr(alexnet, "D", D)
-    monkeypatch.setattr(alexnet, "COMPARED", 4)
-    shown = loaded(quick["weights"], quick["data"], False, True)
-    rows = alexnet.precisions(*shown, 0)
+    monkeypatch.setattr(alexnet, "PHOTOGRAPHS", 4)
+    shown = load_net_and_photographs(quick["weights"], quick["data"], False, True)
+    rows = alexnet.compare_precisions(*shown, 0)
     assert list(rows) == ["float64", "float32", "float64, moved"]
     assert all(row["not found"] >= 1 and row["ms"] > 0 for row in rows.values())
-    x, *_ = recognised(shown[0].net, *shown[1:3], -1, 4, 0)
+    x, *_ = pick_correct(shown[0].net, *shown[1:3], -1, 4, 0)
     sizes = [distortion(x, images) for images in found]
     kept = ~np.isnan(sum(sizes))
     for size, row in zip(sizes, rows.values(), strict=True):
@@ -109,23 +114,23 @@ def test_the_benchmark_searches_photographs_once_by_three_searches(world, monkey
         net.backward(logits, caches)
         return x
     monkeypatch.setattr(search, "D", D)
-    jobs = benchmark.photographed(world.weights, str(world.root), 0, True)
+    jobs = benchmark.prepare_photographs(world.weights, str(world.root), 0, True)
     [(name, (net, x, target, *how))] = jobs.items()
-    assert name == read_weights(world.weights).said and len(x) == alexnet.COMPARED
+    assert name == read_weights(world.weights).description and len(x) == alexnet.PHOTOGRAPHS
     assert (net.predict(x) == (target - 1) % 3).all()
-    found = search.compared(net, x, target, *how)
+    found = search.compare_searches(net, x, target, *how)
     assert asked == [[], ["solver"], ["solver"]] and len(found) == 3
     rows = found
     assert all(row["evaluations"] == 1 for row in rows.values())
-    said = benchmark.imagenet({"device": "CPU", "GFLOP/s": 1.0,
-                               "AlexNet": {"net": 1.0, "solver": 1.0, "GFLOP": 1.0},
-                               "search": {name: rows}}, [name])
+    said = benchmark.estimate_imagenet({"device": "CPU", "GFLOP/s": 1.0,
+                                        "AlexNet": {"net": 1.0, "solver": 1.0, "GFLOP": 1.0},
+                                        "search": {name: rows}}, [name])
     assert f"as many evaluations as {name} takes here, 1, a search" in said
 
 
 def test_the_photographs_are_drawn_by_seed_among_those_held_out(world):
     def files(seed, count=5):
-        *_, rows, tried = recognised(world.net, world.test, world.test.t, 1, count, seed)
+        *_, rows, tried = pick_correct(world.net, world.test, world.test.t, 1, count, seed)
         assert tried >= count
         return [world.test.files[row] for row in rows]
     assert files(0) == files(0) != files(1)
@@ -136,7 +141,7 @@ def test_the_photographs_are_drawn_by_seed_among_those_held_out(world):
 def test_a_photograph_that_the_net_gets_wrong_is_not_searched(world):
     t = np.where(world.test.t == 0, 2, 0)   # all wrong now
     with pytest.raises(ValueError, match=r"--count 1: of 21 photographs the net labels 0 right"):
-        recognised(world.net, world.test, t, 1, 1, 0)
+        pick_correct(world.net, world.test, t, 1, 1, 0)
 
 
 def test_of_photographs_without_labels_the_nets_own_is_right(world, quick, tmp_path):
@@ -155,13 +160,13 @@ def test_the_picture_has_a_row_of_three_for_each_photograph_shown(world, tmp_pat
     x, _ = world.test.images([0, 1, 2])
     images = np.clip(x + 0.01, 0, 1)
     images[1] = np.nan                      # not found
-    figure5.drawn(x, images, np.array([0, 0, 0]), np.array([1, 1, 1]), ["a", "b"],
-                  tmp_path / "a.png")
+    figure5.draw_photographs(x, images, np.array([0, 0, 0]), np.array([1, 1, 1]), ["a", "b"],
+                             tmp_path / "a.png")
     sheet, scale = Image.open(tmp_path / "a.png"), max(1, figure5.SIDE // SIZE)
     for i in range(3):
         for image, text in ((x[i], "a"), (0.5 + 10 * (images[i] - x[i]), "difference, 10 x"),
                             (images[i], "b")):
-            shown = panel(pictures.grid(np.nan_to_num(image)[None], 1, scale), text)
+            shown = panel(pictures.draw_grid(np.nan_to_num(image)[None], 1, scale), text)
             assert stands_in(shown, sheet) == (i != 1)
 
 
@@ -189,21 +194,21 @@ def test_nothing_found_is_said_and_no_picture_of_another_run_stands(quick, monke
 @pytest.mark.parametrize("count", [0, -3, 22])
 def test_a_count_of_photographs_that_are_not_there_is_named(world, count):
     with pytest.raises(ValueError, match=f"--count {count}: there are 21 photographs; choose 1 to"):
-        recognised(world.net, world.test, world.test.t, 1, count, 0)
+        pick_correct(world.net, world.test, world.test.t, 1, count, 0)
 
 
 def test_by_png_is_rounding_to_256_levels():
     x = np.random.default_rng(0).random((3, 3, 5, 4)).astype(np.float32)
-    assert figure5.by_png(x) == pytest.approx(np.round(x * 255) / 255, abs=1e-7)
-    assert figure5.by_png(x[:0]).shape == (0, 3, 5, 4)
+    assert figure5.round_trip_png(x) == pytest.approx(np.round(x * 255) / 255, abs=1e-7)
+    assert figure5.round_trip_png(x[:0]).shape == (0, 3, 5, 4)
 
 
 def test_a_target_that_the_net_does_not_know_is_told_of_with_those_it_knows(quick):
     with pytest.raises(ValueError, match="--target zebra: .*choose one of blue, ostrich, red"):
         figure5.main(target="zebra", **quick)
-    assert figure5.number("", ["cat", "bird"]) == 1         # no ostrich
+    assert figure5.find_label("", ["cat", "bird"]) == 1     # no ostrich
     with pytest.raises(ValueError, match="ostrich or bird"):
-        figure5.number("", ["cat"])
+        figure5.find_label("", ["cat"])
 
 
 def test_the_other_experiments_take_the_same_weights_and_photographs(
@@ -217,8 +222,8 @@ def test_the_other_experiments_take_the_same_weights_and_photographs(
     row, = stability.main(count=3, workers=1, **flags).values()
     assert row["images"] == 3 and row["bound"] > row["searched"] >= row["along D's r"]
     assert str(world.root) in (tmp_path / "stability.md").read_text()
-    monkeypatch.setattr(alexnet, "COMPARED", 1)
-    monkeypatch.setattr(timing, "over_processes", lambda *args: enumerate(
+    monkeypatch.setattr(alexnet, "PHOTOGRAPHS", 1)
+    monkeypatch.setattr(timing, "run_in_processes", lambda *args: enumerate(
         [({1: {"ms": 1.0, "MB": 1.0, "GFLOP": 1.0}}, []), 100.0]))
     numbers = benchmark.main(which="alexnet", **flags)
     assert list(numbers["precisions"]) == ["float64", "float32", "float64, moved"]
@@ -231,10 +236,10 @@ def test_the_groups_are_what_phi_ranks_first_and_the_controls_are_there(
         world, quick, monkeypatch, tmp_path):
     monkeypatch.setattr(figure3_4, "DIRECTIONS", 6)
     seen = {}
-    monkeypatch.setattr(figure3_4, "draw", lambda groups, *args: seen.update(groups=groups))
+    monkeypatch.setattr(figure3_4, "draw_figures", lambda groups, *args: seen.update(groups=groups))
     numbers = figure3_4.main(layer=6, **quick)
     x, _ = world.test.images()
-    expected = measures.picked(phi(world.net, x, 6).astype(np.float32), 6, 5, 0)
+    expected = measures.pick_images(phi(world.net, x, 6).astype(np.float32), 6, 5, 0)
     for kind, group in expected.items():
         assert (seen["groups"]["AlexNet", kind].images == group.images).all()
         row = numbers["directions"][f"AlexNet, {kind}"]
@@ -250,12 +255,13 @@ def test_the_groups_are_what_phi_ranks_first_and_the_controls_are_there(
 def test_the_figures_show_the_top_photographs_of_their_directions(world, quick, tmp_path):
     numbers = figure3_4.main(**quick)
     x, _ = world.test.images()
-    groups = measures.picked(phi(world.net, x, 7).astype(np.float32), figure3_4.DIRECTIONS, 5, 0)
+    groups = measures.pick_images(phi(world.net, x, 7).astype(np.float32), figure3_4.DIRECTIONS, 5,
+                                  0)
     for stem, kind in (("figure3", "natural"), ("figure4", "random")):
         sheet = Image.open(tmp_path / "out" / f"{stem}.png")
         for rows in groups[kind].images[:4]:
             scale = max(1, round(figure3_4.TILE / SIZE))
-            assert stands_in(pictures.grid(x[rows], 5, scale), sheet)
+            assert stands_in(pictures.draw_grid(x[rows], 5, scale), sheet)
     assert json.loads((tmp_path / "out" / "figure3_4.json").read_text())["numbers"] == numbers
 
 
@@ -271,7 +277,7 @@ def test_photographs_without_labels_have_correlations_alone(world, quick, tmp_pa
 
 
 def test_a_layer_too_large_for_the_memory_is_refused(quick, monkeypatch):
-    monkeypatch.setattr(figure3_4, "LARGEST", 1000)
+    monkeypatch.setattr(figure3_4, "MOST_ACTIVATIONS", 1000)
     with pytest.raises(ValueError, match="--layer 7: 128 units of 21 photographs do not fit"):
         figure3_4.main(**quick)
 
@@ -292,7 +298,7 @@ def test_with_one_photograph_a_label_the_labels_measures_are_left_out_and_it_say
 def test_colours_are_the_means_of_blocks():
     x = np.random.default_rng(0).random((2, 3, 67, 67)).astype(np.float32)
     edges = np.linspace(0, 67, 17).astype(int)
-    found = figure3_4.colours(x)
+    found = figure3_4.average_colours(x)
     assert found.shape == (2, 3, 16, 16)
     for i, j in ((0, 0), (7, 3), (15, 15)):
         block = x[:, :, edges[i]:edges[i + 1], edges[j]:edges[j + 1]]
@@ -301,13 +307,13 @@ def test_colours_are_the_means_of_blocks():
 
 def test_an_untrained_net_is_the_same_net_before_training(world):
     model = read_weights(world.weights)
-    net = model.anew(np.random.default_rng(3))
+    net = model.build_untrained(np.random.default_rng(3))
     same = rescale_start(krizhevsky2012(np.random.default_rng(3), 1 / 32, SIZE, 3))
     for p, q in zip(net.params, same.params, strict=True):
         assert p.dtype == "float32" and (p == q.astype("float32")).all()
 
 
 def test_where_results_of_photographs_go_and_what_they_are_called(tmp_path):
-    assert page.folder(tmp_path, "/somewhere/photographs") == tmp_path
-    assert page.folder(tmp_path, "strokes") == tmp_path / "strokes"
-    assert page.describe("cifar10") == "CIFAR-10" and "/x" in page.describe("/x")
+    assert page.choose_folder(tmp_path, "/somewhere/photographs") == tmp_path
+    assert page.choose_folder(tmp_path, "strokes") == tmp_path / "strokes"
+    assert page.describe_data("cifar10") == "CIFAR-10" and "/x" in page.describe_data("/x")

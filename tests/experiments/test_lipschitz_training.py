@@ -46,18 +46,19 @@ def test_the_bound_falls_as_mu_grows_and_what_is_trained_and_found_is_not_comput
 def test_transfer_is_the_error_on_the_images_made_for_the_others(monkeypatch):
     errors = np.array([[1.0, 0.2, 0.4], [0.1, 1.0, 0.6], [0.3, 0.5, 1.0]])
     monkeypatch.setattr(lipschitz_training, "transfer", lambda *args: errors)
-    found = lipschitz_training.transferred("abc", dict.fromkeys("abc"), dict.fromkeys("abc"), None)
+    found = lipschitz_training.measure_transfer("abc", dict.fromkeys("abc"), dict.fromkeys("abc"),
+                                                None)
     assert found == pytest.approx({"a": 20, "b": 35, "c": 50})
 
 
 def test_spread_is_mean_and_standard_deviation():
-    assert page.spread([1.0, 2.0, 3.0]) == "2 ± 1"
-    assert page.spread([0.5]) == "0.5"
-    assert page.spread([None]) == "-"
+    assert page.format_spread([1.0, 2.0, 3.0]) == "2 ± 1"
+    assert page.format_spread([0.5]) == "0.5"
+    assert page.format_spread([None]) == "-"
 
 
 def test_an_arm_without_a_distortion_does_not_end_the_run():
     row = {"test error %": 1.0, "L": 5.0, "av. min. distortion": 0.1}
-    text = lipschitz_training.claims({0.0: [row],
-                                      0.1: [row | {"L": 4.0, "av. min. distortion": None}]})
+    text = lipschitz_training.format_claims({0.0: [row],
+                                             0.1: [row | {"L": 4.0, "av. min. distortion": None}]})
     assert "0.1, is that of mu = 0" in text and "Does L fall as mu grows?  Yes" in text

@@ -151,7 +151,7 @@ def test_the_published_shapes_make_the_published_net(family):
     for shape in PUBLISHED[family]:          # no memory: one zero, seen often
         for s in (shape[::-1] if len(shape) == 2 else shape, shape[:1]):
             arrays[len(arrays)] = np.broadcast_to(np.float32(0), s)
-    found = weights.fitted("published", family, arrays)
+    found = weights.build_weights("published", family, arrays)
     assert [p.shape for p in found.net.params] == [a.shape for a in arrays.values()]
     assert (found.size, found.short) == ({"bvlc": 227, "torchvision": 224}[family], 256)
 

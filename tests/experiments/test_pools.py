@@ -39,7 +39,7 @@ def test_for_two_linear_classes_an_example_lies_straight_across_the_boundary():
     net.params[1] -= net.params[0].sum(0) / 2           # the boundary goes through the middle
     phi = rng.uniform(0.4, 0.6, (5, 6))
     t = net.predict(phi)
-    found = pools.adversarial(net, phi, t, 0.05)
+    found = pools.make_adversarial(net, phi, t, 0.05)
     W = to_host(net.params[0])
     across = (W[:, 1 - t] - W[:, t]).T      # towards the other label, (5, 6)
     across /= np.sqrt((across ** 2).mean(1, keepdims=True))
@@ -50,7 +50,7 @@ def test_for_two_linear_classes_an_example_lies_straight_across_the_boundary():
 def test_examples_of_a_layer_keep_to_the_box_and_to_their_distance(sigmoid, k):
     x, t = images(5)
     phi = to_host(sigmoid.below(k).forward(to_device(x))[0])
-    found = pools.adversarial(sigmoid.above(k), phi, t, 0.03)
+    found = pools.make_adversarial(sigmoid.above(k), phi, t, 0.03)
     assert found.shape == phi.shape and found.dtype == np.float32
     assert found.min() >= 0 and found.max() <= 1
     right = sigmoid.predict(x) == t
@@ -59,7 +59,7 @@ def test_examples_of_a_layer_keep_to_the_box_and_to_their_distance(sigmoid, k):
     inside = right & ((found > 0) & (found < 1)).reshape(len(x), -1).all(1)
     assert size[inside] == pytest.approx(np.full(inside.sum(), 0.03), rel=1e-3)
     assert inside.any() and (size[right] > 0.01).all()
-    far = pools.adversarial(sigmoid.above(k), phi, t, 0.6)      # farther than D went
+    far = pools.make_adversarial(sigmoid.above(k), phi, t, 0.6)  # farther than D went
     assert far.min() == 0 and far.max() == 1
 
 
@@ -72,17 +72,17 @@ def test_an_ascent_raises_the_loss_more_than_noise_and_more_than_one_step_does(s
 
     def loss(phi):
         return to_host(softmax_cross_entropy(above.forward(to_device(phi))[0], to_device(t))[0])
-    found = pools.ascended(above, phi, t, 0.03)
+    found = pools.ascend(above, phi, t, 0.03)
     assert found.shape == phi.shape and found.dtype == np.float32
     assert found.min() >= 0 and found.max() <= 1
     assert (distortion(phi, found) <= 0.03 * (1 + 1e-4)).all()
     rng = np.random.default_rng(0)
-    by_chance = [loss(pools.noise(above, phi, t, 0.03, rng)) for _ in range(50)]
+    by_chance = [loss(pools.add_noise(above, phi, t, 0.03, rng)) for _ in range(50)]
     assert (loss(found) > np.max(by_chance, 0)).all()
     monkeypatch.setattr(pools, "ASCENT", 1)
-    far = loss(pools.ascended(above, phi, t, 0.3))
+    far = loss(pools.ascend(above, phi, t, 0.3))
     monkeypatch.setattr(pools, "ASCENT", 8)
-    assert loss(pools.ascended(above, phi, t, 0.3)).mean() > far.mean()
+    assert loss(pools.ascend(above, phi, t, 0.3)).mean() > far.mean()
 
 
 def test_an_ascent_up_a_linear_loss_is_straight_even_where_it_is_almost_flat():
@@ -90,7 +90,7 @@ def test_an_ascent_up_a_linear_loss_is_straight_even_where_it_is_almost_flat():
     net = Net([Dense(6, 2, rng)])
     net.params[1] += to_device(np.array([20.0, 0.0]))   # label 0 is certain: gradients of 1e-9
     phi = rng.uniform(0.4, 0.6, (5, 6)).astype("float32")
-    found = pools.ascended(net, phi, np.zeros(5, int), 0.05)
+    found = pools.ascend(net, phi, np.zeros(5, int), 0.05)
     W = to_host(net.params[0])
     up = W[:, 1] - W[:, 0]
     up /= np.sqrt((up ** 2).mean())
@@ -100,13 +100,13 @@ def test_an_ascent_up_a_linear_loss_is_straight_even_where_it_is_almost_flat():
 def test_an_image_that_is_wrong_already_stays_as_it_is(sigmoid):
     x, _ = images(5)
     t = (sigmoid.predict(x) + 1) % 5
-    assert pools.adversarial(sigmoid, x, t, 0.03) == pytest.approx(x, abs=1e-6)
+    assert pools.make_adversarial(sigmoid, x, t, 0.03) == pytest.approx(x, abs=1e-6)
 
 
 def test_where_nothing_is_found_the_original_stays(sigmoid, monkeypatch):
     x, t = images(5)
     monkeypatch.setattr(pools, "D", lambda net, phi, *_, **__: np.full_like(phi, np.nan))
-    assert (pools.adversarial(sigmoid, x, t, 0.03) == x).all()
+    assert (pools.make_adversarial(sigmoid, x, t, 0.03) == x).all()
 
 
 def test_the_search_is_the_short_one_for_the_likeliest_wrong_label(sigmoid, monkeypatch):
@@ -117,7 +117,7 @@ def test_the_search_is_the_short_one_for_the_likeliest_wrong_label(sigmoid, monk
         asked.append(target)
         return D(net, phi, target, solver=solver)
     monkeypatch.setattr(pools, "D", search)
-    pools.adversarial(sigmoid, x, t, 0.03)
+    pools.make_adversarial(sigmoid, x, t, 0.03)
     logits = to_host(sigmoid.forward(to_device(x))[0]).copy()
     logits[np.arange(len(t)), t] = -np.inf
     target, = asked
@@ -178,9 +178,9 @@ def test_the_steps_are_those_of_barzilai_and_borwein():
 
 def test_noise_has_the_standard_deviation_asked_for_and_keeps_to_the_box():
     phi = np.full((50, 400), 0.5)
-    found = pools.noise(None, phi, None, 0.05, np.random.default_rng(0))
+    found = pools.add_noise(None, phi, None, 0.05, np.random.default_rng(0))
     assert (found - phi).std() == pytest.approx(0.05, rel=0.02) and found.dtype == np.float32
-    found = pools.noise(None, np.zeros((50, 400)), None, 0.05, np.random.default_rng(0))
+    found = pools.add_noise(None, np.zeros((50, 400)), None, 0.05, np.random.default_rng(0))
     assert found.min() == 0 < found.max()
 
 
@@ -229,7 +229,7 @@ def test_the_cost_with_pools_has_the_gradient_of_central_differences(net, layers
     of_layers = [full(pools.Pool(k, 0.1, 16, 0.5, marked), net, x, t, np.random.default_rng(k))
                  for k in layers]
     alone = classification(net, [1e-2] * 3)
-    cost = pools.with_pools(net, alone, of_layers)
+    cost = pools.add_pools(net, alone, of_layers)
 
     def value():
         return cost(x, t, np.random.default_rng(5))[0]
@@ -250,7 +250,7 @@ def test_a_batch_has_as_many_examples_of_each_pool_as_images(net):
     of_layers = [full(Spy(k, 0.1, 8, 1, marked), net, x, t, np.random.default_rng(k))
                  for k in (0, 1, 2)]
     alone = classification(net, [0] * 3)
-    value, _ = pools.with_pools(net, alone, of_layers)(x[:3], t[:3], np.random.default_rng(0))
+    value, _ = pools.add_pools(net, alone, of_layers)(x[:3], t[:3], np.random.default_rng(0))
     assert drawn == [(0, 3), (1, 3), (2, 3)]
     rng, parts = np.random.default_rng(0), [alone(x[:3], t[:3])[0]]
     for pool in of_layers:

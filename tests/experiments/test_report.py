@@ -15,7 +15,7 @@ RESULTS = ROOT / "experiments" / "results"
 
 @pytest.fixture(scope="module")
 def records():
-    return {stem: report.read(RESULTS, stem) for stem in report.RECORDS}
+    return {stem: report.read_record(RESULTS, stem) for stem in report.RECORDS}
 
 
 def test_both_texts_are_what_the_report_writes(records):
@@ -23,7 +23,7 @@ def test_both_texts_are_what_the_report_writes(records):
     mend = "run python -m experiments.report"
     assert (RESULTS / "README.md").read_text() == report.write_page(records), mend
     readme = (ROOT / "README.md").read_text()
-    assert readme == headlines.insert(readme, records, "README.md"), mend
+    assert readme == headlines.insert_headlines(readme, records, "README.md"), mend
 
 
 @pytest.mark.parametrize("stem", report.RECORDS)
@@ -52,7 +52,7 @@ def test_every_picture_and_every_record_of_the_results_is_shown_and_every_link_l
     pictures = {path.name for path in RESULTS.iterdir() if path.suffix in (".png", ".svg")}
     assert pictures - shown <= {"attack-adversarial.png", "digit.png"}      # parts of attack.png
     assert {path.stem for path in RESULTS.glob("*.json")} == set(report.RECORDS)
-    headings = {report.link(title) for title in re.findall(r"^##+ (.*)", page, re.M)}
+    headings = {report.format_link(title) for title in re.findall(r"^##+ (.*)", page, re.M)}
     assert {f"[{t}](#{a})" for t, a in re.findall(r"\[([^]]*)\]\(#([\w-]+)\)", page)} <= headings
 
 

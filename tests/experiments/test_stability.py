@@ -27,13 +27,13 @@ def test_gains_are_those_of_the_matrix_of_a_linear_net(linear):
     W = to_host(linear.params[0])
     expected = np.linalg.norm(r.reshape(6, 20) @ W, axis=1) / np.linalg.norm(r.reshape(6, 20),
                                                                              axis=1)
-    assert stability.gains(linear, x, r) == pytest.approx(expected)
+    assert stability.compute_gains(linear, x, r) == pytest.approx(expected)
 
 
 def test_the_largest_gain_of_a_linear_net_is_its_largest_singular_value(linear):
     x = np.full((3, 1, 4, 5), 0.5)          # within the box there is room in every direction
     start = np.random.default_rng(1).normal(size=x.shape)
-    found = stability.largest_gains(linear, x, start)
+    found = stability.search_largest_gains(linear, x, start)
     norm = np.linalg.norm(to_host(linear.params[0]), 2)
     assert found.max() == pytest.approx(norm, rel=1e-3)
     assert (found > 0.9 * norm).all()       # a start may end at the second singular vector
@@ -42,11 +42,11 @@ def test_the_largest_gain_of_a_linear_net_is_its_largest_singular_value(linear):
 def test_the_search_ends_above_its_start_and_below_the_bound(sigmoid):
     x, _ = attack(sigmoid, 5)
     start = np.random.default_rng(2).normal(size=x.shape)
-    small = start * (stability.SMALL / np.sqrt(square(start)))[:, None, None, None]
-    found = stability.largest_gains(sigmoid, x.astype(float), start)
-    assert (found >= stability.gains(sigmoid, x, small) - 1e-9).all()
+    small = start * (stability.START_LENGTH / np.sqrt(square(start)))[:, None, None, None]
+    found = stability.search_largest_gains(sigmoid, x.astype(float), start)
+    assert (found >= stability.compute_gains(sigmoid, x, small) - 1e-9).all()
     assert found.max() <= lipschitz_bound(sigmoid, x.shape[1:])[1]
-    assert found.max() > 1.5 * stability.gains(sigmoid, x, small).max()
+    assert found.max() > 1.5 * stability.compute_gains(sigmoid, x, small).max()
 
 
 def test_the_search_is_handed_the_slope_of_its_value(sigmoid, monkeypatch):
@@ -62,15 +62,15 @@ def test_the_search_is_handed_the_slope_of_its_value(sigmoid, monkeypatch):
         checked.append(len(z))
 
     monkeypatch.setattr(stability, "minimize", spy)
-    stability.largest_gains(sigmoid, x.astype(float),
-                            np.random.default_rng(2).normal(size=x.shape))
+    stability.search_largest_gains(sigmoid, x.astype(float),
+                                   np.random.default_rng(2).normal(size=x.shape))
     assert checked == [len(x)]
 
 
 def test_no_image_with_another_label_is_nearer_than_the_certificate(sigmoid, linear):
     for net, K in ((sigmoid, 5), (linear, 10)):
         x, _ = attack(net, K)
-        safe = stability.certificate(net, x, lipschitz_bound(net, x.shape[1:])[1])
+        safe = stability.compute_certificates(net, x, lipschitz_bound(net, x.shape[1:])[1])
         label = net.predict(x.astype(float))
         for k in range(1, K):
             found = D(net, x, (label + k) % K)
@@ -85,7 +85,7 @@ def test_the_certificate_of_two_opposed_logits_is_the_way_to_the_boundary():
     net.params[1][...] = 0
     x = np.array([[0.5, 0.2, 0.1]])
     L = np.sqrt(2)                          # |W| of w and -w, |w| = 1
-    assert stability.certificate(net, x, L) == pytest.approx(x @ w)
+    assert stability.compute_certificates(net, x, L) == pytest.approx(x @ w)
 
 
 @on_numpy

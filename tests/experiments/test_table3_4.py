@@ -158,7 +158,7 @@ def test_noise_rows_measure_their_stddev_before_they_are_clipped_and_less_after(
 
 
 def test_the_clipped_rows_are_the_others_within_the_box_and_their_names_say_so(job):
-    images = table3_4.fed(job, 0)
+    images = table3_4.make_rows(job, 0)
     named = [row.removesuffix(", clipped") for row in images if row.endswith(", clipped")]
     assert named == ["Gaussian noise, stddev 0.06",
                      *(f"{name}, amplified to 0.1" for name in job.nets),
@@ -171,12 +171,12 @@ def test_the_clipped_rows_are_the_others_within_the_box_and_their_names_say_so(j
 
 
 def test_images_not_found_are_left_out_and_those_left_as_they_are_stay_so(job):
-    images = table3_4.fed(job, 0)
-    for row in (NAMES[0], *(f"{NAMES[0]}, amplified to 0.1, {how}" for how in table3_4.CLIPPED)):
+    images = table3_4.make_rows(job, 0)
+    for row in (NAMES[0], *(f"{NAMES[0]}, amplified to 0.1, {how}" for how in table3_4.CLIPPING)):
         assert np.isnan(images[row][2]).all(), row
         assert (images[row][3] == job.x[3]).all(), row
         assert (images[row][:2] != job.x[:2]).any((1, 2, 3)).all(), row
-    numbers = table3_4.transfers(job, 0)
+    numbers = table3_4.measure_transfer(job, 0)
     size = distortion(job.x, job.images[NAMES[0]])
     assert numbers[NAMES[0]]["av. distortion"] == pytest.approx(size[:2].mean())
     assert numbers[NAMES[1]]["av. distortion"] is None
@@ -237,11 +237,11 @@ def test_what_is_said_of_the_rates_follows_from_them():
         rate = {row: dict.fromkeys(NAMES, value) for row, value in (
             *((n, as_found) for n in NAMES),
             *((f"{n}, amplified to 0.1, {how}", amplified) for n in NAMES
-              for how in table3_4.CLIPPED),
+              for how in table3_4.CLIPPING),
             *((f"Gaussian noise, stddev {s}, {how}", noise) for s in (0.06, 0.1)
-              for how in table3_4.CLIPPED))}
+              for how in table3_4.CLIPPING))}
         return rate, [line.split("?  ")[1][:3] for line in
-                      table3_4.compared(rate).splitlines() if line[:1] == "-"]
+                      table3_4.format_claims(rate).splitlines() if line[:1] == "-"]
 
     assert say(5, 50, 2)[1] == ["Yes", "Yes", "Yes"]
     assert say(2, 50, 2)[1] == ["No:", "Yes", "Yes"]    # not above is not above
@@ -252,4 +252,4 @@ def test_what_is_said_of_the_rates_follows_from_them():
     rate[NAMES[1]][NAMES[2]] = 9
     rate[NAMES[2]][NAMES[2]] = 1                        # the diagonal is not asked for
     assert ("No: FC100-100-10' on FC100-100-10: 5 against 5.5 on Gaussian noise, stddev 0.06, "
-            "clipped.\n") in table3_4.compared(rate)
+            "clipped.\n") in table3_4.format_claims(rate)

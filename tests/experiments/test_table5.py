@@ -89,15 +89,15 @@ def test_published_numbers_stand_beside_torchvisions_net_alone(model, tmp_path):
 
 def test_at_full_size_all_three_poolings_overlap():
     net = alexnet.krizhevsky2012(np.random.default_rng(0), 1 / 64, 227, 2)
-    factors = table5.products(dict.fromkeys(table5.PAPER, dict.fromkeys(table5.COLUMNS, 1)),
-                              norms.input_shapes(net, (3, 227, 227)))
+    factors = table5.multiply_bounds(dict.fromkeys(table5.PAPER, dict.fromkeys(table5.COLUMNS, 1)),
+                                     norms.input_shapes(net, (3, 227, 227)))
     assert factors["max pooling"]["factor"] == 8
     assert factors["LRN, as seen"]["paper"] == pytest.approx(2.24e6, rel=1e-2)
 
 
 def test_without_weights_it_is_the_net_of_2012_at_its_start_and_says_so(
         here, monkeypatch, tmp_path):
-    monkeypatch.setitem(table5.IMAGE, "krizhevsky2012", 67)
+    monkeypatch.setitem(table5.IMAGE_SIZES, "krizhevsky2012", 67)
     monkeypatch.setattr(alexnet, "krizhevsky2012",
                         functools.partial(alexnet.krizhevsky2012, width=1 / 32, size=67))
     numbers, text, record = run(tmp_path)
@@ -111,5 +111,5 @@ def test_processes_give_the_same_numbers(tmp_path):
     net = alexnet.bvlc(np.random.default_rng(0), 1 / 32, 67, 3).astype("float32")
     jobs = [(layer, s) for layer, s in norms.input_shapes(net, (3, 67, 67)) if isinstance(layer,
                                                                                           Conv)]
-    found = dict(processes.over_processes(table5.measured, jobs[1:3], 1, 2, "", True))
-    assert [found[i] for i in (0, 1)] == [table5.measured(*job) for job in jobs[1:3]]
+    found = dict(processes.run_in_processes(table5.measure_layer, jobs[1:3], 1, 2, "", True))
+    assert [found[i] for i in (0, 1)] == [table5.measure_layer(*job) for job in jobs[1:3]]

@@ -141,7 +141,7 @@ def test_what_a_unit_likes_is_shown_of_the_middle_of_each_map(small):
     middle = (side * side // 2) // side, (side * side // 2) % side
     for m in range(2):
         best = np.argsort(-phi[:, m, middle[0], middle[1]])[:8]
-        assert stands_in(pictures.grid(x[best] / np.float32(255), 8, 1), sheet)
+        assert stands_in(pictures.draw_grid(x[best] / np.float32(255), 8, 1), sheet)
 
 
 def test_the_optimum_is_as_far_from_grey_as_frames_are(small):
@@ -246,7 +246,7 @@ def test_too_few_images_and_too_little_memory_are_said(small, tmp_path, monkeypa
         Image.fromarray(np.zeros((14, 14, 3), np.uint8)).save(tmp_path / "one" / f"{i}.png")
     with pytest.raises(ValueError, match="one: 1 of its images can be used as frames; expected 2"):
         run(str(tmp_path / "one"), tmp_path)            # the other one is the folder's test part
-    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "read_free_memory", lambda: 1000)
     monkeypatch.setattr(quocnet_training, "xp", np)
     with pytest.raises(ValueError, match="--size S: its training takes 0.0 GB of memory, and 0.0 "
                        "GB are free; choose a smaller one"):
@@ -300,13 +300,14 @@ def test_the_area_is_the_share_of_pairs_in_their_order():
     rng = np.random.default_rng(6)
     score, t = rng.integers(0, 9, 60) / 4, rng.integers(0, 2, 60)
     pairs = [(a > b) + (a == b) / 2 for a in score[t == 1] for b in score[t == 0]]
-    assert car_classifier.area(score, t) == pytest.approx(np.mean(pairs))
+    assert car_classifier.roc_auc(score, t) == pytest.approx(np.mean(pairs))
     u = mannwhitneyu(score[t == 1], score[t == 0]).statistic
-    assert car_classifier.area(score, t) == pytest.approx(u / (t.sum() * (1 - t).sum()))
+    assert car_classifier.roc_auc(score, t) == pytest.approx(u / (t.sum() * (1 - t).sum()))
 
 
 def test_balanced_accuracy_is_the_mean_over_the_classes():
-    assert car_classifier.balanced(np.array([1, -1, 0, -2, 3]), np.array([1, 1, 0, 0, 0])) == \
+    assert car_classifier.balanced_accuracy(np.array([1, -1, 0, -2, 3]),
+                                            np.array([1, 1, 0, 0, 0])) == \
         pytest.approx(50 * (1 / 2 + 2 / 3))
 
 
@@ -315,8 +316,8 @@ def test_the_regression_has_a_gradient_of_zero_and_labels_by_the_odds_among_all(
     rng = np.random.default_rng(7)
     f = (rng.normal(size=(400, 5)) * [1, 10, 0.1, 3, 1] + [0, 50, -2, 0, 1]).astype("float32")
     t = (rng.random(400) < 1 / (1 + np.exp(2 - f[:, 0] - 10 * (f[:, 2] + 2)))).astype(int)
-    dense = car_classifier.fitted(f, t, 0.1)
-    s = car_classifier.score(dense, f) + np.log(t.mean() / (1 - t.mean()))
+    dense = car_classifier.fit_regression(f, t, 0.1)
+    s = car_classifier.compute_scores(dense, f) + np.log(t.mean() / (1 - t.mean()))
     p = 1 / (1 + np.exp(-s))
     assert (p - t).mean() == pytest.approx(0, abs=1e-4)
     std = f.std(0)
@@ -331,7 +332,7 @@ def test_the_strength_is_the_best_on_rows_that_are_left_out():
     rng = np.random.default_rng(8)
     f, t = rng.normal(size=(400, 300)).astype("float32"), np.arange(400) % 2
     f[:, 3] += 1.5 * t
-    _, strength, auc = car_classifier.regression(f, t)
+    _, strength, auc = car_classifier.choose_regression(f, t)
     assert strength >= 0.1 and 0.6 < auc < 1
 
 
@@ -339,7 +340,7 @@ def test_every_row_of_cars_is_of_the_net_the_seed_and_the_images_that_it_says(
         small, tmp_path, monkeypatch):
     monkeypatch.setattr(cars, "LAMBDAS", (0.1, 1.0))
     numbers = cars.main(small, epochs=2, seeds=2, out=str(tmp_path), quiet=True)
-    _, training, test, _ = car_classifier.labelled(small, 14, False, True)
+    _, training, test, _ = car_classifier.load_cars(small, 14, False, True)
     frames, held = quocnet_training.cut(datasets.load_frames(small, 14, quiet=True)[1], 0, 0)
     assert (len(frames), len(held), len(training[1]), len(test[1])) == (78, 12, 90, 30)
 
@@ -347,21 +348,21 @@ def test_every_row_of_cars_is_of_the_net_the_seed_and_the_images_that_it_says(
         return quocnet_training.trained("S", seed, frames, held, lam, cars.WAYS[way], 2, True)[0]
 
     def auc_of(frozen):
-        f = car_classifier.classifier(frozen, *training)
+        f = car_classifier.train_classifier(frozen, *training)
         z = to_host(f.forward(to_device((test[0] / 255).astype("float32")))[0])
-        return car_classifier.area(z[:, 1] - z[:, 0], test[1])
+        return car_classifier.roc_auc(z[:, 1] - z[:, 0], test[1])
     for way, by_lam in numbers["AUC on validation"].items():
         assert numbers["lam"][way] == max(by_lam, key=by_lam.get)
         for lam, found in by_lam.items():
             f = features.compute_features(car_classifier.FEATURES["all stages"](trained(way, lam,
                                                                                         0)),
                                           training[0])
-            assert found == pytest.approx(car_classifier.regression(f, training[1])[2])
+            assert found == pytest.approx(car_classifier.choose_regression(f, training[1])[2])
     rows = {"raw pixels": [auc_of(Net([Flatten()]))]}
     for seed in (0, 1):
         start = quocnet_training.start("S", seed)
         nets = {"before training": start,
-                "before training, pixels as they are": cars.as_they_are(start),
+                "before training, pixels as they are": cars.skip_centring(start),
                 **{f"trained {way}": trained(way, numbers["lam"][way], seed) for way in cars.WAYS}}
         for kind, of in car_classifier.FEATURES.items():
             for how, net in nets.items():
@@ -380,7 +381,7 @@ def test_the_claims_are_differences_of_means_in_their_direction():
         for how, auc in zip(("before training", *(f"trained {way}" for way in cars.WAYS)), aucs,
                             strict=True):
             found[f"{kind}, {how}"] = [{"AUC": auc - 0.05}, {"AUC": auc + 0.05}]
-    assert cars.claims(found).splitlines() == [
+    assert cars.format_claims(found).splitlines() == [
         "- all stages, trained jointly: the AUC is 0.200 above that before training, 0.050 below "
         "that of raw pixels.",
         "- all stages, trained each stage for itself: the AUC is 0.400 above that before training, "
@@ -394,7 +395,7 @@ def test_the_claims_are_differences_of_means_in_their_direction():
 def test_the_control_without_centring_gives_the_first_filters_the_pixels_as_they_are(small):
     net = quocnet_training.start("S", 0)
     x = to_device(np.random.default_rng(14).random((2, 3, 14, 14)).astype("float32"))
-    first = Net(cars.as_they_are(net).layers[:2])
+    first = Net(cars.skip_centring(net).layers[:2])
     assert to_host(first.forward(x)[0]) == pytest.approx(to_host(net.layers[1].forward(x)[0]))
 
 
@@ -444,9 +445,9 @@ def test_figure_6_takes_recognised_cars_to_what_is_none(small, tmp_path):
 def test_what_is_found_are_images_with_the_other_label_of_cars_that_were_recognised(
         small):
     net = quocnet_training.start("S", 0)
-    _, training, (x, t), _ = car_classifier.labelled(small, 14, False, True)
-    f = car_classifier.classifier(car_classifier.FEATURES["last stage"](net), *training)
-    row, (images, found) = figure6.attacked(f, x, t, 4, 0, "auto")
+    _, training, (x, t), _ = car_classifier.load_cars(small, 14, False, True)
+    f = car_classifier.train_classifier(car_classifier.FEATURES["last stage"](net), *training)
+    row, (images, found) = figure6.attack_cars(f, x, t, 4, 0, "auto")
     assert (f.predict(images) == 1).all() and (f.predict(found) == 0).all()
     assert row["distortions"] == pytest.approx(distortion(images, found).tolist())
     files = (x[t == 1] / np.float32(255)).astype("float32")
@@ -458,14 +459,14 @@ def test_drawn_are_x_then_what_was_found_then_the_difference_one_under_the_other
     x = rng.random((11, 3, 4, 4)).astype("float32")
     found = (x + 0.05 * rng.normal(size=x.shape)).clip(0, 1).astype("float32")
     found[2] = np.nan                       # not found: left out
-    figure6.drawn(x, found, path)
+    figure6.draw_cars(x, found, path)
     whole = np.array([i for i in range(11) if i != 2])
     for rows in (whole[:8], whole[8:]):
         tiles = [x[rows], found[rows], np.minimum(10 * abs(found[rows] - x[rows]), 1)]
-        band = pictures.grid(np.concatenate(tiles), len(rows), figure6.SIDE // 4)
+        band = pictures.draw_grid(np.concatenate(tiles), len(rows), figure6.SIDE // 4)
         with Image.open(path) as sheet:
             assert stands_in(band, sheet)
-    figure6.drawn(x, np.full_like(x, np.nan), path)
+    figure6.draw_cars(x, np.full_like(x, np.nan), path)
     assert not path.exists()                # of another run: it would stand for this
 
 

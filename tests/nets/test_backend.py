@@ -144,7 +144,7 @@ def test_what_computes_has_a_name(standin, monkeypatch):
 
 
 SMALL = """
-from experiments.shared.processes import over_processes
+from experiments.shared.processes import run_in_processes
 from nets import backend
 
 def device():
@@ -152,7 +152,7 @@ def device():
 
 if __name__ == "__main__":
     print([name for small in (True, False)
-           for _, name in over_processes(device, [()], 1, 1, "", True, small)])
+           for _, name in run_in_processes(device, [()], 1, 1, "", True, small)])
 """
 
 

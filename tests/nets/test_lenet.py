@@ -5,7 +5,7 @@ from toys import attack, images, length, on_numpy, reference
 
 import data as datasets
 from data import strokes
-from experiments.benchmark.timing import Counting
+from experiments.benchmark.timing import CountingNet
 from intriguing import D, objective, phi
 from nets.backend import to_device, to_host
 from nets.gradcheck import BOUND, numeric_gradient, relative_error
@@ -82,7 +82,7 @@ def test_after_one_pass_over_a_sixth_of_mnist_it_errs_on_less_than_a_tenth(monke
 
 def test_where_the_gradient_jumps_the_search_ends_all_the_same(kinked):
     x, target = attack(kinked, 5)
-    counting = Counting(kinked)
+    counting = CountingNet(kinked)
     found = D(counting, x, target)
     assert (kinked.predict(found.astype(float)) == target).all()
     assert counting.evaluations < 100 * len(x)          # by its gradient alone, thousands each
