@@ -60,7 +60,7 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
 {image}: {how}.
 
 {format_results(net, target, numbers)}""",
-             {"net": net, "target": target, "magnified": factor, **numbers})
+              {"net": net, "target": target, "magnified": factor, **numbers})
     print(f"Pictures: {folder / 'attack.png'}, and alone, 8-bit, {png}.")
     return numbers
 
@@ -208,7 +208,7 @@ def draw_images(x, found, factor, numbers, who):
               f"{after['distortion']:.4f}"),
              (found, f"D(x, {label}) = x + r: labelled {label} ({after['softmax %']:.1f} %)")]
     return pictures.draw_panels([(pictures.draw_grid(a, 1, SCALE), text) for a, text in parts],
-                           f"The nearest image found that {who} labels {label}.  "
+                                f"The nearest image found that {who} labels {label}.  "
                                 "In brackets its softmax.")
 
 

@@ -73,10 +73,10 @@ def load_or_train(name, arms, data, workers, quiet):
     """{(mu, seed): net}, in float64, from the cache or trained.  arms: [(mu, seed)]."""
     nets = {arm: models.build(name, arm[1]) for arm in arms}
     paths = {(mu, s): cache.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
-                                           f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
+                                            f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
     jobs = {arm: (name, data, *arm) for arm in arms}
     return cache.train_missing(nets, paths, train_arm, jobs, workers, quiet,
-                           small=() if name == "LeNet" else nets)
+                               small=() if name == "LeNet" else nets)
 
 
 def train_arm(name, data, mu, seed):

@@ -112,7 +112,7 @@ def draw_filters(net, data):
     W = to_host(net.params[0]).T.reshape(-1, 1, 28, 28)             # (H, 1, 28, 28)
     scale = abs(W).max((1, 2, 3), keepdims=True)
     return pictures.draw_panels([(pictures.draw_grid(pictures.magnify(W / scale, 0.5), 20, scale=1),
-                             f"The 400 units of AE400-10's code, trained on {data}.")])
+                                  f"The 400 units of AE400-10's code, trained on {data}.")])
 
 
 if __name__ == "__main__":

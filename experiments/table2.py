@@ -34,7 +34,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     job = attacked_set.prepare([*TABLE_1, *BEYOND], data, count, seed, targets, train, solver,
-                        workers, quiet)
+                               workers, quiet)
     numbers = {}
     for name, images in make_rows(job, seed):
         [error] = 100 * transfer(list(job.nets.values()), [images], job.t)

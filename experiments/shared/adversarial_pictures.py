@@ -33,8 +33,8 @@ def draw_examples(net, distances, x, t):
                       f"the example, and {MAGNIFICATION} times the difference.  The net's labels: "
                       f"{' '.join(map(str, labels))}"))
     return pictures.draw_panels(parts, "Examples of each layer at distances of "
-                           f"{', '.join(map(str, distances.values()))}, made for the net trained "
-                                "on pools of all layers", columns=1)
+                                f"{', '.join(map(str, distances.values()))}, made for the net "
+                                "trained on pools of all layers", columns=1)
 
 
 def draw_curves(curves, kind):

@@ -121,7 +121,7 @@ def measured(net, back, x):
                                    sparsity * len(images)]
                                   for z,
                                   (error, sparsity) in zip(inputs, quocnet.stage_losses(seen),
-                                                                  strict=True)])
+                                                           strict=True)])
     return [float(v) for square, error, sparsity in found
             for v in (100 * error / square, sparsity / len(x))]
 
