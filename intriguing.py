@@ -14,7 +14,7 @@ import numpy as np
 from nets.backend import to_device, to_host, xp
 from nets.gradcheck import check_gradients
 from nets.losses import column, margin, softmax_cross_entropy, square
-from nets.net import chunk_size
+from nets.net import chunk_size, evaluate_in_chunks
 from nets.search import by_hand, scipy_lbfgsb
 from nets.search.boundary import step_onto_boundary
 from nets.search.checks import cast, check_images, check_targets
@@ -33,9 +33,9 @@ def phi(net, x, layer):
 
     Section 2.  x: (N, ...) on the host.  Returns (N, H) float64 on the host, one row an image.
     """
-    below, n = net.below(layer), chunk_size(x)
-    rows = [to_host(below.forward(to_device(x[i:i + n]))[0]) for i in range(0, len(x), n)]
-    return np.concatenate(rows).reshape(len(x), -1).astype(float)
+    below = net.below(layer)
+    rows = evaluate_in_chunks(lambda part: below.forward(part)[0], x)
+    return rows.reshape(len(x), -1).astype(float)
 
 
 def natural_direction(H, i):

@@ -46,7 +46,7 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
          workers=0, out="runs", quiet=False):
     flags, _ = cli.start(locals())
     data, (_, t), (_, t_test) = samples.load(data, quiet)   # once: "auto" may try to download
-    samples.sample(t, count, seed)          # refuses a bad count before hours of training
+    samples.sample_images(t, count, seed)   # refuses a bad count before hours of training
     nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *BEYOND])
     # All at once, so that no core waits.
     # All at once, so that no core waits.

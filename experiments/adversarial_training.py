@@ -93,7 +93,7 @@ def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, so
             raise ValueError(f"--{name} {flags[name]}: expected 1 or more")
     data, *sets = samples.load(data, quiet)
     training, test = split(*sets, validation)
-    rows, targets = samples.sample(training[1], count, seed)
+    rows, targets = samples.sample_images(training[1], count, seed)
     x, t = training[0][rows], training[1][rows]
     arms = [(name, s) for name in ARMS for s in range(seed, seed + seeds)]
     nets, curves = load_or_train(arms, data, epochs, validation, workers, quiet)
@@ -192,7 +192,7 @@ def train_arm(name, seed, data, epochs, validation):
     _, *sets = datasets.load(data, quiet=True)
     training, test = split(*sets, validation)
     x, t = map(to_device, training)
-    arm, net, rng = ARMS[name], models.build(NAME, seed), samples.stream(seed, "batches")
+    arm, net, rng = ARMS[name], models.build(NAME, seed), samples.random_stream(seed, "batches")
     cost = costs.classification(add_dropout(net, *arm.dropout), arm.lams)
     # A pool is as large as the training set.  With as many new examples an epoch, small pools that
     # were renewed whole gave more errors than a large one that was renewed in part.
@@ -200,10 +200,10 @@ def train_arm(name, seed, data, epochs, validation):
              for k, stddev in arm.pools.items()]
     cost = add_pools(net, cost, pools)
     adam, curve = optimisers.Adam(net.params), []
-    for epoch_rates in loop.rates("linear", RATE, epochs, len(x), BATCH):
+    for epoch_rates in loop.make_rates("linear", RATE, epochs, len(x), BATCH):
         for pool in pools:
             pool.renew(net, x, t, rng)
-        loop.one_epoch(adam, cost, x, t, epoch_rates, rng, BATCH)
+        loop.train_epoch(adam, cost, x, t, epoch_rates, rng, BATCH)
         curve.append(100 * loop.error(net, *test))
         tick(100 / epochs)
     store.save_arrays(curve_path(net_path(name, seed, data, epochs, validation)),

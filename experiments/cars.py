@@ -31,27 +31,27 @@ HELP = {"data": cli.FLAGS["photographs"], "size": "QuocNet's: S, M, L or full"}
 def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="runs",
          strict=False, quiet=False):
     flags, started = cli.start(locals())
-    quocnet_training.checked(size, 0, WAYS["jointly"], epochs)
+    quocnet_training.check_flags(size, 0, WAYS["jointly"], epochs)
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}: expected 1 or more")
     pixels = quocnet.SIZES[size].pixels
     name, training, test, car = car_classifier.load_cars(data, pixels, strict, quiet)
     _, photographs = datasets.load_frames(data, pixels, strict=strict, quiet=quiet)
-    frames, held = quocnet_training.cut(photographs, 0, seed)
+    frames, held = quocnet_training.cut_frames(photographs, 0, seed)
     print(f"Data: {page.describe_data(name)}; {len(frames):,} frames, {len(training[0]):,} "
           "training "
           f"and {len(test[0]):,} test images, of which {test[1].mean():.0%} are of class {car}.",
           flush=True)
 
     def net_of(way, lam, s):
-        return quocnet_training.trained(size, s, frames, held, lam, WAYS[way], epochs, quiet)[0]
+        return quocnet_training.train(size, s, frames, held, lam, WAYS[way], epochs, quiet)[0]
 
     by_lam = {way: {lam: validate(net_of(way, lam, seed), training) for lam in LAMBDAS}
               for way in WAYS}
     best_lam = {way: max(LAMBDAS, key=by_lam[way].get) for way in WAYS}
     results = {"raw pixels": [evaluate(Net([Flatten()]), training, test)]}
     for s in range(seed, seed + seeds):
-        start = quocnet_training.start(size, s)
+        start = quocnet_training.build(size, s)
         nets = {"before training": start,
                 "before training, pixels as they are": skip_centring(start),
                 **{f"trained {way}": net_of(way, best_lam[way], s) for way in WAYS}}
@@ -59,7 +59,7 @@ def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="
             for how, net in nets.items():
                 results.setdefault(f"{kind}, {how}", []).append(evaluate(take(net), training, test))
     numbers = {"lam": best_lam, "AUC on validation": by_lam, "test": results}
-    page.save(quocnet_training.stem_of("cars", size), main, flags, name, started,
+    page.save(quocnet_training.name_results("cars", size), main, flags, name, started,
               format_page(numbers, flags, car), numbers)
     return numbers
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.shared import car_classifier, cli, page, pictures, quocnet_training
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from intriguing import D, distortion
 from nets.backend import to_host
 from nets.models import features, quocnet
@@ -34,7 +34,7 @@ def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, solver="a
     name, training, (x, t), car = car_classifier.load_cars(data, pixels, strict, quiet)
     print(f"Data: {page.describe_data(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
           flush=True)
-    stem = quocnet_training.stem_of("figure6", model.size)
+    stem = quocnet_training.name_results("figure6", model.size)
     numbers, pairs = {}, {}
     for kind, take in car_classifier.FEATURES.items():
         f = car_classifier.train_classifier(take(model.net), *training)
@@ -73,7 +73,7 @@ def attack_cars(f, x, t, count, seed, solver):
     if not 1 <= count <= len(rows):
         raise ValueError(f"--count {count}: of {t.sum():,} cars {len(rows):,} are recognised; "
                          + (f"choose 1 to {len(rows)}" if len(rows) else "train longer"))
-    rows = stream(seed, "cars").permutation(rows)[:count]
+    rows = random_stream(seed, "cars").permutation(rows)[:count]
     images = to_host(features.scale_pixels(x[rows]))
     found = D(f, images, 0, solver=solver)
     size = distortion(images, found)

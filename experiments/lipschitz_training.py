@@ -41,7 +41,7 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="aut
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}: expected 1 or more")
     data, training, test = samples.load(data, quiet)
-    rows, targets = samples.sample(training[1], count, seed)
+    rows, targets = samples.sample_images(training[1], count, seed)
     arms = [(mu, s) for mu in MU[net] for s in range(seed, seed + seeds)]
     nets = load_or_train(net, arms, data, workers, quiet)
     x, t = training[0][rows], training[1][rows]
@@ -85,10 +85,11 @@ def train_arm(name, data, mu, seed):
     net = models.build(name, seed)
     cost = costs.classification(net, MODELS[name].lams)
     if mu:
-        cost = add_penalty(cost, net, mu, x.shape[1:], samples.stream(seed, "power iteration"))
+        cost = add_penalty(cost, net, mu, x.shape[1:],
+                           samples.random_stream(seed, "power iteration"))
     epochs = EPOCHS[name]
     loop.fit_adam(net.params, cost, to_device(x), to_device(t), epochs, RATES[name],
-                  samples.stream(seed, "batches"), tick=lambda _: tick(100 / epochs))
+                  samples.random_stream(seed, "batches"), tick=lambda _: tick(100 / epochs))
     return net
 
 

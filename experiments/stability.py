@@ -21,7 +21,7 @@ from experiments.shared.weights import load_net_and_photographs, pick_correct
 from intriguing import D, distortion
 from nets.backend import to_device, to_host
 from nets.losses import column, square
-from nets.net import chunk_size
+from nets.net import chunk_size, evaluate_in_chunks
 from nets.norms import lipschitz_bound
 from nets.search.scipy_lbfgsb import minimize
 
@@ -41,7 +41,7 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
     flags, started = cli.start(locals())
     shown = load_net_and_photographs(weights, photographs, strict, quiet) if weights else None
     data, (x, t), _ = samples.load(data, quiet)
-    rows, _ = samples.sample(t, count, seed)
+    rows, _ = samples.sample_images(t, count, seed)
     jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
                    (t[right] + 1) % 10, seed, solver)
             for name, net in cache.load_or_train(NETS, data, seed, train, workers, quiet).items()}
@@ -94,7 +94,7 @@ def measure_net(net, x, target, seed, solver):
         return dict.fromkeys(COLUMNS) | row
     x, images = x[success].astype(float), images[success].astype(float)
     tick()
-    noise = samples.stream(seed, "noise").normal(size=x.shape)
+    noise = samples.random_stream(seed, "noise").normal(size=x.shape)
     noise *= column(np.sqrt(square(images - x) / square(noise)), noise)
     along = compute_gains(net, x, images - x)
     searched = max(search_largest_gains(net, x, noise).max(), along.max())
@@ -109,9 +109,7 @@ def measure_net(net, x, target, seed, solver):
 
 def compute_logits(net, x):
     """f(x) for images x (N, ...): (N, K) float64 on the host."""
-    n = chunk_size(x)
-    return np.concatenate([to_host(net.forward(to_device(x[i:i + n]))[0])
-                           for i in range(0, len(x), n)]).astype(float)
+    return evaluate_in_chunks(lambda part: net.forward(part)[0], x).astype(float)
 
 
 def compute_gains(net, x, r):

@@ -20,7 +20,7 @@ import numpy as np
 
 import data as datasets
 from experiments.shared import checkpoint, cli, page
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from experiments.shared.weights import save_npz
 from nets.backend import to_device, to_host, xp
 from nets.models import alexnet
@@ -34,14 +34,14 @@ OPTIMISERS = {                              # rate, to fall along a cosine to 0;
     "sgd": (optimisers.Momentum, 0.01, 5e-4),  # as in 2012, where the rate fell by hand
 }
 CURVE = ("loss", "test accuracy %", "seconds")     # after each epoch, from the start on
-CHUNK = 500                                 # photographs tested at a time: bounds the memory
+TESTED_AT_ONCE = 500                        # photographs tested at a time: bounds the memory
 HELP = {"data": cli.FLAGS["photographs"], "weights": "the .npz file to write"}
 
 
 def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epochs=60, seed=0,
          weights="runs/alexnet.npz", out="runs", strict=False, quiet=False):
     (flags, started), comm = cli.start(locals()), ranks.world()
-    checked(size, width, optimiser, batch, epochs, weights)
+    check_flags(size, width, optimiser, batch, epochs, weights)
     if comm.rank:                           # the first one speaks for all
         quiet, sys.stdout = True, io.StringIO()
     short = size + 2 * round(4 * size / 67)
@@ -54,22 +54,23 @@ def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epo
     t, test = parts[0].t[rows], (x_test, parts[1].t[rows_test])
     print(f"Data: {data}; {len(x):,} training and {len(test[0]):,} test photographs in "
           f"{len(classes)} classes.", flush=True)
-    net = start(seed, width, size, len(classes))
-    curve = trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm)
+    net = build(seed, width, size, len(classes))
+    curve = train(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm)
     if comm.rank:
         return None
     save_npz(weights, NET, net, size, short, classes)
-    ten = accuracy(net, *test, size, ten_views(short - size))
+    ten = measure_accuracy(net, *test, size, list_ten_views(short - size))
     numbers = {"test accuracy %": curve[-1][1], "test accuracy %, ten views": ten,
                "training seconds": curve[-1][2], "ranks": comm.size,
                "parameters": sum(p.size for p in net.params),
                "training photographs": len(x), "test photographs": len(test[0]),
                "curve": [dict(zip(CURVE, row, strict=True)) for row in curve]}
-    page.save("train_alexnet", main, flags, data, started, report(numbers, flags, curve), numbers)
+    page.save("train_alexnet", main, flags, data, started, format_page(numbers, flags, curve),
+              numbers)
     return numbers
 
 
-def checked(size, width, optimiser, batch, epochs, weights):
+def check_flags(size, width, optimiser, batch, epochs, weights):
     """ValueError if a flag is none of its choices; OSError if the weights could not be saved."""
     if not SIZES[0] <= size <= SIZES[1]:
         raise ValueError(f"--size {size}: expected {SIZES[0]} to {SIZES[1]} pixels")
@@ -82,36 +83,38 @@ def checked(size, width, optimiser, batch, epochs, weights):
             raise ValueError(f"--{flag} {value}: expected 1 or more")
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
-    cli.writable(Path(weights).parent, "choose another file by --weights")
+    cli.check_writable(Path(weights).parent, "choose another file by --weights")
 
 
-def start(seed, width, size, classes):
-    """The net before training, float32; after one epoch of 20,000 photographs it labels 36 to
-    40 % right, from the published start 28 %."""
+def build(seed, width, size, classes):
+    """The net before training, float32.
+
+    After one epoch of 20,000 photographs it labels 36 to 40 % right; from the published start 28 %.
+    """
     net = getattr(alexnet, NET)(np.random.default_rng(seed), width, size, classes)
     return alexnet.rescale_start(net).astype("float32")
 
 
-def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
+def train(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     """Train the net in place, from its last whole epoch on.  Returns its curve, rows as CURVE.
 
     x (N, 3, S, S) uint8, t (N,); test: a pair like them.  comm: of all ranks that train it.
     """
     make, rate, decay = OPTIMISERS[optimiser]
-    rates = loop.rates("cosine", rate, epochs, len(x), batch)
+    rates = loop.make_rates("cosine", rate, epochs, len(x), batch)
     path = checkpoint.checkpoint_path("photographs", NET, net, x, t, *test, seed, rates,
                                       optimiser, batch, code=[costs, loop, optimisers, ranks,
-                                                              augmented, crops])
+                                                              make_augmented_cost, cut_crops])
     optimiser = make(net.params, [decay * is_weight for is_weight in net.decays])
     centre = [((x.shape[3] - size) // 2,) * 2 + (False,)]
     x, t = to_device(x), to_device(t)
 
     def train_epoch(epoch, tick):
-        cost = ranks.divide_over_ranks(augmented(net, size, lambda n: tick(n * comm.size)), SHARD,
-                                       comm)
-        rng = stream(seed, "batches", epoch)
-        loss = np.mean(loop.one_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
-        right = accuracy(net, *test, size, centre)
+        cost = make_augmented_cost(net, size, lambda n: tick(n * comm.size))
+        cost = ranks.divide_over_ranks(cost, SHARD, comm)
+        rng = random_stream(seed, "batches", epoch)
+        loss = np.mean(loop.train_epoch(optimiser, cost, x, t, rates[epoch], rng, batch))
+        right = measure_accuracy(net, *test, size, centre)
         return [float(loss), right], f"loss {loss:.3f} nats, test accuracy {right:.1f} %"
 
     images = batch * len(rates[0])          # an epoch, less those that fill no batch
@@ -119,7 +122,7 @@ def trained(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
                                    train_epoch, quiet, comm)
 
 
-def augmented(net, size, tick):
+def make_augmented_cost(net, size, tick):
     """The cost of photographs (N, 3, S, S) cut at random to `size`, half of them mirrored.
 
     tick: called with the number of photographs.  Raises RuntimeError if the loss is no number.
@@ -129,7 +132,7 @@ def augmented(net, size, tick):
     def of_crops(x, t, rng):
         top, left = rng.integers(0, x.shape[3] - size + 1, (2, len(x)))
         mirror = rng.random(len(x)) < 0.5
-        loss, grads = cost(crops(x, size, top, left, mirror), t, rng)
+        loss, grads = cost(cut_crops(x, size, top, left, mirror), t, rng)
         if not np.isfinite(loss):
             raise RuntimeError(f"the loss became {loss}: the steps were too long; try another "
                                "--seed or --optimiser")
@@ -138,7 +141,7 @@ def augmented(net, size, tick):
     return of_crops
 
 
-def crops(x, size, top, left, mirror):
+def cut_crops(x, size, top, left, mirror):
     """Squares of `size` pixels out of x (N, 3, S, S) uint8, as (N, 3, size, size) in [0, 1].
 
     top, left: integers from 0 to S - size; mirror: true or false; each (N,), or one for all.
@@ -151,7 +154,7 @@ def crops(x, size, top, left, mirror):
     return xp.divide(x, 255, dtype="float32")
 
 
-def ten_views(spare):
+def list_ten_views(spare):
     """(top, left, mirror) of the corners and the centre, each as it is and mirrored.
 
     Krizhevsky et al. (2012), section 4.1.  spare: the pixels by which a photograph is larger.
@@ -160,21 +163,21 @@ def ten_views(spare):
     return [(top, left, mirror) for top, left in corners for mirror in (False, True)]
 
 
-def accuracy(net, x, t, size, views):
+def measure_accuracy(net, x, t, size, views):
     """% of x (N, 3, S, S) uint8 that get their labels t (N,) by the mean softmax of the views."""
     right = 0
-    for i in range(0, len(x), CHUNK):
-        part = to_device(x[i:i + CHUNK])
+    for i in range(0, len(x), TESTED_AT_ONCE):
+        part = to_device(x[i:i + TESTED_AT_ONCE])
         answer = 0
         for view in views:
-            z = net.forward(crops(part, size, *view))[0]
+            z = net.forward(cut_crops(part, size, *view))[0]
             z = xp.exp(z - z.max(1, keepdims=True))
             answer = answer + z / z.sum(1, keepdims=True)
-        right += (to_host(answer.argmax(1)) == t[i:i + CHUNK]).sum()
+        right += (to_host(answer.argmax(1)) == t[i:i + TESTED_AT_ONCE]).sum()
     return 100 * float(right) / len(x)
 
 
-def report(numbers, flags, curve):
+def format_page(numbers, flags, curve):
     """The Markdown."""
     rows = [[epoch, f"{loss:.3f}", f"{right:.1f}", f"{seconds:.0f}"]
             for epoch, (loss, right, seconds) in enumerate(curve, 1)]

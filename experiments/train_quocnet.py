@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import data as datasets
 from experiments.shared import cli, page, pictures, quocnet_training
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from intriguing import natural_direction, top_images
 from nets.backend import to_device, to_host
 from nets.models import features, quocnet
@@ -38,28 +38,29 @@ def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
          epochs=quocnet.EPOCHS, frames=0, seed=0, weights="runs/quocnet.npz", out="runs",
          strict=False, quiet=False):
     flags, started = cli.start(locals())
-    quocnet_training.checked(size, lam, below, epochs)
+    quocnet_training.check_flags(size, lam, below, epochs)
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
-    cli.writable(Path(weights).parent, "choose another file by --weights")
+    cli.check_writable(Path(weights).parent, "choose another file by --weights")
     name, photographs = datasets.load_frames(data, quocnet.SIZES[size].pixels, strict=strict,
                                              quiet=quiet)
-    x, held = quocnet_training.cut(photographs, frames, seed)
+    x, held = quocnet_training.cut_frames(photographs, frames, seed)
     print(f"Data: {page.describe_data(name)}; {len(x):,} frames to train on, {len(held):,} kept "
           "apart.", flush=True)
-    net, back, curve = quocnet_training.trained(size, seed, x, held, lam, below, epochs, quiet)
-    quocnet_training.save(weights, net, back, size, lam, below)
+    net, decoders, curve = quocnet_training.train(size, seed, x, held, lam, below, epochs, quiet)
+    quocnet_training.save(weights, net, decoders, size, lam, below)
     numbers = {"weights": sum(W.size for W in net.params), "frames": len(x), "curve": curve}
-    stem = quocnet_training.stem_of("train_quocnet", size)
-    drawn(net, back, quocnet_training.start(size, seed), held, seed, Path(out, stem), quiet)
-    page.save(stem, main, flags, name, started, report(numbers, flags, stem), numbers)
+    stem = quocnet_training.name_results("train_quocnet", size)
+    draw_pictures(net, decoders, quocnet_training.build(size, seed), held, seed, Path(out, stem),
+                  quiet)
+    page.save(stem, main, flags, name, started, format_page(numbers, flags, stem), numbers)
     return numbers
 
 
 # ---- Pictures --------------------------------------------------------------------------------
 
 
-def drawn(net, back, untrained, held, seed, name, quiet):
+def draw_pictures(net, decoders, untrained, held, seed, name, quiet):
     """Frames and their reconstructions, filters, what units like: three PNGs, `name`-....png.
 
     untrained: the net before training.  held: (N, 3, H, W) uint8.
@@ -69,24 +70,25 @@ def drawn(net, back, untrained, held, seed, name, quiet):
     pictures.save(pictures.draw_panels(
         [(pictures.draw_grid(images, SHOWN, scale), text) for images, text in (
             (x[:SHOWN], "Frames that were not trained on."),
-            (again(untrained, quocnet.make_decoders(untrained), x[:SHOWN]),
+            (reconstruct(untrained, quocnet.make_decoders(untrained), x[:SHOWN]),
              "What the first stage's codes make of them before training."),
-            (again(net, back, x[:SHOWN]), "And after it."))], columns=1), f"{name}-frames.png")
+            (reconstruct(net, decoders, x[:SHOWN]), "And after it."))],
+            columns=1), f"{name}-frames.png")
     pictures.save(pictures.draw_panels(
-        [(pictures.draw_grid(neighbours(W), NEAR, 4), text) for W, text in (
-            (net.params[0], "Encoder."), (back[0].params[0], "Decoder."))],
+        [(pictures.draw_grid(pick_neighbours(W), NEAR, 4), text) for W, text in (
+            (net.params[0], "Encoder."), (decoders[0].params[0], "Decoder."))],
         f"Filters of the first stage: a map a row, at {NEAR} neighbouring places in the middle.",
         2), f"{name}-filters.png")
-    pictures.save(liked(net, held, seed, scale, quiet), f"{name}-units.png")
+    pictures.save(draw_liked(net, held, seed, scale, quiet), f"{name}-units.png")
 
 
-def again(net, back, x):
-    """What the first stage's codes make of frames x (N, 3, H, W): W2^T W1 x, as pixels."""
-    r = to_host(quocnet.forward_stages(net, back, to_device(x))[0].r)
+def reconstruct(net, decoders, x):
+    """W2^T W1 x as pixels: frames x (N, 3, H, W) from the codes of the first stage."""
+    r = to_host(quocnet.forward_stages(net, decoders, to_device(x))[0].r)
     return x + quocnet.SPREAD[0] * r
 
 
-def neighbours(W):
+def pick_neighbours(W):
     """Filters (maps NEAR, 3, k, k) of W (h, w, maps, 3, k, k) at places side by side, in [0, 1]."""
     h, w, *_ = W.shape
     left = max(0, (w - NEAR) // 2)
@@ -94,8 +96,8 @@ def neighbours(W):
     return 0.5 + f / (2 * abs(f).max((1, 2, 3), keepdims=True))
 
 
-def liked(net, x, seed, scale, quiet):
-    """A row a unit of the last stage: the frames with the largest outputs, then its optimum."""
+def draw_liked(net, x, seed, scale, quiet):
+    """Draw a row for each unit of the last stage: its favourite frames, and its optimum."""
     f, tiles = features.compute_features(features.last_stage(net), x), []
     x = to_host(features.scale_pixels(x))
     maps, side, _ = net.forward(to_device(x[:1]))[0].shape[1:]
@@ -103,14 +105,14 @@ def liked(net, x, seed, scale, quiet):
     middles = range(side * side // 2, maps * side * side, side * side)
     for unit in tqdm(middles, "what units like", disable=quiet or None, leave=False):
         tiles += [*x[top_images(f, natural_direction(f.shape[1], unit), count, seed)],
-                  optimum(net, unit, x, stream(seed, "optimal image"))]
+                  find_optimum(net, unit, x, random_stream(seed, "optimal image"))]
     return pictures.draw_panels([(pictures.draw_grid(np.array(tiles), count + 1, scale), (
         f"A unit a row, in the middle of the last stage, one of each map: of the frames kept apart "
         f"the {count} with the largest outputs; and the optimal stimulus, of all images as far "
         "from grey as a frame."))])
 
 
-def optimum(net, unit, x, rng):
+def find_optimum(net, unit, x, rng):
     """The optimal stimulus of a unit (3, H, W), as pixels, as far from grey as frames are x."""
     z = rng.normal(size=(STARTS, *x.shape[1:]))
     far = np.sqrt((((x - quocnet.CENTRE[0]) / quocnet.SPREAD[0]) ** 2).sum((1, 2, 3)).mean())
@@ -119,7 +121,7 @@ def optimum(net, unit, x, rng):
     return quocnet.CENTRE[0] + quocnet.SPREAD[0] * to_host(z)
 
 
-def report(numbers, flags, stem):
+def format_page(numbers, flags, stem):
     """The Markdown."""
     held = {"input and target": "each stage's objective moves all stages below it",
             "input": "each stage's objective moves the stages below it, through its input alone",

@@ -17,6 +17,14 @@ def chunk_size(x, limit=CHUNK):
     return max(1, min(limit, PIXELS // math.prod(x.shape[1:])))
 
 
+def evaluate_in_chunks(function, x, limit=CHUNK):
+    """function(chunk) for chunks of images x (N, ...) on the device, joined on the host: (N, ...).
+    """
+    n = chunk_size(x, limit)
+    parts = [to_host(function(to_device(x[i:i + n]))) for i in range(0, len(x), n)]
+    return np.concatenate(parts) if parts else np.empty(0, int)
+
+
 class Net:
     """phi(x) = phi_K(... phi_1(x)): layers applied in order.  The last output is the logits.
 
@@ -87,11 +95,7 @@ class Net:
 
     def predict(self, x):
         """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host."""
-        labels, n = np.empty(len(x), int), chunk_size(x)
-        for i in range(0, len(x), n):
-            logits, _ = self.forward(to_device(x[i:i + n]))
-            labels[i:i + n] = to_host(logits.argmax(1))
-        return labels
+        return evaluate_in_chunks(lambda part: self.forward(part)[0].argmax(1), x)
 
     def _takes(self):
         """The shape of x in words, from the first layer that has weights."""

@@ -89,7 +89,7 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
 
 def prepare_searches(x, t, count, data, seed, train, workers, quiet):
     """{net: arguments of `search.measure`}: of `count` images those that the net labels right."""
-    rows, _ = samples.sample(t, count, seed)
+    rows, _ = samples.sample_images(t, count, seed)
     jobs = {}
     nets = cache.load_or_train(search.NETS, data, seed, train, workers, quiet)
     for name, net in nets.items():

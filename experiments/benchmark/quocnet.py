@@ -97,8 +97,8 @@ def measure_step(size):
     """Measure a step of training on BATCH random images: {ms, GFLOP an image, GFLOP/s}."""
     rng = np.random.default_rng(0)
     net = quocnet(size, rng, dtype="float32")
-    back = make_decoders(net)
-    cost, descent = reconstruction(net, back), AdamWithUnitDecoders(net, back)
+    decoders = make_decoders(net)
+    cost, descent = reconstruction(net, decoders), AdamWithUnitDecoders(net, decoders)
     x = to_device(rng.random((BATCH, 3, size.pixels, size.pixels), np.float32))
 
     def step():

@@ -68,7 +68,7 @@ def measure_epochs(x, t):
 def run_epoch(optimiser, cost, x, t, batch):
     """Train for an epoch of x, and return the weights, for `time_fastest` to wait for."""
     rates = [1e-3] * (len(x) // batch)
-    loop.one_epoch(optimiser, cost, x, t, rates, np.random.default_rng(0), batch)
+    loop.train_epoch(optimiser, cost, x, t, rates, np.random.default_rng(0), batch)
     return [optimiser.params[0].ravel()]
 
 

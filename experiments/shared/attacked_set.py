@@ -36,7 +36,7 @@ def prepare(names, data, count, seed, targets, method, solver="auto", workers=0,
     """
     data, train_set, test_set = samples.load(data, quiet)
     x, t = {"training": train_set, "test": test_set}[attacked]
-    rows, wanted = samples.sample(t, count, seed)
+    rows, wanted = samples.sample_images(t, count, seed)
     x, t = x[rows], t[rows]
     nets = cache.load_or_train(names, data, seed, method, workers, quiet)
     images = cache.load_or_search(nets, x, t, wanted if targets == "random" else None, data, solver,

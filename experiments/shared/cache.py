@@ -17,7 +17,7 @@ from experiments.shared import cli
 from experiments.shared.fingerprint import fingerprint
 from experiments.shared.models import MODELS, build, choose_training, parse_name, rows_of_part
 from experiments.shared.processes import run_in_processes, tick
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from intriguing import D
 from nets import backend, store
 
@@ -66,7 +66,7 @@ def train_missing(nets, paths, function, jobs, workers, quiet, small):
                 (paths[name], function, jobs[name]))
     for are_small, some in todo.items():
         if some:
-            cli.writable(some[0][0].parent, "trained nets are kept there")
+            cli.check_writable(some[0][0].parent, "trained nets are kept there")
             list(run_in_processes(train_and_save, some, workers, 100 * len(some), "training", quiet,
                                   are_small))
     for name, net in nets.items():
@@ -86,7 +86,7 @@ def train_net(name, data, seed, method, reading):
     rows, net = rows_of_part(len(x), part, seed), build(name, seed)
     choose_training(name, method).fit(
         net, MODELS[base].lams, backend.to_device(x[rows]), backend.to_device(t[rows]),
-        stream(seed, "batches"), reading, lambda share: tick(100 * share))
+        random_stream(seed, "batches"), reading, lambda share: tick(100 * share))
     return net
 
 
@@ -115,7 +115,7 @@ def load_or_search(nets, x, t, targets, data, solver, workers, quiet):
     paths = [CACHE / data / "distorted" / f"{fingerprint(*job, code=code)}.npz" for job in jobs]
     todo = [(path, *job) for path, job in zip(paths, jobs, strict=True) if not path.exists()]
     if todo:
-        cli.writable(paths[0].parent, "found images are kept there")
+        cli.check_writable(paths[0].parent, "found images are kept there")
         steps = sum(len(x) for _, _, x, *_ in todo)
         list(run_in_processes(search_and_save, todo, workers, steps, "searching", quiet))
     images = {name: np.empty_like(x) for name in nets}

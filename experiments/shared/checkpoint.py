@@ -19,7 +19,7 @@ def checkpoint_path(folder, name, net, *parts, code):
     """
     mark = fingerprint(net, *parts, code=code, apart=cache.SEARCH)
     path = cache.CACHE / folder / f"{name} {mark}.npz"
-    cli.writable(path.parent, "what is trained is kept there")
+    cli.check_writable(path.parent, "what is trained is kept there")
     return path
 
 

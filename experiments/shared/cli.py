@@ -107,11 +107,11 @@ def start(flags):
     for name in CHOICES.keys() & flags.keys():
         if flags[name] not in CHOICES[name]:
             raise ValueError(f"--{name} {flags[name]}: choose one of {', '.join(CHOICES[name])}")
-    writable(flags["out"], "choose another folder by --out")
+    check_writable(flags["out"], "choose another folder by --out")
     return dict(flags), time.time()
 
 
-def writable(folder, mend):
+def check_writable(folder, mend):
     """Make the folder; OSError, before hours of work, if nothing can be written to it."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)

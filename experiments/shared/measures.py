@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import entr
 from scipy.stats import permutation_test
 
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from intriguing import natural_direction, random_direction, top_images
 
 RANDOM_KINDS = {"random": "gaussian", "non-negative": "non-negative"}  # intriguing.DISTRIBUTIONS
@@ -48,7 +48,7 @@ def pick_images(a, M, n, seed):
     if len(live) == 0 or len(a) <= n:
         raise ValueError(f"no unit of the layer varies over these {len(a)} images, or there are "
                          f"no more than {n} of them: nothing to pick")
-    units = stream(seed, "units").permutation(live)[:M]
+    units = random_stream(seed, "units").permutation(live)[:M]
     natural = {f"unit {i}": natural_direction(H, i) for i in units}
     groups = {"natural": build_group(a, natural, n, seed, H - len(live))}
     for kind, distribution in RANDOM_KINDS.items():
@@ -69,7 +69,7 @@ def build_group(a, directions, n, seed, left_out=0):
 
 def pick_at_random(N, M, n, seed):
     """The Group of M sets of n different images out of N, drawn at random."""
-    rng = stream(seed, "directions")
+    rng = random_stream(seed, "directions")
     images = [rng.choice(N, n, replace=False) for _ in range(M)]
     return Group([f"set {i}" for i in range(M)], np.stack(images), 0, 0)
 
@@ -135,7 +135,7 @@ def p_value(a, b, seed):
     """Two-sided p of the difference of means of a (m,) and b (n,), by a permutation test."""
     return float(permutation_test(
         (a, b), lambda a, b, axis: a.mean(axis) - b.mean(axis), vectorized=True,
-        n_resamples=RESAMPLES, batch=BATCH, rng=stream(seed, "permutation test")).pvalue)
+        n_resamples=RESAMPLES, batch=BATCH, rng=random_stream(seed, "permutation test")).pvalue)
 
 
 def compare(a, b, seed):

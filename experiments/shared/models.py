@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from nets.models import MODELS
 
 TABLE_1 = ["FC10(1e-4)", "FC10(1e-2)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10"]
@@ -60,7 +60,7 @@ def rows_of_part(N, part, seed):
 
     Section 4.2, Table 3: P1 and P2 are disjoint, drawn by seed, and cover everything.
     """
-    order = stream(seed, "halves").permutation(N)
+    order = random_stream(seed, "halves").permutation(N)
     halves = {"all": slice(None), "P1": order[:N // 2], "P2": order[N // 2:]}
     if part not in halves:
         raise ValueError(f"no part of the training set is called {part!r}; choose P1 or P2")

@@ -21,7 +21,7 @@ def drop_clipping(row):
 
 def add_noise(x, stddev, clip, seed):
     """x (N, ...) with Gaussian noise of that standard deviation, clipped to [0, 1] or not."""
-    rng = samples.stream(seed, "noise")
+    rng = samples.random_stream(seed, "noise")
 
     def of_part(part):
         noise = rng.normal(0, stddev, part.shape)

@@ -6,18 +6,18 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.shared import checkpoint, memory
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from nets import store
 from nets.backend import to_device, to_host, xp
 from nets.models import features, quocnet
 from nets.net import Net, chunk_size
 from nets.training import loop
 
-HELD = 1000                                 # frames that are not trained on, or a fifth if fewer
+HELD_OUT = 1000                             # frames that are not trained on, or a fifth if fewer
 SHARD = 50 if xp is np else quocnet.BATCH   # frames of a batch in one thread
 
 
-def checked(size, lam, below, epochs):
+def check_flags(size, lam, below, epochs):
     """ValueError if a flag is none of its choices."""
     if size not in quocnet.SIZES:
         raise ValueError(f"--size {size}: choose one of {', '.join(quocnet.SIZES)}")
@@ -34,12 +34,12 @@ def checked(size, lam, below, epochs):
                          f"{free / 1e9:.1f} GB are free; choose a smaller one")
 
 
-def stem_of(script, size):
+def name_results(script, size):
     """What the results are called: those of other sizes than S do not take the place of theirs."""
     return script if size == "S" else f"{script}-{size}"
 
 
-def cut(photographs, count, seed):
+def cut_frames(photographs, count, seed):
     """Frames to train on and frames kept apart, (N, 3, H, W) uint8 each, one square an image.
 
     count: how many images, drawn by seed; 0: all.  Raises ValueError if there are not so many.
@@ -47,55 +47,55 @@ def cut(photographs, count, seed):
     N = len(photographs)
     if not 0 <= count <= N:
         raise ValueError(f"--frames {count}: there are {N:,} images; choose 2 to {N}, or 0 for all")
-    rng = stream(seed, "frames")
+    rng = random_stream(seed, "frames")
     x, _ = photographs.pixels(rng.permutation(N)[:count or N], rng)
     if len(x) < 2:
         raise ValueError(f"{photographs.root}: {len(x)} of its images can be used as frames; "
                          "expected 2 at least, one to train on and one to keep apart")
-    held = min(HELD, max(1, len(x) // 5))
+    held = min(HELD_OUT, max(1, len(x) // 5))
     return x[held:], x[:held]
 
 
-def start(size, seed):
+def build(size, seed):
     """The net of this size before training, float32."""
     return quocnet.quocnet(quocnet.SIZES[size], np.random.default_rng(seed), dtype="float32")
 
 
-def trained(size, seed, x, held, lam, below, epochs, quiet):
+def train(size, seed, x, held, lam, below, epochs, quiet):
     """The net, its decoders, and the curve, trained from the last whole epoch on.
 
     x, held: (N, 3, H, W) uint8.  curve: [{loss, seconds, and of the frames kept apart error % and
     sparsity of each stage}], before training (its loss is None) and after each epoch.
     """
-    net = start(size, seed)
-    back = quocnet.make_decoders(net)
-    rates = loop.rates("linear", quocnet.RATE, epochs, len(x), quocnet.BATCH)
+    net = build(size, seed)
+    decoders = quocnet.make_decoders(net)
+    rates = loop.make_rates("linear", quocnet.RATE, epochs, len(x), quocnet.BATCH)
     path = checkpoint.checkpoint_path("frames", f"QuocNet {size}", net, x, held, seed, rates, lam,
-                                      below, code=[loop, quocnet, features, of_frames])
-    descent = quocnet.AdamWithUnitDecoders(net, back)
-    first = [np.nan, *measured(net, back, held), 0.0]
+                                      below, code=[loop, quocnet, features, make_frames_cost])
+    descent = quocnet.AdamWithUnitDecoders(net, decoders)
+    first = [np.nan, *measure_stages(net, decoders, held), 0.0]
     x = to_device(x)
 
     def train_epoch(epoch, tick):
-        cost = loop.in_threads(of_frames(net, back, lam, below, tick), SHARD)
-        loss = np.mean(loop.one_epoch(descent, cost, x, x[:, 0, 0, 0], rates[epoch],
-                                      stream(seed, "batches", epoch), quocnet.BATCH))
-        return [float(loss), *measured(net, back, held)], f"cost {loss:.1f} a frame"
+        cost = loop.divide_over_threads(make_frames_cost(net, decoders, lam, below, tick), SHARD)
+        loss = np.mean(loop.train_epoch(descent, cost, x, x[:, 0, 0, 0], rates[epoch],
+                                        random_stream(seed, "batches", epoch), quocnet.BATCH))
+        return [float(loss), *measure_stages(net, decoders, held)], f"cost {loss:.1f} a frame"
 
     rows = checkpoint.train_epochs(path, [*descent.params, *descent.state], epochs,
                                    quocnet.BATCH * len(rates[0]), train_epoch, quiet)
     curve = [{"loss": None if np.isnan(loss) else loss, "seconds": seconds,
               "error %": parts[::2], "sparsity": parts[1::2]}
              for loss, *parts, seconds in [first, *rows]]
-    return net, back, curve
+    return net, decoders, curve
 
 
-def of_frames(net, back, lam, below, tick):
+def make_frames_cost(net, decoders, lam, below, tick):
     """The cost of frames (N, 3, H, W) uint8.  tick: called with their number.
 
     Raises RuntimeError if the cost is no number.
     """
-    cost = quocnet.reconstruction(net, back, lam, below)
+    cost = quocnet.reconstruction(net, decoders, lam, below)
 
     def of_pixels(x, t, rng):
         value, grads = cost(features.scale_pixels(x))
@@ -107,26 +107,24 @@ def of_frames(net, back, lam, below, tick):
     return of_pixels
 
 
-def measured(net, back, x):
+def measure_stages(net, decoders, x):
     """Of each stage: % of its input's square that is not reconstructed, and sum_j p_j an image.
 
     x: (N, 3, H, W) uint8.  Returns a flat list, two numbers a stage.
     """
-    found, n = 0, chunk_size(x, quocnet.BATCH)
+    sums, n = 0, chunk_size(x, quocnet.BATCH)
     for i in range(0, len(x), n):
         images = features.scale_pixels(x[i:i + n])
-        seen = quocnet.forward_stages(net, back, images)
-        inputs = [one.caches[0] for one in seen]        # what the filters keep is their input
-        found = found + np.array([[float((z * z).sum(dtype="float64")), error * len(images),
-                                   sparsity * len(images)]
-                                  for z,
-                                  (error, sparsity) in zip(inputs, quocnet.stage_losses(seen),
-                                                           strict=True)])
-    return [float(v) for square, error, sparsity in found
-            for v in (100 * error / square, sparsity / len(x))]
+        traces = quocnet.forward_stages(net, decoders, images)
+        inputs = [trace.caches[0] for trace in traces]      # the filters' cache is their input
+        sums = sums + np.array([
+            [float((z * z).sum(dtype="float64")), error * len(images), sparsity * len(images)]
+            for z, (error, sparsity) in zip(inputs, quocnet.stage_losses(traces), strict=True)])
+    return [float(value) for square, error, sparsity in sums
+            for value in (100 * error / square, sparsity / len(x))]
 
 
-class Trained(NamedTuple):
+class TrainedNet(NamedTuple):
     """A net, and how it was trained."""
     net: Net                                # in float32
     size: str                               # a key of quocnet.SIZES
@@ -134,10 +132,11 @@ class Trained(NamedTuple):
     below: str                              # a key of quocnet.BELOW
 
 
-def save(path, net, back, size, lam, below):
-    """Save net and decoders with what Trained says of them."""
+def save(path, net, decoders, size, lam, below):
+    """Save net and decoders with what TrainedNet says of them."""
+    params = Net(net.layers + decoders).params
     store.save_arrays(path, size=np.array(size), lam=np.array(lam), below=np.array(below),
-                      **{f"p{i}": to_host(p) for i, p in enumerate(Net(net.layers + back).params)})
+                      **{f"p{i}": to_host(p) for i, p in enumerate(params)})
 
 
 def load(path):
@@ -146,10 +145,10 @@ def load(path):
         raise ValueError(f"--weights {path}: there is no such file; python -m "
                          "experiments.train_quocnet makes one")
     arrays = store.load_arrays(path)
-    size, lam, below = (arrays.pop(key, np.array(None)).tolist() for key in Trained._fields[1:])
+    size, lam, below = (arrays.pop(key, np.array(None)).tolist() for key in TrainedNet._fields[1:])
     if size not in quocnet.SIZES or below not in quocnet.BELOW or not isinstance(lam, float):
         raise ValueError(f"--weights {path}: not a file of experiments.train_quocnet's")
-    net = start(size, 0)
+    net = build(size, 0)
     store.fill(Net(net.layers + quocnet.make_decoders(net)), arrays, path)  # they share their
                                                                             # arrays
-    return Trained(net, size, lam, below)
+    return TrainedNet(net, size, lam, below)

@@ -5,7 +5,7 @@ import data as datasets
 from experiments.shared import page
 
 
-def stream(seed, purpose, *numbers):
+def random_stream(seed, purpose, *numbers):
     """A stream of random numbers of its own for each seed and purpose, such as "noise".
 
     numbers: for one stream of many, an epoch's, say.
@@ -30,7 +30,7 @@ def apply_in_chunks(function, *arrays, size=4096):
                            for i in range(0, max(len(arrays[0]), 1), size)])
 
 
-def sample(t, count, seed):
+def sample_images(t, count, seed):
     """Which images are attacked, and what label each is to get: the same for every net.
 
     t: (N,) true labels.  Returns indices (count,) drawn without repetition, the first ones of
@@ -39,7 +39,7 @@ def sample(t, count, seed):
     if not 1 <= count <= len(t):
         raise ValueError(f"--count {count}: there are {len(t):,} images to attack; choose 1 to "
                          f"{len(t)}")
-    rng = stream(seed, "attacked images")
+    rng = random_stream(seed, "attacked images")
     order = rng.permutation(len(t))
     targets = (t + rng.integers(1, 10, len(t))) % 10
     return order[:count], targets[order[:count]]

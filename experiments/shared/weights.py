@@ -9,7 +9,7 @@ import numpy as np
 import data as datasets
 from data import files, imagenet
 from data.imagenet import match_labels
-from experiments.shared.samples import stream
+from experiments.shared.samples import random_stream
 from nets import store
 from nets.backend import to_device, to_host
 from nets.models import alexnet
@@ -171,7 +171,7 @@ def pick_correct(net, photographs, t, wanted, count, seed):
     """
     if not 1 <= count <= len(t):
         raise ValueError(f"--count {count}: there are {len(t):,} photographs; choose 1 to {len(t)}")
-    order = stream(seed, "photographs").permutation(len(t))
+    order = random_stream(seed, "photographs").permutation(len(t))
     right, tried = [], 0
     for x, rows in photographs.batches(order, DECODED):
         labels = net.predict(x)

@@ -5,10 +5,10 @@ Le et al. (2012), "Building high-level features using large scale unsupervised l
 """
 import numpy as np
 
-from nets.backend import to_device, to_host, xp
+from nets.backend import to_device, xp
 from nets.layers.basic import Flatten, Layer
 from nets.models.quocnet import BATCH, stages
-from nets.net import Net, chunk_size
+from nets.net import Net, evaluate_in_chunks
 
 GRID = 4                                    # features are means over 4 x 4 parts of each map
 
@@ -85,9 +85,7 @@ def compute_features(layer, x):
 
     layer: `AllStages(net)` or `last_stage(net)`.  x: (N, 3, H, W) uint8.
     """
-    n = chunk_size(x, BATCH)
-    return np.concatenate([to_host(layer.forward(scale_pixels(x[i:i + n]))[0])
-                           for i in range(0, len(x), n)])
+    return evaluate_in_chunks(lambda part: layer.forward(scale_pixels(part))[0], x, BATCH)
 
 
 def scale_pixels(x):

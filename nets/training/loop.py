@@ -14,7 +14,7 @@ SCHEDULES = {                               # the rate's share of the first one,
 }
 
 
-def rates(schedule, rate, epochs, images, batch):
+def make_rates(schedule, rate, epochs, images, batch):
     """The rate of each step: `epochs` lists of one for each whole batch, falling from `rate`.
 
     schedule: a key of SCHEDULES.  A set of fewer images than a batch is one batch.
@@ -24,7 +24,7 @@ def rates(schedule, rate, epochs, images, batch):
     return (rate * SCHEDULES[schedule](done)).reshape(epochs, batches).tolist()
 
 
-def one_epoch(optimiser, cost, x, t, rates, rng, batch):
+def train_epoch(optimiser, cost, x, t, rates, rng, batch):
     """A step of the optimiser for each of len(rates) batches: images in an order drawn by rng.
 
     cost: as `cross_entropy` returns it; rng is given to it too.  x: (N, ...), t: (N,) on the
@@ -40,7 +40,7 @@ def one_epoch(optimiser, cost, x, t, rates, rng, batch):
     return values
 
 
-def in_threads(cost, shard):
+def divide_over_threads(cost, shard):
     """The same cost, its batches divided into shards of so many images, each in a thread.
 
     A mean over images, so the shards' costs are averaged, always in their order: the number of
@@ -68,8 +68,8 @@ def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
     after every epoch with the value of its last batch.
     """
     adam = optimisers.Adam(params)
-    for of_epoch in rates("linear", rate, epochs, len(x), batch):
-        values = one_epoch(adam, cost, x, t, of_epoch, rng, batch)
+    for of_epoch in make_rates("linear", rate, epochs, len(x), batch):
+        values = train_epoch(adam, cost, x, t, of_epoch, rng, batch)
         if tick:
             tick(values[-1])
 

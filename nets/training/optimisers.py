@@ -10,7 +10,7 @@ from nets.search.scipy_lbfgsb import minimize
 
 # Images that full-batch training evaluates together: on a CPU as many as stay in its cache, on a
 # GPU as many as MNIST has, in few and large kernels.
-TOGETHER = 2000 if xp is np else 60_000
+IMAGES_AT_ONCE = 2000 if xp is np else 60_000
 
 
 def fit_lbfgs(params, cost, x, t, iterations, tick=None):
@@ -22,29 +22,29 @@ def fit_lbfgs(params, cost, x, t, iterations, tick=None):
     cuts = np.cumsum([p.size for p in params])[:-1]
 
     def fun(z, rows):
-        _put(params, np.split(z[0], cuts))
+        _copy_into(params, np.split(z[0], cuts))
         value, grads = _mean_over_chunks(cost, x, t)
         if tick:
             tick(value)
-        return [value], _flat(grads)
+        return [value], _flatten(grads)
 
-    start = _flat(params)
+    start = _flatten(params)
     free = np.full_like(start, np.inf)
     found = minimize(fun, start, -free, free, corrections=20, ftol=1e-10, gtol=1e-7,
                      maxiter=iterations)
-    _put(params, np.split(found.z[0], cuts))
+    _copy_into(params, np.split(found.z[0], cuts))
 
 
-def _put(params, values):
+def _copy_into(params, values):
     for p, value in zip(params, values, strict=True):
         p[...] = to_device(value.reshape(p.shape).astype(p.dtype))
 
 
-def _flat(arrays):
+def _flatten(arrays):
     return np.concatenate([to_host(a).ravel() for a in arrays])[None].astype(float)   # (1, all)
 
 
-def _mean_over_chunks(cost, x, t, size=TOGETHER):
+def _mean_over_chunks(cost, x, t, size=IMAGES_AT_ONCE):
     """cost(x, t) and its gradients, summed up over chunks of images.
 
     Exact, because the cost is a mean over images plus a term that does not depend on them.

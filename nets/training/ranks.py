@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
-from nets.training.loop import in_threads
+from nets.training.loop import divide_over_threads
 
 
 class OneRank:
@@ -46,8 +46,8 @@ def divide_over_ranks(cost, shard, comm):
 
     The cost is a mean over images, so the ranks' values and gradients are averaged, weighted by
     their numbers of images: one sum of one flat buffer, see `make_allreduce`, in the type of the
-    gradients.  On each rank `in_threads` runs the shards, each with its own rng.  So the number of
-    ranks changes only roundings.
+    gradients.  On each rank `divide_over_threads` runs the shards, each with its own rng.  So the
+    number of ranks changes only roundings.
 
     Args:
         cost: a mean over images.
@@ -57,7 +57,7 @@ def divide_over_ranks(cost, shard, comm):
     Raises:
         ValueError: in the call of the cost, if there are more ranks than shards.
     """
-    cost = in_threads(cost, shard)
+    cost = divide_over_threads(cost, shard)
     if comm.size == 1:
         return cost
     sum_over_ranks = make_allreduce(comm)

@@ -57,14 +57,14 @@ def refusal(run, monkeypatch, tmp_path, capsys):
 def interrupt(monkeypatch):
     """interrupt(): Ctrl-C comes in the third epoch from now on; a list grows with every epoch."""
     def interrupt():
-        one_epoch, begun = loop.one_epoch, []
+        one_epoch, begun = loop.train_epoch, []
 
         def interrupted(*args):
             begun.append(1)
             if len(begun) == 3:
                 raise KeyboardInterrupt
             return one_epoch(*args)
-        monkeypatch.setattr(loop, "one_epoch", interrupted)
+        monkeypatch.setattr(loop, "train_epoch", interrupted)
         return begun
     return interrupt
 
@@ -73,6 +73,6 @@ def interrupt(monkeypatch):
 def first_numbers(monkeypatch):
     """The first random number of every epoch, of which none is trained."""
     drawn = []
-    monkeypatch.setattr(loop, "one_epoch", lambda optimiser, cost, x, t, rates, rng, batch:
+    monkeypatch.setattr(loop, "train_epoch", lambda optimiser, cost, x, t, rates, rng, batch:
                         drawn.append(rng.random()) or [0.0])
     return drawn

@@ -95,7 +95,7 @@ def test_table_1_gives_the_errors_and_distortions_of_its_nets(quick, nets, small
 
 def test_table_2_has_100_on_its_diagonal_and_the_clean_error_in_its_last_row(quick, nets, small):
     numbers = table2.main(**quick)
-    rows, _ = samples.sample(small[1][1], 20, 0)
+    rows, _ = samples.sample_images(small[1][1], 20, 0)
     for name in [*table1.PAPER, *BEYOND]:
         assert numbers[name]["error %"][name] == 100
         clean = np.mean(nets[name].predict(small[1][0][rows]) != small[1][1][rows])
@@ -172,7 +172,7 @@ def test_every_net_learns_in_its_own_way(monkeypatch, small):
 
 
 def test_a_count_of_which_a_net_has_none_right_is_named(quick, nets, small, monkeypatch):
-    rows, _ = samples.sample(small[1][1], 1, 0)
+    rows, _ = samples.sample_images(small[1][1], 1, 0)
     wrong = (small[1][1] + 1) % 10          # every image is labelled wrong now
     relabelled = ("strokes", (small[1][0], wrong), small[2])
     monkeypatch.setattr(samples.datasets, "load", lambda name, quiet=False: relabelled)
@@ -193,12 +193,12 @@ def test_noise_has_its_stddev_and_the_box_only_where_it_is_clipped():
 
 def test_the_sample_is_a_prefix_of_a_larger_one_and_no_target_is_the_true_label():
     t = np.arange(1000) % 10
-    rows, targets = samples.sample(t, 500, 3)
-    fewer, fewer_targets = samples.sample(t, 20, 3)
+    rows, targets = samples.sample_images(t, 500, 3)
+    fewer, fewer_targets = samples.sample_images(t, 20, 3)
     assert (rows[:20] == fewer).all() and (targets[:20] == fewer_targets).all()
     assert len(set(rows)) == 500 and (targets != t[rows]).all()
     assert set((targets - t[rows]) % 10) == set(range(1, 10))
-    assert (samples.sample(t, 500, 4)[0] != rows).any()
+    assert (samples.sample_images(t, 500, 4)[0] != rows).any()
 
 
 def test_distorted_images_are_the_same_bit_for_bit_for_any_number_of_workers(

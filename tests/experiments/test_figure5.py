@@ -40,7 +40,7 @@ def world(tmp_path_factory):
     write_photographs(root, {"train": 12, "test": 7}, FOLDERS, pixels)
     _, photographs, test = datasets.load_photographs(str(root), SIZE, SHORT, quiet=True)
     x, _ = photographs.images()
-    net = train_alexnet.start(0, 1 / 32, SIZE, 3)
+    net = train_alexnet.build(0, 1 / 32, SIZE, 3)
     loop.fit_adam(net.params, costs.classification(net, [0.0] * 8), to_device(x),
                   to_device(photographs.t), 30, 3e-3, np.random.default_rng(0), 12)
     assert loop.error(net, test.images()[0], test.t) == 0

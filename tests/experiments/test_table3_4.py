@@ -42,7 +42,7 @@ def run(small, nets, tmp_path_factory):
         patch.setattr(cache, "CACHE", out / "cache")
         patch.setattr(cache, "load_or_train", lambda names, *args: {n: nets[n] for n in names})
         numbers = table3_4.main(count=24, workers=1, quiet=True, out=str(out))
-        rows, targets = samples.sample(small[2][1], 24, 0)
+        rows, targets = samples.sample_images(small[2][1], 24, 0)
         x, t = small[2][0][rows], small[2][1][rows]
         images = cache.load_or_search(nets, x, t, targets, "strokes", "auto", 1, True)
     record = json.loads((out / "strokes" / "table3_4.json").read_text())

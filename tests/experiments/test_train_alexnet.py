@@ -10,7 +10,7 @@ import data as datasets
 from experiments import train_alexnet
 from experiments.shared import cache
 from experiments.shared.weights import read_weights
-from experiments.train_alexnet import accuracy, crops, ten_views
+from experiments.train_alexnet import cut_crops, list_ten_views, measure_accuracy
 from nets.backend import to_device, to_host
 from nets.net import Net
 from nets.training import costs, optimisers
@@ -44,7 +44,7 @@ def run(folder, out, **flags):
 def test_crops_are_the_squares_at_their_places_mirrored_or_not_in_0_to_1():
     top, left = np.array([0, 4, 2, 1, 0, 3]), np.array([4, 0, 2, 3, 0, 1])
     mirror = np.array([0, 1, 0, 1, 1, 0], bool)
-    found = to_host(crops(to_device(X), 5, top, left, mirror))
+    found = to_host(cut_crops(to_device(X), 5, top, left, mirror))
     assert found.dtype == np.float32
     for i in range(6):
         square = X[i, :, top[i]:top[i] + 5, left[i]:left[i] + 5]
@@ -53,7 +53,7 @@ def test_crops_are_the_squares_at_their_places_mirrored_or_not_in_0_to_1():
 
 
 def test_one_place_serves_for_all_photographs():
-    found = to_host(crops(to_device(X), 7, 2, 1, True))
+    found = to_host(cut_crops(to_device(X), 7, 2, 1, True))
     assert (found == (X[:, :, 2:9, 1:8][..., ::-1] / np.float32(255))).all()
 
 
@@ -62,7 +62,7 @@ def test_the_centre_is_what_the_other_experiments_cut_out_of_the_file(photograph
     _, _, cut = datasets.load_photographs(photographs, 67, 75, quiet=True)
     x, rows = whole.pixels()
     assert x.dtype == np.uint8 and x.shape == (10, 3, 75, 75) and rows.tolist() == [*range(10)]
-    centre = to_host(crops(to_device(x), 67, 4, 4, False))
+    centre = to_host(cut_crops(to_device(x), 67, 4, 4, False))
     assert abs(centre - cut.images()[0]).max() < 1.01 / 255     # rounded, at another place
 
 
@@ -77,11 +77,11 @@ def test_broken_photographs_are_left_out_with_their_labels(photographs, tmp_path
 
 def test_training_sees_every_place_and_both_sides_but_no_other(monkeypatch):
     seen = set()
-    monkeypatch.setattr(train_alexnet, "crops", lambda x, size, top, left, mirror: seen.update(
+    monkeypatch.setattr(train_alexnet, "cut_crops", lambda x, size, top, left, mirror: seen.update(
         zip(top.tolist(), left.tolist(), mirror.tolist(), strict=True)))
     monkeypatch.setattr(costs, "cross_entropy", lambda net: lambda x, t, rng: (0.0, []))
     ticks = []
-    cost = train_alexnet.augmented(None, 7, ticks.append)
+    cost = train_alexnet.make_augmented_cost(None, 7, ticks.append)
     for seed in range(60):
         cost(X, None, np.random.default_rng(seed))
     assert seen == {(i, j, m) for i in range(3) for j in range(3) for m in (False, True)}
@@ -89,8 +89,8 @@ def test_training_sees_every_place_and_both_sides_but_no_other(monkeypatch):
 
 
 def test_the_ten_views_are_corners_and_centre_mirrored_and_not():
-    assert ten_views(8) == [(i, j, m) for i, j in [(0, 0), (0, 8), (8, 0), (8, 8), (4, 4)]
-                            for m in (False, True)]
+    assert list_ten_views(8) == [(i, j, m) for i, j in [(0, 0), (0, 8), (8, 0), (8, 8), (4, 4)]
+                                 for m in (False, True)]
 
 
 class FirstPixels:
@@ -109,10 +109,10 @@ def test_accuracy_is_that_of_the_mean_softmax_of_the_views():
         e = np.exp(5.0 * x[:, :, top, left + 4 if mirror else left] / 255)
         p = p + e / e.sum(1, keepdims=True)
     t = p.argmax(1)
-    assert accuracy(net, x, t, 5, views) == 100         # of 600, in two parts
+    assert measure_accuracy(net, x, t, 5, views) == 100  # of 600, in two parts
     t[:150] = (t[:150] + 1) % 3
-    assert accuracy(net, x, t, 5, views) == 75
-    assert accuracy(net, x, x[:, :, 2, 1].argmax(1), 5, views[1:2]) == 100
+    assert measure_accuracy(net, x, t, 5, views) == 75
+    assert measure_accuracy(net, x, x[:, :, 2, 1].argmax(1), 5, views[1:2]) == 100
 
 
 # ---- Whole runs ------------------------------------------------------------------------------

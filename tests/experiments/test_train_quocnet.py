@@ -26,7 +26,7 @@ from nets.models import features, quocnet
 from nets.models.quocnet import Size
 from nets.net import Net
 
-DRAWN = train_quocnet.drawn
+DRAWN = train_quocnet.draw_pictures
 TOY = Size(14, 3, 2, 3, maps=2, stages=2)
 CLASSES = ("automobile", "plant", "sky")
 
@@ -39,8 +39,8 @@ def small(tmp_path, monkeypatch):
     """
     monkeypatch.setattr(cache, "CACHE", tmp_path / "cache")
     monkeypatch.setitem(quocnet.SIZES, "S", TOY)
-    monkeypatch.setattr(quocnet_training, "HELD", 12)
-    monkeypatch.setattr(train_quocnet, "drawn", lambda *args: None)     # it takes seconds
+    monkeypatch.setattr(quocnet_training, "HELD_OUT", 12)
+    monkeypatch.setattr(train_quocnet, "draw_pictures", lambda *args: None)  # it takes seconds
     monkeypatch.setattr(car_classifier, "STRENGTHS", (0.01, 0.1))
     monkeypatch.setattr(car_classifier, "ITERATIONS", 50)
     rng = np.random.default_rng(1)
@@ -77,12 +77,12 @@ def test_a_frame_is_one_square_from_anywhere_along_the_longer_side(tmp_path):
 
 def test_frames_kept_apart_are_not_trained_on_and_none_is_used_twice(small):
     _, photographs = datasets.load_frames(small, 14, quiet=True)
-    x, held = quocnet_training.cut(photographs, 0, 0)
+    x, held = quocnet_training.cut_frames(photographs, 0, 0)
     assert len(x) == 78 and len(held) == 12
     assert len(np.unique(np.concatenate([x, held]).reshape(90, -1), axis=0)) == 90
-    fewer, _ = quocnet_training.cut(photographs, 10, 0)
+    fewer, _ = quocnet_training.cut_frames(photographs, 10, 0)
     assert len(fewer) == 8
-    other, _ = quocnet_training.cut(photographs, 0, 1)
+    other, _ = quocnet_training.cut_frames(photographs, 0, 1)
     assert (other != x).any()
 
 
@@ -91,7 +91,7 @@ def test_frames_kept_apart_are_not_trained_on_and_none_is_used_twice(small):
 
 def test_a_run_lowers_what_it_should_and_writes_its_weights_and_pictures(
         small, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_quocnet, "drawn", DRAWN)
+    monkeypatch.setattr(train_quocnet, "draw_pictures", DRAWN)
     monkeypatch.setattr(train_quocnet, "STARTS", 2)
     monkeypatch.setattr(quocnet, "RATE", 0.01)
     numbers = run(small, tmp_path, epochs=8)
@@ -108,7 +108,7 @@ def test_a_run_lowers_what_it_should_and_writes_its_weights_and_pictures(
             assert min(picture.size) > 50 and len(picture.getcolors(2 ** 24)) > 50
     net, *how = quocnet_training.load(tmp_path / "net.npz")
     assert how == ["S", quocnet.LAMBDA, "input and target"]
-    before = quocnet_training.start("S", 0)
+    before = quocnet_training.build("S", 0)
     assert all((to_host(a) != to_host(b)).any()
                for a, b in zip(net.params, before.params, strict=True))
 
@@ -124,18 +124,19 @@ def test_results_of_other_sizes_have_names_of_their_own(small, tmp_path, monkeyp
 
 
 def test_the_first_row_of_pictures_is_frames_then_what_their_codes_make_of_them(small):
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     back = quocnet.make_decoders(net)
     x = np.random.default_rng(9).random((2, 3, 14, 14)).astype("float32")
     local = quocnet.stages(net)[0][0]
     made_of = back[0].forward(local.forward(to_device(4 * x - 2))[0])[0]
-    assert train_quocnet.again(net, back, x) == pytest.approx(to_host(made_of) / 4 + 0.5, abs=1e-5)
+    assert train_quocnet.reconstruct(net, back, x) == pytest.approx(to_host(made_of) / 4 + 0.5,
+                                                                    abs=1e-5)
 
 
 def test_what_a_unit_likes_is_shown_of_the_middle_of_each_map(small):
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     x = np.random.default_rng(10).integers(0, 256, (9, 3, 14, 14)).astype(np.uint8)
-    sheet = train_quocnet.liked(net, x, 0, 1, True)
+    sheet = train_quocnet.draw_liked(net, x, 0, 1, True)
     phi = to_host(net.forward(to_device((x / 255).astype("float32")))[0])
     side = phi.shape[2]
     middle = (side * side // 2) // side, (side * side // 2) % side
@@ -145,20 +146,20 @@ def test_what_a_unit_likes_is_shown_of_the_middle_of_each_map(small):
 
 
 def test_the_optimum_is_as_far_from_grey_as_frames_are(small):
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     x = np.random.default_rng(11).random((5, 3, 14, 14)).astype("float32")
-    best = train_quocnet.optimum(net, 3, x, np.random.default_rng(0))
+    best = train_quocnet.find_optimum(net, 3, x, np.random.default_rng(0))
     far = [np.sqrt(((images - 0.5) ** 2).sum()) for images in x]
     assert np.sqrt(((best - 0.5) ** 2).sum()) == pytest.approx(np.mean(far), rel=1e-3)
 
 
 def test_what_is_measured_is_the_error_and_the_sparsity_by_their_formulas(small, monkeypatch):
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     back = quocnet.make_decoders(net)
     x = np.random.default_rng(2).integers(0, 256, (5, 3, 14, 14)).astype(np.uint8)
-    found = quocnet_training.measured(net, back, x)
+    found = quocnet_training.measure_stages(net, back, x)
     monkeypatch.setattr(quocnet, "BATCH", 2)            # in three chunks, the last one smaller
-    assert quocnet_training.measured(net, back, x) == pytest.approx(found, rel=1e-4)
+    assert quocnet_training.measure_stages(net, back, x) == pytest.approx(found, rel=1e-4)
     z, expected = to_device((4 * (x / 255) - 2).astype("float32")), []
     for (local, pool, norm), decoder in zip(quocnet.stages(net), back, strict=True):
         h = local.forward(z)[0]
@@ -191,7 +192,7 @@ def test_how_many_threads_share_a_batch_changes_nothing_but_rounding(small, monk
     for shard in (10, 40):
         monkeypatch.setattr(quocnet_training, "SHARD", shard)
         monkeypatch.setattr(cache, "CACHE", cache.CACHE / str(shard))
-        net, *_ = quocnet_training.trained("S", 0, x, x[:2], 0.1, "nothing", 1, True)
+        net, *_ = quocnet_training.train("S", 0, x, x[:2], 0.1, "nothing", 1, True)
         found.append(to_host(net.params[0]))
     assert found[0] == pytest.approx(found[1], abs=2e-3) and (found[0] != found[1]).any()
 
@@ -283,7 +284,7 @@ def test_the_optimal_stimulus_of_a_linear_unit_is_its_weights_at_the_length_aske
 
 
 def test_the_optimal_stimulus_is_higher_than_its_starts_and_as_long(small):
-    layers = Net(quocnet_training.start("S", 0).layers[1:])
+    layers = Net(quocnet_training.build("S", 0).layers[1:])
     z = to_device(np.random.default_rng(5).normal(size=(3, 3, 14, 14)).astype("float32"))
     best, value = features.optimal_stimulus(layers, 4, z, 30)
     before = to_host(layers.forward(z)[0]).reshape(3, -1)[:, 4]
@@ -341,11 +342,11 @@ def test_every_row_of_cars_is_of_the_net_the_seed_and_the_images_that_it_says(
     monkeypatch.setattr(cars, "LAMBDAS", (0.1, 1.0))
     numbers = cars.main(small, epochs=2, seeds=2, out=str(tmp_path), quiet=True)
     _, training, test, _ = car_classifier.load_cars(small, 14, False, True)
-    frames, held = quocnet_training.cut(datasets.load_frames(small, 14, quiet=True)[1], 0, 0)
+    frames, held = quocnet_training.cut_frames(datasets.load_frames(small, 14, quiet=True)[1], 0, 0)
     assert (len(frames), len(held), len(training[1]), len(test[1])) == (78, 12, 90, 30)
 
     def trained(way, lam, seed):
-        return quocnet_training.trained("S", seed, frames, held, lam, cars.WAYS[way], 2, True)[0]
+        return quocnet_training.train("S", seed, frames, held, lam, cars.WAYS[way], 2, True)[0]
 
     def auc_of(frozen):
         f = car_classifier.train_classifier(frozen, *training)
@@ -360,7 +361,7 @@ def test_every_row_of_cars_is_of_the_net_the_seed_and_the_images_that_it_says(
             assert found == pytest.approx(car_classifier.choose_regression(f, training[1])[2])
     rows = {"raw pixels": [auc_of(Net([Flatten()]))]}
     for seed in (0, 1):
-        start = quocnet_training.start("S", seed)
+        start = quocnet_training.build("S", seed)
         nets = {"before training": start,
                 "before training, pixels as they are": cars.skip_centring(start),
                 **{f"trained {way}": trained(way, numbers["lam"][way], seed) for way in cars.WAYS}}
@@ -393,7 +394,7 @@ def test_the_claims_are_differences_of_means_in_their_direction():
 
 
 def test_the_control_without_centring_gives_the_first_filters_the_pixels_as_they_are(small):
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     x = to_device(np.random.default_rng(14).random((2, 3, 14, 14)).astype("float32"))
     first = Net(cars.skip_centring(net).layers[:2])
     assert to_host(first.forward(x)[0]) == pytest.approx(to_host(net.layers[1].forward(x)[0]))
@@ -416,7 +417,7 @@ def test_images_of_one_class_and_too_few_cars_are_an_error(small, tmp_path, coun
 @pytest.mark.parametrize("script", [cars, figure6])
 def test_without_a_class_of_cars_there_is_a_clear_line(small, tmp_path, monkeypatch, script):
     monkeypatch.setattr(car_classifier, "CARS", ("lorry",))
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     quocnet_training.save(tmp_path / "net.npz", net, quocnet.make_decoders(net), "S", 0.1, "input")
     flags = {"weights": str(tmp_path / "net.npz")} if script is figure6 else {}
     with pytest.raises(ValueError, match=f"^--data {small}: no class is called lorry; its classes "
@@ -444,7 +445,7 @@ def test_figure_6_takes_recognised_cars_to_what_is_none(small, tmp_path):
 
 def test_what_is_found_are_images_with_the_other_label_of_cars_that_were_recognised(
         small):
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     _, training, (x, t), _ = car_classifier.load_cars(small, 14, False, True)
     f = car_classifier.train_classifier(car_classifier.FEATURES["last stage"](net), *training)
     row, (images, found) = figure6.attack_cars(f, x, t, 4, 0, "auto")
@@ -479,7 +480,7 @@ def test_drawn_are_x_then_what_was_found_then_the_difference_one_under_the_other
 def test_figure_6_says_in_one_line_what_cannot_be(
         small, tmp_path, monkeypatch, refusal, flags, said):
     monkeypatch.chdir(tmp_path)
-    net = quocnet_training.start("S", 0)
+    net = quocnet_training.build("S", 0)
     back = quocnet.make_decoders(net)
     quocnet_training.save("net.npz", net, back, "S", 0.3, "nothing")
     quocnet_training.save("short.npz", net, back[:1], "S", 0.3, "nothing")

@@ -174,8 +174,8 @@ def test_training_lowers_the_objective_and_unties_the_filters(below):
         descent, cost = quocnet.AdamWithUnitDecoders(each, back), reconstruction(each, back,
                                                                                  below=below)
         before = cost(x)[0]
-        for rates in loop.rates("linear", 0.01, 20, 200, 100):
-            loop.one_epoch(descent, cost, x, x[:, 0, 0, 0], rates, rng, 100)
+        for rates in loop.make_rates("linear", 0.01, 20, 200, 100):
+            loop.train_epoch(descent, cost, x, x[:, 0, 0, 0], rates, rng, 100)
         found.append([to_host(p) for p in params_of(each, back)])
         assert cost(x)[0] < before / 2
         for decoder in back:                # however long the steps were

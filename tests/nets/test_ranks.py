@@ -84,8 +84,8 @@ def curve(comm, dtype="float64"):
     x, t = to_device(x.reshape(70, 20)), to_device(t)
     adam, rng = optimisers.Adam(net.params), np.random.default_rng(1)
     cost = ranks.divide_over_ranks(costs.cross_entropy(net), 4, comm)
-    values = [value for of_epoch in loop.rates("linear", 0.05, 3, 70, 18)
-              for value in loop.one_epoch(adam, cost, x, t, of_epoch, rng, 18)]
+    values = [value for of_epoch in loop.make_rates("linear", 0.05, 3, 70, 18)
+              for value in loop.train_epoch(adam, cost, x, t, of_epoch, rng, 18)]
     return values, np.concatenate([to_host(p).ravel() for p in net.params]), comm
 
 
@@ -172,7 +172,7 @@ def test_one_rank_is_training_in_threads_bit_for_bit():
     net = Net([Dense(20, 5, np.random.default_rng(0))])
     cost = costs.cross_entropy(net)
     found, expected = (of(x, t, np.random.default_rng(2)) for of in (
-        ranks.divide_over_ranks(cost, 4, ranks.OneRank()), loop.in_threads(cost, 4)))
+        ranks.divide_over_ranks(cost, 4, ranks.OneRank()), loop.divide_over_threads(cost, 4)))
     assert found[0] == expected[0]
     for a, b in zip(found[1], expected[1], strict=True):
         assert (to_host(a) == to_host(b)).all()

@@ -13,7 +13,14 @@ from nets.layers.basic import Layer
 from nets.models.fc import fc
 from nets.net import Net
 from nets.training.costs import DECAYS, classification, cross_entropy, decay
-from nets.training.loop import SCHEDULES, error, fit_adam, in_threads, one_epoch, rates
+from nets.training.loop import (
+    SCHEDULES,
+    divide_over_threads,
+    error,
+    fit_adam,
+    make_rates,
+    train_epoch,
+)
 from nets.training.optimisers import Adam, Momentum, _mean_over_chunks, fit_lbfgs
 
 
@@ -288,22 +295,22 @@ def test_every_optimiser_and_schedule_finds_the_bottom_of_a_bowl_from_noisy_slop
         return float((away ** 2).sum()) / 2, [away]
 
     steps = optimiser(params)
-    for of_epoch in rates(schedule, rate, 40, 200, 10):
-        values = one_epoch(steps, cost, to_device(x), to_device(x[:, 0]), of_epoch, rng, 10)
+    for of_epoch in make_rates(schedule, rate, 40, 200, 10):
+        values = train_epoch(steps, cost, to_device(x), to_device(x[:, 0]), of_epoch, rng, 10)
     assert to_host(params[0])[0] == pytest.approx(x.mean(0), abs=0.02)
     assert len(values) == 20
 
 
 def test_the_rate_falls_linearly_or_as_half_a_cosine_over_all_whole_batches():
-    assert rates("linear", 0.8, 2, 23, 10) == [[0.8, pytest.approx(0.6)],
-                                               [0.4, pytest.approx(0.2)]]
+    assert make_rates("linear", 0.8, 2, 23, 10) == [[0.8, pytest.approx(0.6)],
+                                                    [0.4, pytest.approx(0.2)]]
     half = np.sqrt(0.5)
-    assert np.array(rates("cosine", 2.0, 2, 23, 10)) == pytest.approx(
+    assert np.array(make_rates("cosine", 2.0, 2, 23, 10)) == pytest.approx(
         np.array([[2, 1 + half], [1, 1 - half]]))
-    assert rates("linear", 1.0, 2, 5, 10) == [[1.0], [0.5]]         # fewer images than a batch
-    assert type(rates("cosine", 1.0, 1, 1, 1)[0][0]) is float       # float32 stays float32
+    assert make_rates("linear", 1.0, 2, 5, 10) == [[1.0], [0.5]]    # fewer images than a batch
+    assert type(make_rates("cosine", 1.0, 1, 1, 1)[0][0]) is float  # float32 stays float32
     with pytest.raises(KeyError, match="by hand"):
-        rates("by hand", 1.0, 1, 1, 1)
+        make_rates("by hand", 1.0, 1, 1, 1)
 
 
 def test_an_epoch_takes_every_image_once_in_an_order_drawn_and_leaves_out_what_fills_no_batch():
@@ -316,7 +323,7 @@ def test_an_epoch_takes_every_image_once_in_an_order_drawn_and_leaves_out_what_f
 
     steps = []
     optimiser = SimpleNamespace(step=lambda grads, rate: steps.append(rate))
-    values = one_epoch(optimiser, cost, x, x, [0.5, 0.25], np.random.default_rng(3), 10)
+    values = train_epoch(optimiser, cost, x, x, [0.5, 0.25], np.random.default_rng(3), 10)
     order = np.random.default_rng(3).permutation(23).tolist()
     assert seen == [order[:10], order[10:20]]
     assert (values, steps) == ([1.0, 2.0], [0.5, 0.25])
@@ -337,7 +344,7 @@ def test_a_cost_in_threads_is_the_same_cost(shard):
     x, t = to_device(rng.normal(size=(8, 5))), to_device(rng.integers(0, 3, 8))
     cost = classification(net, [0.1, 0.2])
     expected, slopes = cost(x, t)
-    found, grads = in_threads(cost, shard)(x, t, np.random.default_rng(1))
+    found, grads = divide_over_threads(cost, shard)(x, t, np.random.default_rng(1))
     assert found == pytest.approx(expected)
     for g, s in zip(grads, slopes, strict=True):
         assert to_host(g) == pytest.approx(to_host(s))
@@ -347,6 +354,6 @@ def test_each_shard_gets_its_own_random_numbers_whatever_the_number_of_threads()
     def cost(x, t, rng):
         return float(rng.random()), [x.sum(0)]
     x, t = to_device(np.ones((6, 2))), to_device(np.zeros(6, int))
-    values = [in_threads(cost, shard)(x, t, np.random.default_rng(1))[0]
+    values = [divide_over_threads(cost, shard)(x, t, np.random.default_rng(1))[0]
               for shard in (2, 2, 3, 6)]
     assert values[0] == values[1] and len(set(values)) == 3
