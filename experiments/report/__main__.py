@@ -179,8 +179,9 @@ Distortions are root mean squares over pixels, which go from 0 to 1.  Each secti
 page that defines its numbers and the command that made them.
 
 `python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
-The json files were made by the code up to commit {MADE_BY_CODE_OF}, before the search was written \
-anew.""", "\n".join(contents), *body, "## Not run here", list_not_run(records)]) + "\n"
+Except for the benchmarks, which are of today's search, the json files were made by the code up to \
+commit {MADE_BY_CODE_OF}: before the search was written anew, and before random streams had \
+names.""", "\n".join(contents), *body, "## Not run here", list_not_run(records)]) + "\n"
 
 
 def write_section(section, records):
