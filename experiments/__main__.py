@@ -16,7 +16,8 @@ from experiments.shared.models import BEYOND
 SCRIPTS = (table1, table2, figure7, table3_4, figure1_2)
 OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
     ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the long run"),
-    ("python -m experiments.attack --image digit.png --target 3", "1", "a picture of a digit"),
+    ("python -m experiments.attack --image experiments/results/digit.png --target 7", "1",
+     "a picture of a digit"),
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
     ("python -m experiments.benchmark", "8", "2 GB of memory: the time, the distortion and the "
      "cost of the search"),
@@ -27,7 +28,7 @@ OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
     ("python -m experiments.lipschitz_training", "3", "nothing: the penalty of section 4.3"),
     ("python -m experiments.adversarial_training", "2", "nothing: a pool of adversarial examples "
      "for each layer; --epochs 100 --seeds 3 takes an hour"),
-    ("python -m experiments.train_alexnet --data cifar10", "50",
+    ("python -m experiments.train_alexnet --data cifar10", "75",
      "CIFAR-10, downloaded (170 MB); or any folder of photographs, a folder a class"),
     ("python -m experiments.figure3_4 --data cifar10", "2", "those weights"),
     ("python -m experiments.figure5 --data cifar10 --target bird", "2", "those weights"),
@@ -36,7 +37,7 @@ OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
     ("python -m experiments.figure6", "2", "those weights"),
     ("python -m experiments.cars --seeds 3", "90", "CIFAR-10"),
     ("python -m experiments.benchmark --which quocnet", "2", "6 GB of memory for the full net"),
-    ("python -m experiments.report", "1", "the results' json files: all results on one page"),
+    ("python -m experiments.report", "0.1", "the results' json files: all results on one page"),
     ("python -m experiments.figure5 --weights bvlc --data imagenette --count 64", "10",
      "BVLC's weights (243 MB) and Imagenette (342 MB), both downloaded"),
 )
@@ -48,7 +49,6 @@ def main(data="auto", count=256, seed=0, targets="random", train="adam", solver=
     data, (_, t), (_, t_test) = samples.load(data, quiet)   # once: "auto" may try to download
     samples.sample_images(t, count, seed)   # refuses a bad count before hours of training
     nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *BEYOND])
-    # All at once, so that no core waits.
     # All at once, so that no core waits.
     cache.load_or_train(list(nets), data, seed, train, workers, quiet)
     for script in SCRIPTS:

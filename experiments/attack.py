@@ -1,7 +1,7 @@
 """D(x, l) for a picture of your own: the nearest image that the net labels as you wish.
 
-    python -m experiments.attack --image digit.png --target 3
-    python -m experiments.attack --image digit.png --net "FC10(1e-4)"
+    python -m experiments.attack --image experiments/results/digit.png --target 7
+    python -m experiments.attack --image experiments/results/digit.png --net "FC10(1e-4)"
 
 Without --target: the nearest image with any other label.
 

@@ -9,8 +9,8 @@ or as they did at the corners and the centre, mirrored and not, the mean of the 
 Test accuracy is the share of test photographs whose label is the net's; nothing is chosen by it.
 By `mpiexec -n 2 python -m mpi4py -m experiments.train_alexnet ...` over the ranks of MPI, on one
 machine or many that share a file system: the same curve, to rounding.
-Written: the weights, and a record with the learning curve.  An interrupted run goes on after its
-last whole epoch, to the same weights, bit for bit; a finished one is not computed again.
+The script writes the weights, and a record with the learning curve.  An interrupted run goes on
+after its last whole epoch, to the same weights, bit for bit; a finished one is not computed again.
 """
 import io
 import sys

@@ -6,13 +6,14 @@
 
 Frames: of stl10 the 100,000 images without labels; of cifar10, imagenette or any folder the
 training part (a fifth of a folder that has no parts is its test).  Each gives one square, cut out
-at random along its longer side.  Trained are all stages at once, on the sum of what they lower,
-|W2^T W1 x - x|^2 + lam sum_j p_j: nets/models/quocnet.py.  Some frames are kept apart; on them each
-stage's error is measured, and how sparse its codes are.
-Written: the weights, a record with the curve, and three pictures: frames and what the first stage's
-codes make of them; its filters; what units of the last stage like, among the frames and of all
-images.  An interrupted run goes on after its last whole epoch, to the same weights, bit for bit; a
-finished one is not computed again.
+at random along its longer side.  All stages are trained at once.  The cost is the sum of theirs,
+|W2^T W1 x - x|^2 + lam sum_j p_j: nets/models/quocnet.py.  By default the stages below are trained
+too, as Le et al. do; at size S `--below nothing` gives far better features.
+Frames that are not trained on measure the error of each stage, and how sparse its codes are.
+The script writes the weights, a record with the curve, and three pictures: frames and their
+reconstruction by the first stage; the filters of the first stage; for units of the last stage, the
+frames with the largest output, and the optimal stimulus.  An interrupted run goes on after its last
+whole epoch, to the same weights, bit for bit; a finished one is not computed again.
 """
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from nets.net import Net
 
 SHOWN, TOP, NEAR = 10, 8, 8                 # columns of the pictures
 STARTS = 8                                  # of the search for what a unit likes most
-HELP = {"data": cli.FLAGS["photographs"],
+HELP = {"data": "cifar10, imagenette, stl10, or any folder of images",
         "size": "QuocNet's: S, M, L or full",
         "weights": "the .npz file to write"}
 

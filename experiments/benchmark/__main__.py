@@ -52,6 +52,7 @@ from experiments.shared.weights import load_net_and_photographs, pick_correct
 from nets.backend import name_device, xp
 
 ALEXNET = 227, 1                            # pixels of an image's side, and width, as in 2012
+HELP = {"count": "how many images to take; of them are searched those that the net labels right"}
 
 
 def main(which="search", data="auto", count=1500, seed=0, train="adam", weights="",

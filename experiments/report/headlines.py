@@ -24,7 +24,7 @@ def write_headlines(records):
     rows += [
         ["images made for FC100-100-10, % wrong for FC200-200-10",
          page.format_cell(transfer["FC200-200-10"]), table2.PAPER["FC100-100-10"][4]],
-        ["the same, % wrong for FC100-100-10 trained on other images",
+        ["test images made for FC100-100-10 on P1, % wrong for the one on P2",
          page.format_cell(halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
         ["Figure 5: average distortion of photographs" +
          (" (a smaller AlexNet)" if records["figure5"].flags["weights"].endswith(".npz") else ""),

@@ -11,11 +11,11 @@ from pathlib import Path
 from intriguing import ENGINES
 
 FLAGS = {                                   # texts; a script's own HELP goes before them
-    "data": "digits: auto (MNIST, or strokes if MNIST is not to be had), mnist or strokes",
+    "data": "digits: auto (MNIST, or strokes if MNIST cannot be downloaded), mnist or strokes",
     "photographs": "cifar10, imagenette, stl10, or a folder of photographs, in it a folder for "
                    "each class",
     "count": "how many images are attacked",
-    "seed": "of all random numbers",
+    "seed": "seed of all random numbers",
     "seeds": "how many seeds, from --seed on",
     "image": "the picture of a digit, in any format that Pillow reads",
     "target": "the wanted label: a digit, or nearest for any other one",
@@ -24,19 +24,19 @@ FLAGS = {                                   # texts; a script's own HELP goes be
     "size": "pixels of a photograph's side, 67 to 227",
     "lam": "lambda: the weight of the codes' sparsity",
     "below": "what of a stage's objective moves the stages below: input and target, input, nothing",
-    "frames": "how many images give a frame each; 0: all",
+    "frames": "how many frames to train on; 0: all",
     "width": "of AlexNet's layers, as a share",
     "optimiser": "adamw, or sgd (with momentum, as in 2012)",
     "batch": "photographs a step; over ranks, so many in all",
     "epochs": "how often each training image is used",
     "validation": "hold out the last sixth of the training images, and measure on these instead",
-    "solver": "of the search: scipy (SciPy's L-BFGS-B), by-hand (nets/search/by_hand.py), or auto: "
-              "by-hand on a GPU, scipy elsewhere",
+    "solver": "which code minimises in the search: scipy (SciPy's L-BFGS-B), by-hand "
+              "(nets/search/by_hand.py), or auto: by-hand on a GPU, scipy elsewhere",
     "targets": "the wanted label: random (one of the nine wrong ones) or nearest (of all nine)",
     "weights": "AlexNet's: bvlc (downloaded), a .onnx file, or a .npz file of train_alexnet",
     "layer": "whose units: of those with weights, counted from 1",
     "which": "search (of the nets for MNIST), alexnet or quocnet",
-    "strict": "end at the first broken photograph; without, it is left out",
+    "strict": "stop at the first broken photograph; else it is left out",
     "train": "the sigmoid nets by adam (fast) or lbfgs (long, nearest to the paper's)",
     "workers": "processes; 0: as many as cores, or 1 on a GPU",
     "out": "folder for the results",

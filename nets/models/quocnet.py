@@ -3,7 +3,8 @@
 Le et al. (2012), "Building high-level features using large scale unsupervised learning".  The net
 has three stages, each of untied filters, L2 pooling and contrast normalisation.  It is trained on
 images without labels: each stage reconstructs its input from codes that are sparse when pooled.
-The strides are not printed.  With 1 everywhere there are 1.15 billion weights, as in Le's talks.
+The strides are not printed.  With 1 everywhere there are 1,144,863,072 weights; Le's talks say
+1.15 billion.
 """
 from typing import NamedTuple
 
