@@ -31,6 +31,8 @@ from experiments.shared import (
     pictures,
     samples,
 )
+from experiments.shared import pools as shared_pools
+from experiments.shared.fingerprint import fingerprint
 from experiments.shared.pools import (
     ASCENT,
     STEPS,
@@ -145,9 +147,9 @@ def load_or_train(arms, data, epochs, validation, workers, quiet):
     Returns:
         {(name, seed): net in float64} and {(name, seed): test error % after each epoch (epochs,)}.
     """
-    jobs = {arm: (*arm, data, epochs, validation) for arm in arms}
     nets = {(name, s): models.build(NAME, s) for name, s in arms}
-    paths = {arm: net_path(*job) for arm, job in jobs.items()}
+    paths = {arm: net_path(*arm, data, epochs, validation) for arm in arms}
+    jobs = {arm: (*arm, data, epochs, validation, curve_path(paths[arm])) for arm in arms}
     for net_file in paths.values():
         if not curve_path(net_file).exists():  # a net without its curve: train both again
             net_file.unlink(missing_ok=True)
@@ -166,7 +168,11 @@ def load_curve(path, epochs):
 def net_path(name, seed, data, epochs, validation):
     """The file of an arm's net; its name holds all that the net depends on."""
     words = [NAME, f"seed {seed}", f"adam {epochs} x {RATE} by {BATCH}", describe_arm(ARMS[name])]
-    return cache.CACHE / data / (", ".join(words + ["a sixth held out"] * validation) + ".npz")
+    code = [shared_pools, costs, loop, optimisers, train_arm, split, add_dropout,
+            samples.random_stream]
+    mark = fingerprint(models.build(NAME, seed), code=code)
+    return cache.CACHE / data / (
+        ", ".join([*words, *["a sixth held out"] * validation, mark[:8]]) + ".npz")
 
 
 def describe_arm(arm):
@@ -187,7 +193,7 @@ def curve_path(path):
     return path.with_name(f"{path.stem}, curve.npz")
 
 
-def train_arm(name, seed, data, epochs, validation):
+def train_arm(name, seed, data, epochs, validation, curve_file):
     """In a worker: train the net of an arm; save its curve, before the caller saves the net."""
     _, *sets = datasets.load(data, quiet=True)
     training, test = split(*sets, validation)
@@ -206,8 +212,7 @@ def train_arm(name, seed, data, epochs, validation):
         loop.train_epoch(adam, cost, x, t, epoch_rates, rng, BATCH)
         curve.append(100 * loop.error(net, *test))
         tick(100 / epochs)
-    store.save_arrays(curve_path(net_path(name, seed, data, epochs, validation)),
-                      curve=np.array(curve))
+    store.save_arrays(curve_file, curve=np.array(curve))
     return net
 
 

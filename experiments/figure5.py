@@ -120,7 +120,7 @@ def format_summary(numbers):
 
 
 def format_photographs(images):
-    """The first LISTED photographs in Markdown.  images: [{file, before, after, distortion}]."""
+    """TABLE_ROWS photographs in Markdown.  images: [{file, before, after, distortion}]."""
     rows = [[n["file"], n["before"], n["after"] or "not found", page.format_cell(n["distortion"])]
             for n in images[:TABLE_ROWS]]
     return page.format_table(["photograph", "before", "after", "distortion"], rows)

@@ -18,12 +18,13 @@ import numpy as np
 
 import data as datasets
 from experiments.shared import cache, cli, models, page, samples
+from experiments.shared.fingerprint import fingerprint
 from experiments.shared.processes import tick
 from intriguing import distortion, transfer
 from nets.backend import to_device
 from nets.models import MODELS, fc, lenet
 from nets.norms import lipschitz_bound
-from nets.training import costs, loop
+from nets.training import costs, loop, penalty
 from nets.training.penalty import add_penalty
 
 MU = {"FC100-100-10": (0, 0.003, 0.01, 0.03, 0.1, 0.3), "LeNet": (0, 0.01, 0.1)}
@@ -72,8 +73,11 @@ is between them, a proven bound of |logits(x) - logits(x + r)| / |r|.  Trained b
 def load_or_train(name, arms, data, workers, quiet):
     """{(mu, seed): net}, in float64, from the cache or trained.  arms: [(mu, seed)]."""
     nets = {arm: models.build(name, arm[1]) for arm in arms}
-    paths = {(mu, s): cache.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
-                                            f"{RATES[name]}, mu {mu:g}.npz") for mu, s in arms}
+    code, paths = [penalty, costs, loop, train_arm, samples.random_stream], {}
+    for mu, s in arms:
+        mark = fingerprint(nets[mu, s], MODELS[name].lams, code=code, apart=cache.SEARCH)
+        paths[mu, s] = cache.CACHE / data / (f"{name}, seed {s}, adam {EPOCHS[name]} x "
+                                             f"{RATES[name]}, mu {mu:g}, {mark[:8]}.npz")
     jobs = {arm: (name, data, *arm) for arm in arms}
     return cache.train_missing(nets, paths, train_arm, jobs, workers, quiet,
                                small=() if name == "LeNet" else nets)

@@ -22,6 +22,7 @@ import data as datasets
 from experiments.shared import checkpoint, cli, page
 from experiments.shared.samples import random_stream
 from experiments.shared.weights import save_npz
+from nets import net as net_module
 from nets.backend import to_device, to_host, xp
 from nets.models import alexnet
 from nets.training import costs, loop, optimisers, ranks
@@ -102,9 +103,10 @@ def train(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     """
     make, rate, decay = OPTIMISERS[optimiser]
     rates = loop.make_rates("cosine", rate, epochs, len(x), batch)
+    code = [net_module, costs, loop, optimisers, ranks, make_augmented_cost, cut_crops,
+            measure_accuracy, random_stream]
     path = checkpoint.checkpoint_path("photographs", NET, net, x, t, *test, seed, rates,
-                                      optimiser, batch, code=[costs, loop, optimisers, ranks,
-                                                              make_augmented_cost, cut_crops])
+                                      optimiser, decay, batch, SHARD, code=code)
     optimiser = make(net.params, [decay * is_weight for is_weight in net.decays])
     centre = [((x.shape[3] - size) // 2,) * 2 + (False,)]
     x, t = to_device(x), to_device(t)

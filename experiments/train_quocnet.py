@@ -149,7 +149,10 @@ the sum of its pooled outputs an image.
 
 
 def format_curve(curve):
-    """A row for each epoch, from before training on, in Markdown.  curve: as `trained` has it."""
+    """A row for each epoch, from before training on, in Markdown.
+
+    curve: as `quocnet_training.train` returns it.
+    """
     rows = [[epoch, page.format_cell(row["loss"], digits=4), f"{row['seconds']:.0f}",
              *(page.format_cell(v) for v in (*row["error %"], *row["sparsity"]))]
             for epoch, row in enumerate(curve)]

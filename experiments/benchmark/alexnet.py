@@ -111,7 +111,7 @@ def count_product_operations(chain, x):
 
 
 def compare_precisions(model, photographs, t, names, seed):
-    """Search D for COMPARED photographs, each with the next label, in float32 and in float64.
+    """Search D for PHOTOGRAPHS photographs, each with the next label, in float32 and in float64.
 
     The third row is the control: float64, from pixels that are moved by about 1e-7.  At the kinks
     of ReLU and max pooling such a change can lead a search elsewhere.

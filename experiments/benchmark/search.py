@@ -65,7 +65,7 @@ def compare_searches(net, x, target, searches, repeats=REPEATS):
         net: the net.
         x: images (N, ...).
         target: (N,).
-        searches: names, A to DDN; A must be the first.
+        searches: names, TOGETHER to DDN; TOGETHER must be among them.
         repeats: how often each runs; the fastest run counts.
 
     Returns:
@@ -174,8 +174,8 @@ def measure_shares(net, x, target):
 def measure_batches(net, x, target):
     """{n: {ms an image, MB}} of D with n searches together, for every n that x has images for.
 
-    ms: of the fastest of REPEATS runs over n images, or over FEW if n is less.  MB: the peak of the
-    arrays and objects of one batch on the host, without its images.
+    ms: of the fastest of REPEATS runs over n images, or over FEW_IMAGES if n is less.  MB: the peak
+    of the arrays and objects of one batch on the host, without its images.
     """
     rows_by_n = {}
     for n in (n for n in BATCHES if n <= len(x)):

@@ -121,7 +121,10 @@ def format_range(values):
 
 
 def compare_noise(rate, how):
-    """The mean difference of Table 2's noise rows from the paper's, in points.  how: of CLIPPED."""
+    """The mean difference of Table 2's noise rows from the paper's, in points.
+
+    how: a key of CLIPPING.
+    """
     return np.mean([abs(rate[f"{row}, {how}"][net] - paper)
                     for row, of in table2.PAPER.items() if row.startswith("Gaussian noise")
                     for net, paper in zip(TABLE_1, of, strict=False)])

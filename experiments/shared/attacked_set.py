@@ -15,7 +15,7 @@ class AttackedSet(NamedTuple):
     data: str                               # the data set's name
     train: tuple                            # (x, t), all of them
     test: tuple
-    attacked: str                           # "training" or "test": of which x are a sample
+    part: str                               # "training" or "test": of which x are a sample
     x: np.ndarray                           # (N, 1, 28, 28), the images that are attacked
     t: np.ndarray                           # (N,) their labels
     nets: dict                              # {name: net}
@@ -25,40 +25,40 @@ class AttackedSet(NamedTuple):
 
 
 def prepare(names, data, count, seed, targets, method, solver="auto", workers=0, quiet=False,
-            attacked="training"):
+            part="training"):
     """Load, sample, train and search, each once: the AttackedSet for these flags.
 
     Args:
         names: of the nets, see models.Name.
         data, count, seed, targets, solver, workers, quiet: flags, see cli.FLAGS.
         method: the flag --train.
-        attacked: the "training" or the "test" images.
+        part: the "training" or the "test" images are attacked.
     """
     data, train_set, test_set = samples.load(data, quiet)
-    x, t = {"training": train_set, "test": test_set}[attacked]
+    x, t = {"training": train_set, "test": test_set}[part]
     rows, wanted = samples.sample_images(t, count, seed)
     x, t = x[rows], t[rows]
     nets = cache.load_or_train(names, data, seed, method, workers, quiet)
     images = cache.load_or_search(nets, x, t, wanted if targets == "random" else None, data, solver,
                                   workers, quiet)
     searched = {name: net.predict(x) == t for name, net in nets.items()}
-    return AttackedSet(data, train_set, test_set, attacked, x, t, nets, images, searched,
+    return AttackedSet(data, train_set, test_set, part, x, t, nets, images, searched,
                        f"{TARGETS[targets]}.  {models.describe_training(names, method)}")
 
 
-def summarise_search(attacked, name):
+def summarise_search(job, name):
     """What the search for a net gave: {av. min. distortion, searched, not found}."""
-    size = samples.apply_in_chunks(distortion, attacked.x, attacked.images[name])
-    size = size[attacked.searched[name]]
+    size = samples.apply_in_chunks(distortion, job.x, job.images[name])
+    size = size[job.searched[name]]
     return {"av. min. distortion": page.mean(size), "searched": len(size),
             "not found": int(np.isnan(size).sum())}
 
 
-def describe(attacked):
+def describe(job):
     """A caption: what was attacked, how, and what was left out."""
-    wrong = ", ".join(f"{name} {(~right).sum()}" for name, right in attacked.searched.items())
-    not_found = sum(summarise_search(attacked, name)["not found"] for name in attacked.nets)
-    return (f"{len(attacked.x):,} {attacked.attacked} images of "
-            f"{page.describe_data(attacked.data)}, "
-            f"{attacked.how}.  Images that a net has wrong already are left as they are and out of "
+    wrong = ", ".join(f"{name} {(~right).sum()}" for name, right in job.searched.items())
+    not_found = sum(summarise_search(job, name)["not found"] for name in job.nets)
+    return (f"{len(job.x):,} {job.part} images of "
+            f"{page.describe_data(job.data)}, "
+            f"{job.how}.  Images that a net has wrong already are left as they are and out of "
             f"the average distortion: {wrong}.  Not found: {not_found}.")

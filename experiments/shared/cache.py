@@ -13,6 +13,7 @@ import numpy as np
 
 import data as datasets
 import intriguing
+from data import strokes
 from experiments.shared import cli
 from experiments.shared.fingerprint import fingerprint
 from experiments.shared.models import MODELS, build, choose_training, parse_name, rows_of_part
@@ -20,10 +21,13 @@ from experiments.shared.processes import run_in_processes, tick
 from experiments.shared.samples import random_stream
 from intriguing import D
 from nets import backend, store
+from nets.search import scipy_lbfgsb
 
 CACHE = Path(__file__).parents[2] / "runs" / "cache"
 SHARD = intriguing.SEARCHES_AT_ONCE         # images a shard: on a CPU half a second, a few MB
-SEARCH = ("nets.search",)                   # code that names no trained net
+# What trains a net is not named by the search's code, except for the solver of full-batch training.
+SEARCH = ("nets.search",)
+SOLVER = [scipy_lbfgsb.minimize_together, scipy_lbfgsb.run_together, scipy_lbfgsb.Solver]
 
 
 # ---- Trained nets ----------------------------------------------------------------------------
@@ -41,9 +45,11 @@ def load_or_train(names, data, seed, method, workers, quiet, reading="half"):
     nets, paths, jobs, small = {}, {}, {}, set()
     for name in names:
         nets[name], training = build(name, seed), choose_training(name, method)
-        code = fingerprint(nets[name], code=[inspect.getmodule(training.fit)], apart=SEARCH)
+        code = [inspect.getmodule(training.fit), train_net, rows_of_part, random_stream, *SOLVER,
+                *([strokes] if data == "strokes" else [])]
+        mark = fingerprint(nets[name], MODELS[parse_name(name).base].lams, code=code, apart=SEARCH)
         paths[name] = (CACHE / data / f"{name}, seed {seed}, {training.tag}, {reading} decay, "
-                       f"{code[:8]}.npz")
+                       f"{mark[:8]}.npz")
         jobs[name] = name, data, seed, method, reading
         if training.small_steps:
             small.add(name)

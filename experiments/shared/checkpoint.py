@@ -15,7 +15,8 @@ from nets.training import ranks
 def checkpoint_path(folder, name, net, *parts, code):
     """The file of the run that begins with this net, in runs/cache/folder.
 
-    name: what the file is called besides.  parts, code: what the run depends on, see `fingerprint`.
+    name: the first words of the file's name.  parts, code: what the run depends on, see
+    `fingerprint`.
     """
     mark = fingerprint(net, *parts, code=code, apart=cache.SEARCH)
     path = cache.CACHE / folder / f"{name} {mark}.npz"
@@ -44,7 +45,7 @@ def train_epochs(path, state, epochs, images, train_epoch, quiet, comm=None):
     ranks.broadcast_start(state, comm)
     with (tqdm(total=epochs * images, initial=len(rows) * images, desc="training",
                disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
-          np.errstate(over="ignore", invalid="ignore")):        # an error says it, in one line
+          np.errstate(over="ignore", invalid="ignore")):        # the cost raises an error
         for epoch in range(len(rows), epochs):
             begun = time.time()
             row, line = train_epoch(epoch, bar.update)

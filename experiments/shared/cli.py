@@ -98,7 +98,7 @@ def parse(script, main, module):
 
 
 def start(flags):
-    """A copy of main's flags, and the time now: checked before any work, see CHOICES.
+    """Check main's flags before any work, see CHOICES.  Returns a copy of them, and the time.
 
     Raises:
         ValueError: for a word that a flag does not allow.

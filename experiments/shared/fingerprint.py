@@ -1,7 +1,7 @@
 """Names for what is kept in runs/cache: what a result depends on, and nothing else.
 
-Code counts as its syntax tree: a comment, a docstring or a line break changes no name.  With a
-module counts all that it imports of this project, or of the folder where it lies.
+Code counts as its syntax tree: a comment, a docstring or a line break changes no name.  A module
+counts together with the modules that it imports from this project or from its own folder.
 """
 import ast
 import functools
@@ -36,24 +36,41 @@ def fingerprint(net, *parts, code, apart=()):
         such a result is not found again.
     """
     sha = hashlib.sha256(backend.xp.__name__.encode())
-    for layer in net.layers:
-        constants = {name: value for name, value in vars(layer).items() if name != "params"}
-        sha.update(f"{type(layer).__qualname__} {constants}".encode())
-    for part in [*map(backend.to_host, net.params), *parts]:
-        is_array = isinstance(part, np.ndarray)
-        sha.update(str((part.dtype, part.shape) if is_array else part).encode())
-        sha.update(part.tobytes() if is_array else b"")
-    modules = {of.__module__ for layer in net.layers for of in type(layer).__mro__[:-1]}
-    modules |= {one.__name__ for one in code if isinstance(one, ModuleType)}
+    modules = {one.__name__ for one in code if isinstance(one, ModuleType)}
+    functions = [one for one in code if not isinstance(one, ModuleType)]
     try:
+        add_value(sha, [net.layers, *parts, *map(read_code, functions)], modules)
         sha.update(hash_modules(frozenset(modules), apart))
-        for function in code:
-            if not isinstance(function, ModuleType):
-                sha.update(read_code(function).encode())
     except (OSError, TypeError, SyntaxError) as error:
         warnings.warn(f"{error}: what depends on it is computed each time", stacklevel=2)
         sha.update(uuid.uuid4().bytes)
     return sha.hexdigest()[:32]
+
+
+def add_value(sha, value, modules):
+    """Add a value to a hash: an array by its numbers, an object by what it holds.
+
+    The modules of the classes of objects, and of their bases, are added to the set `modules`.
+
+    Raises:
+        TypeError: the value is of a kind whose text does not tell what it is.
+    """
+    if isinstance(value, np.ndarray | backend.xp.ndarray):
+        array = backend.to_host(value)
+        sha.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    elif isinstance(value, list | tuple | dict):
+        items = value.items() if isinstance(value, dict) else value
+        sha.update(f"{type(value).__name__} {len(value)}".encode())
+        for item in items:
+            add_value(sha, item, modules)
+    elif value is None or isinstance(value, int | float | str | np.generic):
+        sha.update(f"{value!r}\n".encode())
+    elif hasattr(value, "__dict__") and not callable(value):
+        sha.update(type(value).__qualname__.encode())
+        modules |= {base.__module__ for base in type(value).__mro__[:-1]}
+        add_value(sha, vars(value), modules)
+    else:
+        raise TypeError(f"{value!r} cannot be part of a name in runs/cache")
 
 
 @functools.cache
@@ -75,8 +92,8 @@ def read_code(thing):
     """The syntax tree of a module or a function as text, without docstrings."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
     for node in ast.walk(tree):
-        may = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        if may and ast.get_docstring(node) is not None:
+        has_body = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if has_body and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return ast.dump(tree)
 

@@ -24,10 +24,12 @@ def parse_name(name):
     """The Name of, for example, "FC100-100-10 again on P2".
 
     Raises:
-        ValueError: no net is called so.
+        ValueError: no net, or no part of the training set, is called so.
     """
     name, on, part = name.partition(" on ")
     found = Name(name.removesuffix(" again"), name.endswith(" again"), part if on else "all")
+    if on and found.part not in ("P1", "P2"):
+        raise ValueError(f"no part of the training set is called {found.part!r}; choose P1 or P2")
     if found.base not in MODELS:
         raise ValueError(f"no net is called {found.base!r}; choose one of {', '.join(MODELS)}")
     return found

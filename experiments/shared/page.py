@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nets.backend import name_device, xp
 from nets.store import write_whole
 
 
@@ -114,4 +115,5 @@ def choose_folder(out, data):
 def list_versions():
     """The versions of Python and of the packages that decide the numbers."""
     return {"python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("numpy", "scipy")}}
+            **{name: importlib.metadata.version(name) for name in ("numpy", "scipy")},
+            **({} if xp is np else {"cupy": xp.__version__, "device": name_device()})}

@@ -40,8 +40,10 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
     Yields:
         (i, function(*arguments[i])), in the order in which they end.
     """
-    on_cpu = backend.xp is np or (small and backend.DEVICE == "auto")
-    environment = ONE_BLAS_THREAD | {"INTRIGUING_DEVICE": "cpu" if on_cpu else backend.DEVICE}
+    # The ranks of MPI live on from call to call: they choose their library once.
+    leave = small and backend.DEVICE == "auto" and "mpi4py.futures" not in sys.modules
+    on_cpu = backend.xp is np or leave
+    environment = ONE_BLAS_THREAD | {"INTRIGUING_DEVICE": "cpu" if on_cpu else "gpu"}
     workers = workers or (os.cpu_count() if on_cpu else 1)
     pool, ticks = _start_executor(min(workers, len(arguments)), environment)
     waiting, progress = {}, 0
@@ -49,15 +51,16 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
     not_ours = set(multiprocessing.active_children())
     try:
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers inherit that they
-        os.environ.update(environment)                              # ignore Ctrl-C, we do not
-        try:                                # a worker reads this when it imports NumPy and nets
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers inherit this
+        os.environ.update(environment)      # a worker reads this when it imports NumPy and nets
+        try:
             waiting = {pool.submit(function, *args): i for i, args in enumerate(arguments)}
         finally:
             signal.signal(signal.SIGINT, handler)
             os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
         while waiting:
             progress += _sum_ticks(ticks)
+            progress = min(steps, progress)
             bar.update(max(progress, steps * (1 - len(waiting) / len(arguments))) - bar.n)
             for future in [f for f in waiting if f.done()]:
                 yield waiting.pop(future), future.result()

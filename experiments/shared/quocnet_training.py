@@ -27,15 +27,15 @@ def check_flags(size, lam, below, epochs):
         raise ValueError(f"--below {below}: choose one of {', '.join(quocnet.BELOW)}")
     if epochs < 1:
         raise ValueError(f"--epochs {epochs}: expected 1 or more")
-    numbers = 8 * sum(math.prod(shape) for shape, _, _ in quocnet.stage_shapes(quocnet.SIZES[size]))
-    needed, free = 4 * numbers, memory.read_free_memory() if xp is np else math.inf
+    weights = 8 * sum(math.prod(shape) for shape, _, _ in quocnet.stage_shapes(quocnet.SIZES[size]))
+    needed, free = 4 * weights, memory.read_free_memory() if xp is np else math.inf
     if needed > free:                       # of encoder and decoder: weights, gradients, two means
         raise ValueError(f"--size {size}: its training takes {needed / 1e9:.1f} GB of memory, and "
                          f"{free / 1e9:.1f} GB are free; choose a smaller one")
 
 
 def name_results(script, size):
-    """What the results are called: those of other sizes than S do not take the place of theirs."""
+    """The name of a script's results: it ends with the size, unless that is S."""
     return script if size == "S" else f"{script}-{size}"
 
 
@@ -70,8 +70,9 @@ def train(size, seed, x, held, lam, below, epochs, quiet):
     net = build(size, seed)
     decoders = quocnet.make_decoders(net)
     rates = loop.make_rates("linear", quocnet.RATE, epochs, len(x), quocnet.BATCH)
+    code = [loop, quocnet, features.scale_pixels, make_frames_cost, measure_stages, random_stream]
     path = checkpoint.checkpoint_path("frames", f"QuocNet {size}", net, x, held, seed, rates, lam,
-                                      below, code=[loop, quocnet, features, make_frames_cost])
+                                      below, SHARD, code=code)
     descent = quocnet.AdamWithUnitDecoders(net, decoders)
     first = [np.nan, *measure_stages(net, decoders, held), 0.0]
     x = to_device(x)
@@ -140,7 +141,7 @@ def save(path, net, decoders, size, lam, below):
 
 
 def load(path):
-    """The Trained that `save` saved; ValueError if there is no such file, or it is another's."""
+    """The TrainedNet that `save` saved; ValueError if there is no such file, or it is another's."""
     if not Path(path).exists():
         raise ValueError(f"--weights {path}: there is no such file; python -m "
                          "experiments.train_quocnet makes one")

@@ -13,9 +13,9 @@ from nets.models.model import Model, Training
 from nets.net import Net
 from nets.training import costs, loop, optimisers
 
-RHO, BETA = 0.07, 5.0                       # each unit fires 7 % of the time; weight of that wish
+RHO, BETA = 0.07, 5.0                       # each unit active 7 % of the time; weight of this term
 DECAY = 6e-3                                # lambda/2 sum w^2 of both layers: smooths the filters
-EPOCHS, RATE, BATCH = 15, 0.015, 200        # of Adam; the rate matters most: 0.002 leaves noise
+EPOCHS, RATE, BATCH = 15, 0.015, 200        # of Adam; the rate matters most: with 0.002 noise stays
 ITERATIONS, LAMBDA = 200, 1e-6              # of L-BFGS for the softmax, whose cost is convex
 
 
@@ -29,7 +29,7 @@ def reconstruction(encoder, decoder):
 
     encoder: a net from x (N, ...) to a sigmoid code h (N, H).  decoder: one from h to the logits
     of the pixels (N, D).  Returns cost(x, t) -> value in nats an image, gradients in the order
-    of the encoder's parameters, then the decoder's; t is not looked at.
+    of the encoder's parameters, then the decoder's; t is not used.
     """
     whole = Net(encoder.layers + decoder.layers)
 

@@ -13,7 +13,7 @@ class Training(NamedTuple):
     # fit trains the net in place.
     #   lams: the lambda of each layer's weight decay.  x (N, 1, 28, 28), t (N,), on the device.
     #   rng: draws the batches.  reading: of the weight decay, a key of costs.DECAYS.
-    #   tick: is called with the share that each step is.
+    #   tick(share): called after each step with its share of the training.
 
 
 class Model(NamedTuple):

@@ -50,9 +50,10 @@ def divide_over_threads(cost, shard):
 
     def of_shards(x, t, rng):
         starts = range(0, len(x), shard)
+        # In a copy of this thread's context, so that its np.errstate holds there too.
         tasks = [pool.submit(copy_context().run, cost, x[i:i + shard], t[i:i + shard], one)
                  for i, one in zip(starts, rng.spawn(len(starts)), strict=True)]
-        parts = [task.result() for task in tasks]       # in its context is what NumPy warns of
+        parts = [task.result() for task in tasks]
         shares = [len(x[i:i + shard]) / len(x) for i in starts]
         values, grads = zip(*parts, strict=True)
         return (sum(share * value for share, value in zip(shares, values, strict=True)),

@@ -135,7 +135,7 @@ def test_the_claims_follow_from_the_numbers(errors, answers):
 
 
 @on_numpy
-def test_all_that_an_arm_says_has_a_share_in_its_net(quick, monkeypatch):
+def test_all_that_an_arm_says_has_a_share_in_its_net(quick, monkeypatch, tmp_path):
     arm = Arm((1e-3, 1e-3, 1e-3), {0: 0.03, 1: 0.02}, (0.1, 0.1), "noise")
     changes = [{}, {"lams": (1e-3, 1e-3, 2e-3)}, {"dropout": (0.1, 0.2)}, {"dropout": (0.2, 0.1)},
                {"pools": {0: 0.03}}, {"pools": {0: 0.03, 1: 0.03}}, {"pools": {0: 0.03, 2: 0.02}},
@@ -143,13 +143,13 @@ def test_all_that_an_arm_says_has_a_share_in_its_net(quick, monkeypatch):
     nets = set()
     for change in changes:
         monkeypatch.setitem(ARMS, "mine", arm._replace(**change))
-        net = adversarial_training.train_arm("mine", 0, "strokes", 1, False)
+        net = adversarial_training.train_arm("mine", 0, "strokes", 1, False, tmp_path / "curve.npz")
         nets.add(b"".join(to_host(p).tobytes() for p in net.params))
     assert len(nets) == len(changes)
 
 
 @on_numpy
-def test_a_pool_holds_as_many_examples_as_there_are_images(quick, monkeypatch):
+def test_a_pool_holds_as_many_examples_as_there_are_images(quick, monkeypatch, tmp_path):
     sizes = []
 
     class Counted(Pool):
@@ -157,7 +157,8 @@ def test_a_pool_holds_as_many_examples_as_there_are_images(quick, monkeypatch):
             super().renew(net, x, t, rng)
             sizes.append(len(self.t))
     monkeypatch.setattr(adversarial_training, "Pool", Counted)
-    adversarial_training.train_arm("Gaussian noise", 0, "strokes", 12, False)
+    adversarial_training.train_arm("Gaussian noise", 0, "strokes", 12, False,
+                                   tmp_path / "curve.npz")
     assert sizes[::3] == [30 * min(i, 10) for i in range(1, 13)]        # a tenth of 300 an epoch
 
 

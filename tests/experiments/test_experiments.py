@@ -377,10 +377,16 @@ def test_the_caption_says_how_each_kind_of_net_was_trained(names, method, words)
 
 @pytest.mark.parametrize("name, read", [
     ("LeNet", ("LeNet", False, "all")), ("FC10(1) again", ("FC10(1)", True, "all")),
-    ("FC100-100-10 again on P2", ("FC100-100-10", True, "P2")),
-    ("FC10(1) on ", ("FC10(1)", False, ""))])
+    ("FC100-100-10 again on P2", ("FC100-100-10", True, "P2"))])
 def test_a_nets_name_says_its_sizes_its_start_and_its_part_of_the_training_set(name, read):
     assert models.parse_name(name) == read
+
+
+@pytest.mark.parametrize("name", ["FC10(1) on ", "LeNet on P3", "LeNet on all",
+                                  "LeNet on P1 again"])
+def test_an_unknown_part_of_the_training_set_is_refused_with_the_name(name):
+    with pytest.raises(ValueError, match="no part of the training set .* choose P1 or P2"):
+        models.parse_name(name)
 
 
 @pytest.mark.parametrize("names, method, words", [

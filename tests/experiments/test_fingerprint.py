@@ -83,6 +83,25 @@ def test_a_name_depends_on_what_the_layers_are_and_on_their_constants():
     assert len({fingerprint(net, code=[]) for net in nets}) == 4
 
 
+def test_constants_count_by_their_numbers_and_layers_within_layers_by_what_they_hold(net):
+    def name(**constants):
+        layer = ReLU()
+        vars(layer).update(constants)
+        return fingerprint(Net([layer]), code=[])
+    mask, other = np.zeros(2000), np.zeros(2000)
+    other[1000] = 1                         # the text of both arrays is the same
+    names = [name(mask=mask), name(mask=other), name(p=1.0), name(p=1.0 + 1e-10),
+             name(inner=net), name(inner=net.astype("float32")), name(inner=Net([ReLU()]))]
+    assert len(set(names)) == len(names)
+    assert name(inner=net) == name(inner=copy.deepcopy(net))
+    with pytest.warns(UserWarning, match="cannot be part of a name"):
+        assert name(function=len) != name(function=len)
+
+
+def test_words_side_by_side_do_not_run_together(net):
+    assert fingerprint(net, "ab", "c", code=[]) != fingerprint(net, "a", "bc", code=[])
+
+
 def test_a_comment_or_a_docstring_of_a_layer_of_ones_own_changes_no_name(own):
     name = own()
     assert own(LAYER.replace("# twice", "# two times")) == name
