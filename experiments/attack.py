@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from data import strokes
-from experiments.shared import cache, cli, page, pictures, samples
+from experiments.shared import cache, cli, models, page, pictures, samples
 from intriguing import D, distortion
 from nets.backend import to_device
 from nets.losses import softmax_cross_entropy
@@ -33,6 +33,7 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
     if str(target) not in ("nearest", *"0123456789"):
         raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
     x, how = read_picture(image)
+    models.parse_name(net)                  # before the data are looked for
     data = samples.load(data, quiet)[0]
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     found, details = D(f, x, None if target == "nearest" else int(target), solver=solver,

@@ -15,7 +15,7 @@ import textwrap
 
 import numpy as np
 
-from experiments.shared import cache, cli, page, pictures, samples
+from experiments.shared import cache, cli, models, page, pictures, samples
 from intriguing import D, distortion, objective
 from nets.backend import to_device, to_host
 from nets.gradcheck import STEP, slope
@@ -33,6 +33,7 @@ SCALE = 4                                   # of the pictures
 def main(net="FC100-100-10", data="auto", seed=0, train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
+    models.parse_name(net)                  # before the data are looked for
     data, _, (images, labels) = samples.load(data, quiet)
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     x, label, which = find_first_right(f, images, labels)
