@@ -23,6 +23,7 @@ import numpy as np
 import data as datasets
 from experiments.shared import (
     adversarial_pictures,
+    attacked_set,
     cache,
     charts,
     cli,
@@ -43,7 +44,7 @@ from experiments.shared.pools import (
     make_adversarial,
 )
 from experiments.shared.processes import tick
-from intriguing import distortion, transfer
+from intriguing import transfer
 from nets import store
 from nets.backend import to_device
 from nets.layers.basic import Dropout, Flatten, Sigmoid
@@ -240,11 +241,8 @@ def measure_net(net, images, undefended, x, t, training, test):
         t: their labels (N,).
         training, test: (x, t) of all images.
     """
-    size = distortion(x, images)[net.predict(x.astype(float)) == t]
-    return {"train error %": 100 * loop.error(net, *training),
-            "test error %": 100 * loop.error(net, *test),
-            "av. min. distortion": page.mean(size), "not found": int(np.isnan(size).sum()),
-            "transfer %": 100 * float(transfer([net], [undefended], t)[0, 0])}
+    return attacked_set.measure_net(net, x, t, images, training, test) | {
+        "transfer %": 100 * float(transfer([net], [undefended], t)[0, 0])}
 
 
 def format_table(by_arm):

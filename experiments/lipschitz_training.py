@@ -17,10 +17,10 @@ they are there: an interrupted run goes on.
 import numpy as np
 
 import data as datasets
-from experiments.shared import cache, cli, models, page, samples
+from experiments.shared import attacked_set, cache, cli, models, page, samples
 from experiments.shared.fingerprint import fingerprint
 from experiments.shared.processes import tick
-from intriguing import distortion, transfer
+from intriguing import transfer
 from nets.backend import to_device
 from nets.models import MODELS, fc, lenet
 from nets.norms import lipschitz_bound
@@ -100,13 +100,10 @@ def train_arm(name, data, mu, seed):
 def measure_net(net, images, x, t, training, test):
     """The row of one net, {column: number}, but for transfer.
 
-    images: D of x for this net, (N, ...).  t: labels of x, (N,).  training, test: (x, t) of all.
+    Arguments as for attacked_set.measure_net.
     """
-    size = distortion(x, images)[net.predict(x.astype(float)) == t]
-    return {"train error %": 100 * loop.error(net, *training),
-            "test error %": 100 * loop.error(net, *test),
-            "L": lipschitz_bound(net, x.shape[1:])[1],
-            "av. min. distortion": page.mean(size), "not found": int(np.isnan(size).sum())}
+    return attacked_set.measure_net(net, x, t, images, training, test) | {
+        "L": lipschitz_bound(net, x.shape[1:])[1]}
 
 
 def measure_transfer(arms, nets, images, t):

@@ -22,7 +22,6 @@ import data as datasets
 from experiments.shared import checkpoint, cli, page
 from experiments.shared.samples import random_stream
 from experiments.shared.weights import save_npz
-from nets import net as net_module
 from nets.backend import to_device, to_host, xp
 from nets.models import alexnet
 from nets.training import costs, loop, optimisers, ranks
@@ -103,7 +102,7 @@ def train(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm):
     """
     make, rate, decay = OPTIMISERS[optimiser]
     rates = loop.make_rates("cosine", rate, epochs, len(x), batch)
-    code = [net_module, costs, loop, optimisers, ranks, make_augmented_cost, cut_crops,
+    code = [costs, loop, optimisers, ranks, make_augmented_cost, cut_crops,
             measure_accuracy, random_stream]
     path = checkpoint.checkpoint_path("photographs", NET, net, x, t, *test, seed, rates,
                                       optimiser, decay, batch, SHARD, code=code)
@@ -134,13 +133,8 @@ def make_augmented_cost(net, size, tick):
     def of_crops(x, t, rng):
         top, left = rng.integers(0, x.shape[3] - size + 1, (2, len(x)))
         mirror = rng.random(len(x)) < 0.5
-        loss, grads = cost(cut_crops(x, size, top, left, mirror), t, rng)
-        if not np.isfinite(loss):
-            raise RuntimeError(f"the loss became {loss}: the steps were too long; try another "
-                               "--seed or --optimiser")
-        tick(len(x))
-        return loss, grads
-    return of_crops
+        return cost(cut_crops(x, size, top, left, mirror), t, rng)
+    return checkpoint.watch_cost(of_crops, "loss", "--optimiser", tick)
 
 
 def cut_crops(x, size, top, left, mirror):

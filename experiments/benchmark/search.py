@@ -243,9 +243,9 @@ def format_shares(time):
 def format_batches(batches):
     """ms (MB) by the number of searches together, in Markdown.  batches: {net: {n: row}}."""
     sizes = sorted({n for of_net in batches.values() for n in of_net}, key=int)
-    return page.format_table(["net",
-                              *sizes], [[name, *(format_ms_and_mb(of_net.get(n)) for n in sizes)]
-                                               for name, of_net in batches.items()])
+    rows = [[name, *(format_ms_and_mb(of_net.get(n)) for n in sizes)]
+            for name, of_net in batches.items()]
+    return page.format_table(["net", *sizes], rows)
 
 
 def format_workers(workers):

@@ -56,9 +56,8 @@ def measure_epochs(x, t):
                                 [encoder, decoder])
     rows = {}
     for name, (cost, batch, chain) in costs.items():
-        ms = time_fastest(run_epoch, optimisers.Adam([p for net in chain for p in net.params]),
-                          cost, x,
-                          t, min(batch, len(x)))
+        adam = optimisers.Adam([p for net in chain for p in net.params])
+        ms = time_fastest(run_epoch, adam, cost, x, t, min(batch, len(x)))
         rows[name] = {"images": EPOCH, "batch": batch, "s an epoch": ms / 1000 * EPOCH / len(x),
                       "GFLOP/s": 1000 / ms * count_training_operations(chain, x)}
         tick()

@@ -1,6 +1,6 @@
 """The headline numbers: one table, and its place in the README."""
 from experiments import adversarial_training, figure5, table1, table2, table3_4
-from experiments.benchmark.search import format_searches_an_hour
+from experiments.benchmark.search import TOGETHER, format_searches_an_hour
 from experiments.shared import page
 
 BEGIN = "<!-- headline numbers: written by python -m experiments.report -->"
@@ -14,8 +14,7 @@ def write_headlines(records):
     halves = numbers["table3_4"]["table 4"]["FC100-100-10"]["error %"]
     arms = page.group_by_seed(numbers["adversarial_training"])
     error = page.format_spread([row["test error %"] for row in arms["all layers"]])
-    search = next(row for name, row in numbers["benchmark"]["search"]["FC100-100-10"].items()
-                  if name.startswith("(a)"))            # D as it is
+    search = numbers["benchmark"]["search"]["FC100-100-10"][TOGETHER]       # D as it is
     rows = [[f"{name}: test error %, average distortion",
              *(", ".join(page.format_cell(value) for value in values) for values in (
                  (models[name]["test error %"], models[name]["av. min. distortion"]),

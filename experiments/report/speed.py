@@ -3,13 +3,13 @@
 Each `write_` function takes the records, {stem: Record}, and returns a section's Markdown.
 """
 from experiments.benchmark import alexnet, quocnet, search, training
+from experiments.benchmark.timing import describe_machine
 from experiments.shared import page
 
-SEARCHES = {  # {the beginning of a search's name: its description}
-    "(a)": "D as it is, many searches together",
-    "(b)": "the same search by SciPy's public function, image by image",
-    "(c)": "D with a last step onto the boundary, which is not in the paper",
-    "(d) reference": "tight tolerances, and c halved until it is known to 0.1 %",
+SEARCHES = {  # {name: description}
+    search.TOGETHER: "D as it is, many searches together",
+    search.IMAGE_BY_IMAGE: "the same search by SciPy's public function, image by image",
+    search.ONTO_BOUNDARY: "D with a last step onto the boundary, which is not in the paper",
     search.BY_HAND: "D by hand, the net in float32",
     search.DDN: "DDN, the attack that other libraries use for small distortions, in float32",
 }
@@ -17,13 +17,10 @@ SEARCHES = {  # {the beginning of a search's name: its description}
 
 def write_search(records):
     n = records["benchmark"].numbers
-    names = {name for of_net in n["search"].values() for name in of_net}
-    searches = "; ".join(f"{begin[:3]} {text}" for begin, text in SEARCHES.items()
-                         if any(name.startswith(begin) for name in names))
+    searches = "; ".join(f"{name[:3]} {text}" for name, text in SEARCHES.items())
     return f"""\
-Milliseconds and evaluations (of the objective and its gradient) an image, on one thread.  Times \
-differ from machine to machine: compare ratios, and read them beside the {n["GFLOP/s"]:.0f} \
-GFLOP/s that the same thread reaches in a float32 matrix product.  {searches}.
+Milliseconds and evaluations (of the objective and its gradient) an image, on \
+{describe_machine(n)}.  Times differ from machine to machine: compare ratios.  {searches}.
 
 {search.format_searches(n["search"])}
 
@@ -49,13 +46,12 @@ By the number of processes:
 {search.format_workers(n["workers"])}"""
 
 
-def compare_with_boundary(search):
+def compare_with_boundary(searches):
     """How much smaller the distortion of (c) is than that of (a), a line for each net."""
     lines = []
-    for name, of_net in search.items():
-        a, c = (next((row["distortion"] for how, row in of_net.items() if how.startswith(label)),
-                     None) for label in ("(a)", "(c)"))
-        if a and c:
+    for name, of_net in searches.items():
+        if search.ONTO_BOUNDARY in of_net:
+            a, c = (of_net[how]["distortion"] for how in (search.TOGETHER, search.ONTO_BOUNDARY))
             lines.append(f"- {name}: the last step onto the boundary lowers the distortion from "
                          f"{page.format_cell(a)} to {page.format_cell(c)}, "
                          f"by {100 * (1 - c / a):.1f} %.")
@@ -70,8 +66,8 @@ def write_training(records):
 def write_alexnet(records):
     n = records["benchmark-alexnet"].numbers
     text = f"""\
-AlexNet of 2012 at 227 pixels in float32: value and input gradient of the objective, on a thread \
-that reaches {n["GFLOP/s"]:.0f} GFLOP/s in a float32 matrix product.
+AlexNet of 2012 at 227 pixels in float32: value and input gradient of the objective, on \
+{describe_machine(n)}.
 
 {alexnet.format_batches(n["batches"], n["GFLOP/s"])}
 
@@ -92,9 +88,9 @@ def write_quocnet(records):
     n = records["benchmark-quocnet"].numbers
     estimate = n["training"]
     return f"""\
-QuocNet at every size, one image at a time, on a thread that reaches {n["GFLOP/s"]:.0f} GFLOP/s in \
-a float32 matrix product.  Size *full* is that of Le et al., whose net the paper attacks.  D: with \
-a random classifier of two labels.
+QuocNet at every size, one image at a time, on {describe_machine(n)}.  \
+Size *full* is that of Le et al., whose net the paper attacks.  D: with a random classifier of two \
+labels.
 
 {quocnet.format_images(n["images"])}{quocnet.format_left_out(n["images"])}
 

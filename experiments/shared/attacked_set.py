@@ -5,6 +5,7 @@ import numpy as np
 
 from experiments.shared import cache, models, page, samples
 from intriguing import distortion
+from nets.training.loop import error
 
 TARGETS = {"random": "each with a target drawn from the nine wrong labels",     # for captions
            "nearest": "each with the nearest of all nine wrong labels"}
@@ -52,6 +53,20 @@ def summarise_search(job, name):
     size = size[job.searched[name]]
     return {"av. min. distortion": page.mean(size), "searched": len(size),
             "not found": int(np.isnan(size).sum())}
+
+
+def measure_net(net, x, t, images, training, test):
+    """The errors of a net and its average distortion: {column: number}.
+
+    Args:
+        net: in float64.
+        x, t: images (N, ...) and their labels (N,).
+        images: D of x for this net, (N, ...).
+        training, test: (x, t) of all images.
+    """
+    size = distortion(x, images)[net.predict(x.astype(float)) == t]
+    return {"train error %": 100 * error(net, *training), "test error %": 100 * error(net, *test),
+            "av. min. distortion": page.mean(size), "not found": int(np.isnan(size).sum())}
 
 
 def describe(job):

@@ -115,10 +115,13 @@ def load_or_search(nets, x, t, targets, data, solver, workers, quiet):
     """
     shards = [slice(i, i + SHARD) for i in range(0, len(x), SHARD)]
     solver = intriguing.choose_solver(solver)
-    jobs = [(net, x[s], t[s], None if targets is None else targets[s], solver)
-            for net in nets.values() for s in shards]
-    code = [intriguing, search_shard]
-    paths = [CACHE / data / "distorted" / f"{fingerprint(*job, code=code)}.npz" for job in jobs]
+    jobs, paths = [], []
+    for net in nets.values():
+        mark = fingerprint(net, code=[intriguing, search_shard])    # once: it has many parameters
+        for s in shards:
+            job = x[s], t[s], None if targets is None else targets[s], solver
+            jobs.append((net, *job))
+            paths.append(CACHE / data / "distorted" / f"{fingerprint(mark, *job)}.npz")
     todo = [(path, *job) for path, job in zip(paths, jobs, strict=True) if not path.exists()]
     if todo:
         cli.check_writable(paths[0].parent, "found images are kept there")

@@ -58,6 +58,28 @@ def train_epochs(path, state, epochs, images, train_epoch, quiet, comm=None):
     return rows
 
 
+def watch_cost(cost, name, other, tick):
+    """The same cost of a batch, which counts its images and ends the training if it is no number.
+
+    Args:
+        cost: cost(x, t, rng) returns a value and gradients.
+        name: of the value, for the error.
+        other: what to try besides another --seed.
+        tick: called with the number of images of each batch.
+
+    Raises:
+        RuntimeError: in the call of the cost, if the value is infinite or NaN.
+    """
+    def watched_cost(x, t, rng):
+        value, grads = cost(x, t, rng)
+        if not np.isfinite(value):
+            raise RuntimeError(f"the {name} became {value}: the steps were too long; try another "
+                               f"--seed or {other}")
+        tick(len(x))
+        return value, grads
+    return watched_cost
+
+
 def save(path, state, rows):
     """Write all that the next epoch needs: arrays, and the rows so far, one an epoch."""
     store.save_arrays(path, curve=np.array(rows),

@@ -22,24 +22,24 @@ from nets import backend
 ROOT = Path(__file__).parents[2]
 
 
-def fingerprint(net, *parts, code, apart=()):
+def fingerprint(*parts, code=(), apart=()):
     """32 hex digits that name a result.
 
     Args:
-        net: a Net, whose parameters, constants and layers' code count.
-        parts: what else counts: arrays, words, numbers, None.
+        parts: all that it depends on: arrays, words, numbers, None, and objects such as a Net, by
+            what they hold and by the code of their classes.
         code: modules, which count with all that they import, and functions.
         apart: names of packages whose code does not count.
 
     Returns:
-        The name.  If the code of a layer cannot be read, a new name each time, after a warning:
+        The name.  If the code of a class cannot be read, a new name each time, after a warning:
         such a result is not found again.
     """
     sha = hashlib.sha256(backend.xp.__name__.encode())
     modules = {one.__name__ for one in code if isinstance(one, ModuleType)}
     functions = [one for one in code if not isinstance(one, ModuleType)]
     try:
-        add_value(sha, [net.layers, *parts, *map(read_code, functions)], modules)
+        add_value(sha, [*parts, *map(read_code, functions)], modules)
         sha.update(hash_modules(frozenset(modules), apart))
     except (OSError, TypeError, SyntaxError) as error:
         warnings.warn(f"{error}: what depends on it is computed each time", stacklevel=2)

@@ -59,8 +59,7 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
             signal.signal(signal.SIGINT, handler)
             os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
         while waiting:
-            progress += _sum_ticks(ticks)
-            progress = min(steps, progress)
+            progress = min(steps, progress + _sum_ticks(ticks))
             bar.update(max(progress, steps * (1 - len(waiting) / len(arguments))) - bar.n)
             for future in [f for f in waiting if f.done()]:
                 yield waiting.pop(future), future.result()

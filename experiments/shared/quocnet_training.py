@@ -99,13 +99,8 @@ def make_frames_cost(net, decoders, lam, below, tick):
     cost = quocnet.reconstruction(net, decoders, lam, below)
 
     def of_pixels(x, t, rng):
-        value, grads = cost(features.scale_pixels(x))
-        if not np.isfinite(value):
-            raise RuntimeError(f"the cost became {value}: the steps were too long; try another "
-                               "--seed or a smaller --lam")
-        tick(len(x))
-        return value, grads
-    return of_pixels
+        return cost(features.scale_pixels(x))
+    return checkpoint.watch_cost(of_pixels, "cost", "a smaller --lam", tick)
 
 
 def measure_stages(net, decoders, x):

@@ -21,7 +21,7 @@ def fit_lbfgs(params, cost, x, t, iterations, tick=None):
     """
     cuts = np.cumsum([p.size for p in params])[:-1]
 
-    def fun(z, rows):
+    def evaluate(z, rows):
         _copy_into(params, np.split(z[0], cuts))
         value, grads = _mean_over_chunks(cost, x, t)
         if tick:
@@ -30,9 +30,9 @@ def fit_lbfgs(params, cost, x, t, iterations, tick=None):
 
     start = _flatten(params)
     free = np.full_like(start, np.inf)
-    found = minimize(fun, start, -free, free, corrections=20, ftol=1e-10, gtol=1e-7,
-                     maxiter=iterations)
-    _copy_into(params, np.split(found.z[0], cuts))
+    result = minimize(evaluate, start, -free, free, corrections=20, ftol=1e-10, gtol=1e-7,
+                      maxiter=iterations)
+    _copy_into(params, np.split(result.z[0], cuts))
 
 
 def _copy_into(params, values):
