@@ -47,12 +47,11 @@ def reconstruction(encoder, decoder):
     return cost
 
 
-def fit(net, lams, x, t, rng, reading="half", tick=None):
+def fit(net, lams, x, t, rng, reading, tick):
     """Train the code without labels, freeze it, train the softmax on top; in place.
 
     net: from `ae`.  lams: of the softmax alone.  The rest as models.model.Training says.
     """
-    tick = tick or (lambda share: None)
     encoder, softmax = net.below(1), net.above(1)
     decoder = Net([Dense(400, 784, rng)]).astype(x.dtype)
     loop.fit_adam(encoder.params + decoder.params, reconstruction(encoder, decoder), x, t, EPOCHS,

@@ -23,18 +23,18 @@ def fc(sizes, rng):
     return Net(layers[:-1])                 # the logits are linear
 
 
-def fit_by_adam(net, lams, x, t, rng, reading="half", tick=None):
+def fit_by_adam(net, lams, x, t, rng, reading, tick):
     """Train on mini-batches: fast.  Arguments as models.model.Training says."""
-    cost, tick = classification(net, lams, reading), tick or (lambda share: None)
+    cost = classification(net, lams, reading)
     fit_adam(net.params, cost, x, t, EPOCHS, RATE, rng, tick=lambda _: tick(1 / EPOCHS))
 
 
-def fit_by_lbfgs(net, lams, x, t, rng, reading="half", tick=None):
+def fit_by_lbfgs(net, lams, x, t, rng, reading, tick):
     """Train on all images at once, which is believed to be the paper's way.
 
     It takes 5 minutes or more and ends nearer to the paper's Table 1.
     """
-    cost, tick = classification(net, lams, reading), tick or (lambda share: None)
+    cost = classification(net, lams, reading)
     fit_lbfgs(net.params, cost, x, t, ITERATIONS, lambda _: tick(1 / ITERATIONS))
 
 

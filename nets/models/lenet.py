@@ -26,9 +26,8 @@ def lenet(rng):
         Dense(500, 10, rng)])
 
 
-def fit(net, lams, x, t, rng, reading="half", tick=None):
+def fit(net, lams, x, t, rng, reading, tick):
     """Train a net from `lenet` by Adam, in place.  Arguments as models.model.Training says."""
-    tick = tick or (lambda share: None)
     cost = costs.classification(net, lams, reading)
     loop.fit_adam(net.params, cost, x, t, EPOCHS, RATE, rng, BATCH, lambda _: tick(1 / EPOCHS))
 

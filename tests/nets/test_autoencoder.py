@@ -30,7 +30,8 @@ def test_the_code_is_learned_without_labels_and_the_softmax_leaves_it_as_it_is(m
     nets = [autoencoder.ae(np.random.default_rng(1)).astype("float32") for _ in range(2)]
     start = to_host(nets[0].params[0]).copy()
     for net, labels in zip(nets, (t, (3 * t + 1) % 10), strict=True):
-        autoencoder.fit(net, (1e-6,), to_device(x), to_device(labels), np.random.default_rng(2))
+        autoencoder.fit(net, (1e-6,), to_device(x), to_device(labels), np.random.default_rng(2),
+                        "half", lambda share: None)
     codes = [to_host(net.params[0]) for net in nets]
     assert (codes[0] == codes[1]).all() and (codes[0] != start).any()
     assert (to_host(nets[0].params[2]) != to_host(nets[1].params[2])).any()
