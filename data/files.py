@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pooch
 
+from nets.store import open_regular
+
 RAW = Path(__file__).parent / "raw"
 # Seconds to connect and to answer.  A server has up to sixteen addresses, which are tried in turn.
 # With more than a second for each, a machine behind a silent firewall would wait for minutes.
@@ -106,7 +108,7 @@ def verify(archive, path):
     """Raise Damaged if the size or the SHA-256 of the file is not the archive's."""
     if (size := path.stat().st_size) != archive.size:
         raise damage_error(path, f"{size:,} bytes", f"{archive.size:,}")
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != archive.sha256:
         raise damage_error(path, f"SHA-256 {found}", archive.sha256)

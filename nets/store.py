@@ -1,11 +1,25 @@
 """Saves and loads weights: arrays alone, as NumPy's .npz.  Nothing is ever unpickled."""
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from nets.backend import to_device, to_host
+
+
+def open_regular(path):
+    """Open a regular file to read its bytes.
+
+    Raises OSError, with the path, if there is none, or if it is a folder, or a pipe or a device,
+    from which one could read for ever.
+    """
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))    # a pipe would wait
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(f"{path}: a folder, a pipe or a device; expected a regular file")
+    return os.fdopen(file, "rb")
 
 
 def write_whole(path, write_to):
@@ -37,7 +51,7 @@ def save_arrays(path, **arrays):
 
 def load_arrays(path):
     """The named arrays of the .npz file at `path`, or ValueError if it is damaged."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         try:
             return dict(np.load(file, allow_pickle=False).items())
         except Exception as error:          # damaged zip files raise half a dozen kinds

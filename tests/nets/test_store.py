@@ -181,3 +181,18 @@ def test_a_rename_that_fails_leaves_nothing_behind(path):
 def test_what_is_written_others_may_read(path):
     store.save(path, made(0))
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_only_a_regular_file_is_opened(tmp_path, make):
+    make(tmp_path / "x")
+    with pytest.raises(OSError, match=f"{tmp_path}/x: .*expected a regular file"):
+        store.open_regular(tmp_path / "x")
+
+
+def test_a_device_is_not_opened_and_a_file_is(tmp_path):
+    with pytest.raises(OSError, match="/dev/zero: .*expected a regular file"):
+        store.open_regular("/dev/zero")
+    (tmp_path / "x").write_bytes(b"abc")
+    with store.open_regular(tmp_path / "x") as file:
+        assert file.read() == b"abc"
