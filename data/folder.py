@@ -1,32 +1,44 @@
 """Photographs in a folder, with one subfolder for each class, decoded only on demand.
 
 root/<class>/*.JPEG, as ImageNet is usually unpacked; or root/*.JPEG, photographs without labels;
-or two such folders, root/train and root/val or root/test.
+or two such folders, root/train and root/val, say.
 All images become RGB, upright, square, in [0, 1].  data/README.md has the rules.
 """
 
+import functools
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from data import imagenet
+from data.pictures import (
+    FORMATS,
+    SUFFIXES,
+    TWELVE_BITS,
+    cut_square,
+    escape,
+    open_picture,
+)
 
-SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".pgm", ".ppm")
-# The first bytes of a file decide its format, not its name.  Pillow's plugins for other formats are
-# not used, because some of them start other programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+TRAIN = ("train", "training")       # folders of the two parts, in upper or lower case
+TEST = ("val", "valid", "validation", "test", "testing")        # the first of these that is there
+SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found",
+          "#recycle", "#snapshot")  # folders that systems make; and all that start with a dot
+NAMED = 10               # of what is not read
 SPLIT = 2014             # seed: draws the test images of a folder without train and test
 
 
 def load(root, size, short=None, strict=False, quiet=False):
     """The Photographs below `root`.  It decodes no image yet.
+
+    A line on stderr reports what is not read: folders without images, files of other kinds, images
+    in deeper folders.
 
     Args:
         root: the folder.
@@ -39,27 +51,36 @@ def load(root, size, short=None, strict=False, quiet=False):
     Raises:
         ValueError: there is no such folder; it holds no images; only some of them have a class; or
             short < size.
+        OSError: a folder cannot be read.
     """
-    return Photographs(Path(root), *list_images(root), size, short, strict, quiet)
+    images = list_images(root)
+    classes = [folder for folder in images if folder and images[folder]]
+    return make_photographs(root, images, classes, size, short, strict, quiet)
 
 
 def load_parts(root, size, short=None, strict=False, quiet=False):
-    """(train, test): the Photographs in root/train and in root/val or root/test.
+    """(train, test): the Photographs in root/train and in root/val or root/test, see TRAIN, TEST.
 
     If there are no such two folders, a fifth of the images below `root`, at least one, is the test:
-    a random choice, always the same.  Args as for `load`.  Raises ValueError as `load` does, or if
-    the class folders of the two differ.
+    a random choice, always the same.  A class without images in one of the two keeps its number.
+
+    Args as for `load`.  Raises ValueError as `load` does, or if there is one of the two folders
+    only, or if their class folders differ.
     """
     options = size, short, strict, quiet
-    test = next((name for name in ("val", "test") if Path(root, name).is_dir()), None)
-    if test is None or not Path(root, "train").is_dir():
+    parts = find_parts(root)
+    if not parts:
         return divide(load(root, *options))
-    pair = [load(Path(root, name), *options) for name in ("train", test)]
-    if unpaired := sorted(set(pair[0].folders) ^ set(pair[1].folders)):
-        raise ValueError(f"{root}: {len(unpaired):,} class folders are in one of train and {test} "
-                         f"only ({unpaired[0]}); expected the same in both, empty ones for classes "
-                         "without images, or none in either")
-    return pair
+    places = [Path(root, part) for part in parts]
+    images = list(map(list_images, places))
+    classes = sorted({folder for part in images for folder in part if folder and part[folder]})
+    if unpaired := sorted(set(classes) - (images[0].keys() & images[1].keys())):
+        raise ValueError(
+            f"{escape(root)}: {len(unpaired):,} class folders are in one of {' and '.join(parts)} "
+            f"only ({escape(unpaired[0])}); expected the same in both, empty ones for classes "
+            "without images, or none in either")
+    return [make_photographs(place, part, classes, *options)
+            for place, part in zip(places, images, strict=True)]
 
 
 def divide(photographs):
@@ -69,33 +90,111 @@ def divide(photographs):
     return [photographs.select(np.sort(rows)) for rows in (order[count:], order[:count])]
 
 
-def list_images(root):
-    """files, t and folders of the Photographs below `root`; raises ValueError as `load` does."""
-    if not Path(root).is_dir():
-        raise ValueError(f"{root}: no such folder; expected a folder of photographs, "
+# ---- What is in a folder ---------------------------------------------------------------------
+
+
+def list_folder(path):
+    """The sorted names of the folders in a folder, and of the files, without hidden files.
+
+    Raises ValueError if there is no such folder, OSError if it cannot be read.
+    """
+    def fail(error):
+        raise OSError(f"{escape(path)}: cannot be read ({error.strerror}); make it readable or "
+                      "move it elsewhere") from error
+    if not os.path.isdir(path):
+        raise ValueError(f"{escape(path)}: no such folder; expected a folder of photographs, "
                          "root/<class>/*.JPEG or root/*.JPEG")
-    flat = list_names(root)
-    classes = sorted(entry.name for entry in os.scandir(root)
-                     if entry.is_dir() and not entry.name.startswith("."))
-    names = [list_names(Path(root, folder)) for folder in classes]
-    files = [f"{folder}/{name}" for folder, inside in zip(classes, names, strict=True)
-             for name in inside]
-    if flat and files:
-        raise ValueError(f"{root}: {len(flat):,} images beside folders of images ({files[0]}); "
-                         "expected one or the other; move one of them elsewhere")
-    if not flat and not files:
-        raise ValueError(f"{root}: no images in it, nor in its {len(classes)} folders; expected "
-                         "root/<class>/*.JPEG or root/*.JPEG; name the folder of the classes")
-    if flat:
-        return flat, np.full(len(flat), -1, np.int64), []
-    t = [label for label, inside in enumerate(names) for _ in inside]
-    return files, np.array(t, np.int64), classes
+    _, folders, files = next(os.walk(path, onerror=fail))   # a link to itself counts as a file
+    return sorted(folders), sorted(name for name in files if not name.startswith("."))
+
+
+def is_system(folder):
+    """Whether a folder of this name belongs to the system, and not to the photographs."""
+    return folder.startswith(".") or folder in SYSTEM
+
+
+def is_image(name):
+    """Whether this name of a file is an image's."""
+    return name.lower().endswith(SUFFIXES)
 
 
 def list_names(folder):
     """The sorted names of the image files in this folder itself, without hidden files."""
-    return sorted(name for name in os.listdir(folder)
-                  if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+    return list(filter(is_image, list_folder(folder)[1]))
+
+
+def find_parts(root):
+    """The names of the folders of the training and of the test images; None if there are neither.
+
+    A line on stderr reports which folders are not read.
+    """
+    folders = [name for name in list_folder(root)[0] if not is_system(name)]
+    train, test = ([folder for name in names for folder in folders if folder.lower() == name]
+                   for names in (TRAIN, TEST))
+    if not train and not test:
+        return None
+    if not train or not test:
+        raise ValueError(
+            f"{escape(root)}: a folder {(train + test)[0]} alone; expected one of "
+            f"{', '.join(TRAIN)} and one of {', '.join(TEST)}, or neither; name the folder itself, "
+            "or rename it if it is a class")
+    parts = train[0], test[0]
+    if others := [name for name in folders if name not in parts]:
+        print(f"{escape(root)}: reading {' and '.join(parts)}; not read: {list_some(others)}",
+              file=sys.stderr, flush=True)
+    return parts
+
+
+def list_images(root):
+    """{folder: the sorted names of its images} for "", root itself, and the folders in it.
+
+    A line on stderr reports what is not read.
+    """
+    folders, files = list_folder(root)
+    images, others, deeper = {"": filter(is_image, files)}, files, []
+    for folder in folders:
+        if not is_system(folder):
+            inner, files = list_folder(Path(root, folder))
+            images[folder], others = filter(is_image, files), others + files
+            deeper += [f"{folder}/{name}/{file}" for name in inner if not is_system(name)
+                       for file in list_names(Path(root, folder, name))]
+    images = {folder: list(names) for folder, names in images.items()}
+    unread = {"system folders": list(filter(is_system, folders)),
+              "folders without an image": [name for name in images if name and not images[name]],
+              "images in deeper folders": deeper,
+              "files of other kinds": [os.path.splitext(name)[1] or name for name in others
+                                       if not is_image(name)]}
+    if report := [f"{len(names):,} {what} ({list_some(names)})"
+                  for what, names in unread.items() if names]:
+        print(f"{escape(root)}: not read: {', '.join(report)}", file=sys.stderr, flush=True)
+    return images
+
+
+def list_some(names):
+    """The first different ones of these names, in words."""
+    names = list(map(escape, dict.fromkeys(names)))
+    return ", ".join(names[:NAMED] + ["..."] * (len(names) > NAMED))
+
+
+def make_photographs(root, images, classes, *options):
+    """The Photographs of images as from `list_images` in these class folders.
+
+    Raises ValueError if there are none, or only some of them have a class.
+    """
+    root, flat = Path(root), images[""]
+    files = [f"{folder}/{name}" for folder in classes for name in images[folder]]
+    if flat and files:
+        raise ValueError(f"{escape(root)}: {len(flat):,} images beside folders of images "
+                         f"({escape(files[0])}); expected one or the other; move one of them "
+                         "elsewhere")
+    if not flat and not files:
+        raise ValueError(f"{escape(root)}: no images in it, nor in its {len(images) - 1} folders; "
+                         "expected root/<class>/*.JPEG or root/*.JPEG; name the folder of the "
+                         "classes")
+    if flat:
+        return Photographs(root, flat, np.full(len(flat), -1, np.int64), [], *options)
+    t = [label for label, folder in enumerate(classes) for _ in images[folder]]
+    return Photographs(root, files, np.array(t, np.int64), classes, *options)
 
 
 @dataclass(eq=False)
@@ -126,9 +225,9 @@ class Photographs:
         return len(self.files)
 
     def name_of(self, row):
-        """The name of an image: its file, or the name of the set and the row."""
+        """The name of an image, as text: its file, or the name of the set and the row."""
         file = self.files[row]
-        return file if isinstance(file, str) else f"{self.root} {row}"
+        return escape(file) if isinstance(file, str) else f"{self.root} {row}"
 
     def select(self, rows):
         """The Photographs of these rows alone, numbered from 0 in this order."""
@@ -181,11 +280,11 @@ class Photographs:
                 broken += len(part) - len(whole)
                 yield x[:len(whole)], np.array(whole, np.int64)
         if broken == len(rows) > 0:
-            raise ValueError(f"{self.root}: all {broken:,} images asked for are broken; expected "
-                             f"whole files of {', '.join(FORMATS)}")
+            raise ValueError(f"{escape(self.root)}: all {broken:,} images asked for are broken; "
+                             f"expected whole files of {', '.join(FORMATS)}")
         if broken:
-            print(f"{self.root}: {broken:,} of {len(rows):,} images were broken and left out",
-                  file=sys.stderr, flush=True)
+            print(f"{escape(self.root)}: {broken:,} of {len(rows):,} images were broken and left "
+                  "out", file=sys.stderr, flush=True)
 
     def decode(self, row, at=(0.5, 0.5)):
         """One image (3, size, size).  If it is broken: None, or a ValueError if strict."""
@@ -194,57 +293,21 @@ class Photographs:
             return cut_square(Image.fromarray(file), self.size, self.short, at)
         path = self.root / file
         try:
-            return cut_square(open_image(path), self.size, self.short, at)
-        except Exception as error:          # broken files raise a dozen kinds
-            message = f"{path}: a broken image ({describe_error(error)})"
+            image = open_picture(path)
+            square = cut_square(image, self.size, self.short, at)
+        except ValueError as error:
+            message = f"{escape(path)}: a broken image ({error})"
             if self.strict:
                 raise ValueError(f"{message}; mend or delete it, or go without --strict") from error
             tqdm.write(f"{message}, left out", file=sys.stderr)
             return None
+        if "white" in image.info:
+            report_once(f"{escape(self.root)}: 16-bit images have no value of {TWELVE_BITS:,} or "
+                        "more; the largest value of each is taken as white")
+        return square
 
 
-def open_image(path):
-    """One image file, upright and RGB.  If it is broken, Pillow raises its own exceptions."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")     # of harmless errors in EXIF and the like
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as file:
-            return to_rgb(ImageOps.exif_transpose(file))
-
-
-def cut_square(image, size, short, at=(0.5, 0.5)):
-    """A square of an RGB image as (3, size, size) float32 in [0, 1].  size, short: as for `load`.
-
-    at: where to cut, from 0 (left, top) to 1 (right, bottom); by default the centre.
-    """
-    side = min(image.size) * size / short   # of the square in the image before it is resized
-    left, top = ((length - side) * share for length, share in zip(image.size, at, strict=True))
-    image = image.resize((size, size), Image.Resampling.BILINEAR,
-                         box=(left, top, left + side, top + side))
-    return np.divide(np.asarray(image).transpose(2, 0, 1), 255, dtype=np.float32)
-
-
-def to_rgb(image):
-    """An image of any mode as RGB, on a white background if it is transparent."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = to_eight_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
-def to_eight_bits(image):
-    """16-bit grey to the nearest of 256 levels.  Pillow's own conversion may clip at 255."""
-    grey = np.asarray(image)
-    if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
-        raise ValueError(f"grey from {grey.min():g} to {grey.max():g} in mode {image.mode}, "
-                         "expected integers from 0 to 65535")
-    return Image.fromarray(np.round(grey / 257).astype(np.uint8))
-
-
-def describe_error(error):
-    """What is wrong with a file.  Without its path, which Pillow and Python would repeat."""
-    if isinstance(error, UnidentifiedImageError):
-        return f"none of {', '.join(FORMATS)}"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+@functools.cache
+def report_once(text):
+    """Print a line on stderr, once in this process."""
+    tqdm.write(text, file=sys.stderr)

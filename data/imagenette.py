@@ -42,8 +42,9 @@ def load(size, short=None, strict=False, quiet=False):
     root = place / UNPACKED if place else unpack(
         files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
     for part, count in IMAGES.items():
-        found = {path.name: len(folder.list_names(path)) for path in root.glob(f"{part}/[!.]*/")}
-        if sum(found.values()) != count or set(found) != set(CLASSES):
+        found = {path.name: len(folder.list_names(path)) for path in root.glob(f"{part}/*/")
+                 if not folder.is_system(path.name)}
+        if sum(found.values()) != count or set(found) != set(CLASSES) or 0 in found.values():
             raise damage_error(
                 root / part, f"{sum(found.values()):,} images in {len(found)} classes",
                 f"{count:,} in Imagenette's own {len(CLASSES)}")

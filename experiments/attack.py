@@ -11,11 +11,13 @@ Files: attack.png shows x, r magnified and D(x, l); attack-adversarial.png is D(
 grey; attack.md and attack.json hold the numbers.
 """
 import math
+import os
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from data import strokes
+from data.pictures import escape, open_picture
 from experiments.shared import cache, cli, models, page, pictures, samples
 from intriguing import D, distortion
 from nets.backend import to_device
@@ -24,6 +26,7 @@ from nets.losses import softmax_cross_entropy
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)      # r is magnified by one of these
 FINE = 10                                   # the pen is thickened in an image so many times larger
 PEN = 2.5                                   # the least width of a pen's line, in pixels of 28
+LARGEST = 4096                              # pixels of a picture's side; larger ones are shrunk
 SCALE = 9                                   # of the pictures
 
 
@@ -40,13 +43,13 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
                        details=True)
     if np.isnan(found).any():
         other = f"labels {target}" if target != "nearest" else "labels otherwise"
-        raise RuntimeError(f"found no image near {image} that {net} {other}; nothing is written.  "
-                           "Try another --target or --net")
+        raise RuntimeError(f"found no image near {escape(image)} that {net} {other}; "
+                           "nothing is written.  Try another --target or --net")
     target = int(details.label[0])
     folder = page.choose_folder(out, data)
     png = folder / "attack-adversarial.png"
     pictures.save(Image.fromarray(pictures.to_8_bits(found[0, 0])), png)
-    rounded = to_grey(Image.open(png))[None, None]
+    rounded = to_grey(open_picture(png))[None, None]
     numbers = {name: measure_image(f, x, a)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
     factor = choose_magnification(found - x)
@@ -54,15 +57,15 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
                               numbers, f"{net}, trained on {page.describe_data(data)},"),
                   folder / "attack.png")
     page.save("attack", main, flags, data, started, f"""\
-# D(x, {target}) for {image}
+# D(x, {target}) for {escape(image)}
 
 ![x, r times {factor}, x + r = D(x, {target})](attack.png)
 
-{image}: {how}.
+{escape(image)}: {how}.
 
 {format_results(net, target, numbers)}""",
               {"net": net, "target": target, "magnified": factor, **numbers})
-    print(f"Pictures: {folder / 'attack.png'}, and alone, 8-bit, {png}.")
+    print(f"Pictures: {escape(folder / 'attack.png')}, and alone, 8-bit, {escape(png)}.")
     return numbers
 
 
@@ -78,24 +81,27 @@ def read_picture(path):
     Raises:
         ValueError: the file is no picture or broken, or nothing is drawn in it.
     """
+    if not os.path.exists(path):
+        raise ValueError(f"--image {escape(path)}: there is no such file")
     try:
-        with Image.open(path) as image:
-            grey = to_grey(image)
-    except FileNotFoundError:
-        raise ValueError(f"--image {path}: there is no such file") from None
-    except Exception as error:              # a broken file can raise anything in its decoder
-        raise ValueError(f"--image {path}: not a picture that Pillow can read whole ({error}); "
-                         "save it again, for example as PNG") from error
+        image = open_picture(path)
+    except ValueError as error:
+        raise ValueError(f"--image {escape(path)}: not a picture that can be read whole "
+                         f"({error}); save it again, for example as PNG") from error
+    how = [f"{image.width} x {image.height} pixels"]
+    if "white" in image.info:
+        how.append(f"16-bit grey, of which the largest value, {image.info['white']:,}, is white")
+    image.thumbnail((LARGEST, LARGEST))     # a picture of 40,000 x 20 pixels would fill the memory
+    grey = to_grey(image)
     paper = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
-    how = [f"{grey.shape[1]} x {grey.shape[0]} pixels"]
     if paper > 0.5 if grey.shape == (28, 28) else paper - grey.min() > grey.max() - paper:
         grey, paper = 1 - grey, 1 - paper
         how.append("dark on bright, so inverted: MNIST is white on black")
+    if grey.max() - (grey.min() if grey.shape == (28, 28) else paper) < 0.05:
+        raise ValueError(f"--image {escape(path)}: nothing is drawn in it (transparent pixels "
+                         "count as white); draw a digit on plain paper")
     if grey.shape == (28, 28):
         how.append("taken as it is")
-    elif grey.max() - paper < 0.05:
-        raise ValueError(f"--image {path}: nothing is drawn in it (transparent pixels count as "
-                         "white); draw a digit on plain paper")
     else:
         grey, pen = make_like_mnist((grey - paper) / (grey.max() - paper))
         how.append("cropped to the ink" + pen + ", fitted into 20 x 20, centre of mass at the "
@@ -104,16 +110,7 @@ def read_picture(path):
 
 
 def to_grey(image):
-    """A Pillow image of any mode as grey (H, W) float32 in [0, 1]; transparent pixels are white."""
-    image = ImageOps.exif_transpose(image)  # telephones store the rotation beside the pixels
-    if image.mode[0] in "IF":               # 16 bits or more: Pillow would clip, not scale
-        a = np.asarray(image, np.float32)
-        if not (np.isfinite(a).all() and a.min() >= 0):
-            raise ValueError("pixels below 0 or not finite")
-        return a / next(top for top in (1, 255, 65535, a.max()) if a.max() <= top)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    """An RGB image of Pillow's as grey (H, W) float32 in [0, 1]."""
     return np.asarray(image.convert("L")) / np.float32(255)
 
 

@@ -17,6 +17,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from data import imagenet
+from data.pictures import escape
 from experiments.shared import cache, cli, page, pictures
 from experiments.shared.weights import load_net_and_photographs, pick_correct
 from intriguing import distortion
@@ -29,14 +31,14 @@ PICTURE_ROWS = 6                            # rows of the picture
 SIDE = 180                                  # pixels of a tile's side in it, at most
 TABLE_ROWS = 16                             # rows of the table
 HELP = {"data": cli.FLAGS["photographs"],
-        "target": "the name of the wanted class; without, ostrich or else bird"}
+        "target": "the wanted class, by its name or its WordNet id; without, ostrich or else bird"}
 
 
 def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, solver="auto",
          workers=0, out="runs", strict=False, quiet=False):
     flags, started = cli.start(locals())
     model, photographs, t, names = load_net_and_photographs(weights, data, strict, quiet)
-    wanted = find_label(target, names)
+    wanted = find_label(target, model.classes)
     labelled = bool((t >= 0).all())
     x, t, rows, tried = pick_correct(model.net, photographs, t, wanted, count, seed)
     images = cache.load_or_search({model.name: model.net}, x, t, np.full(len(x), wanted),
@@ -59,14 +61,17 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
     return numbers
 
 
-def find_label(target, names):
-    """The number of the target's name among the net's names (K,); ValueError if it is not there."""
-    known = [name for name in ([target] if target else TARGETS) if name in names]
-    if not known:
-        some = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        raise ValueError(f"--target {target or ' or '.join(TARGETS)}: the net has no such label; "
-                         f"choose one of {some}")
-    return names.index(known[0])
+def find_label(target, classes):
+    """The number of the target, or else of one of TARGETS, among the net's labels.
+
+    Args and errors as for imagenet.find_label; a ValueError too if no label is called so.
+    """
+    for name in [target] if target else TARGETS:
+        if (label := imagenet.find_label(name, classes)) is not None:
+            return label
+    some = ", ".join(map(imagenet.class_name, classes[:12]))
+    raise ValueError(f"--target {escape(target) or ' or '.join(TARGETS)}: the net has no such "
+                     f"label; choose one of {some}{', ...' if len(classes) > 12 else ''}")
 
 
 def round_trip_png(images):

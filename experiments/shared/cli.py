@@ -17,7 +17,7 @@ FLAGS = {                                   # texts; a script's own HELP goes be
     "count": "how many images are attacked",
     "seed": "seed of all random numbers",
     "seeds": "how many seeds, from --seed on",
-    "image": "the picture of a digit, in any format that Pillow reads",
+    "image": "the picture of a digit: JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or PGM",
     "target": "the wanted label: a digit, or nearest for any other one",
     "net": "FC10(1e-4), FC100-100-10, another net of Tables 1 and 3, or LeNet; after it may come: "
            "again (from another start), on P1 or on P2 (trained on that half)",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.pictures import escape
 from nets.backend import name_device, xp
 from nets.store import write_whole
 
@@ -19,7 +20,7 @@ def format_command(stem, main, flags):
     for name, parameter in inspect.signature(main).parameters.items():
         if flags[name] != parameter.default:
             words.append(f"--{name.replace('_', '-')}")
-            words += [] if flags[name] is True else [shlex.quote(str(flags[name]))]
+            words += [] if flags[name] is True else [escape(shlex.quote(str(flags[name])))]
     return " ".join(words)
 
 
@@ -33,7 +34,7 @@ def describe_data(name):
     """The data set's name, as a caption shows it."""
     return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette", "stl10": "STL-10",
             "strokes": "strokes (drawn digits that stand in for MNIST: not the paper's data)",
-            "none": "none"}.get(name, f"the photographs in {name}")
+            "none": "none"}.get(name, f"the photographs in {escape(name)}")
 
 
 def format_cell(ours, paper=None, digits=3):
@@ -74,7 +75,7 @@ def group_by_seed(numbers):
 
 def format_table(head, rows):
     """A Markdown table; its columns are aligned, so it reads well as plain text."""
-    rows = [[str(c) for c in row] for row in [head, *rows]]
+    rows = [[escape(c).replace("|", "\\|") for c in row] for row in [head, *rows]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
              for row in rows]
@@ -96,15 +97,18 @@ def save(stem, main, flags, data, started, text, numbers):
     """
     out = choose_folder(flags["out"], data)
     cmd = format_command(stem.partition("-")[0], main, flags)
-    record = {"command": cmd, "flags": flags, "data": data,
+    flags = {name: escape(value) if isinstance(value, str) else value
+             for name, value in flags.items()}
+    record = {"command": cmd, "flags": flags, "data": escape(data),
               "seconds": round(time.time() - started, 1), "versions": list_versions(),
               "numbers": numbers}
     text = f"{text}\n\nData: {describe_data(data)}.  Made by `{cmd}`.\n"
+    text = text.encode(errors="backslashreplace").decode()      # a name may hold what is no text
     write_whole(out / f"{stem}.md", lambda file: file.write(text.encode()))
     record = json.loads(json.dumps(record), parse_constant=lambda _: None)      # NaN: null
     write_whole(out / f"{stem}.json",
                 lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
-    print(f"\n{text}Saved as {out / stem}.md and .json.\n", flush=True)
+    print(f"\n{text}Saved as {escape(out / stem)}.md and .json.\n", flush=True)
 
 
 def choose_folder(out, data):
