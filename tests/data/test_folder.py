@@ -1,16 +1,23 @@
 """Photographs in a folder: listed and labelled, decoded, cut; and what is said of broken ones."""
 
 import io
+import os
+import struct
 import sys
+import warnings
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from data import folder
+from data.pictures import cut_square, open_picture
 
 RNG = np.random.default_rng(0)
 T = Image.Transpose
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
 
 
 def picture(width=12, height=8, mode="RGB"):
@@ -41,16 +48,56 @@ def only(root, size=8, **options):
 # Listed
 
 
-def test_labels_are_the_indices_of_the_sorted_class_folders_even_of_empty_ones(tmp_path):
-    for name in ("n3/b.JPEG", "n1/z.jpg", "n3/a.PNG", "n1/.hidden.jpg", ".git/x.jpg"):
+def test_labels_are_the_indices_of_the_sorted_class_folders(tmp_path, capsys):
+    for name in ("n3/b.JPEG", "n1/z.jpg", "n3/a.PNG", "n1/.hidden.jpg"):
         put(picture(), tmp_path / name)
-    (tmp_path / "n2").mkdir()
-    (tmp_path / "n1" / "notes.txt").write_text("no image")
-    (tmp_path / "synsets.txt").write_text("no image")
     found = folder.load(tmp_path, 8, quiet=True)
-    assert found.folders == found.classes == ["n1", "n2", "n3"]
+    assert found.folders == found.classes == ["n1", "n3"]
     assert found.files == ["n1/z.jpg", "n3/a.PNG", "n3/b.JPEG"] and len(found) == 3
-    assert found.t.tolist() == [0, 2, 2] and found.t.dtype == np.int64
+    assert found.t.tolist() == [0, 1, 1] and found.t.dtype == np.int64
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_not_read_is_no_class_and_is_reported_in_one_line(tmp_path, capsys):
+    for name in ("cat/a.jpg", "dog/b.jpg", "dog/c.JFIF", "dog/d.jpe", "dog/more/e.jpg",
+                 "__MACOSX/a.jpg", "@eaDir/b.jpg", "$RECYCLE.BIN/c.jpg",
+                 ".ipynb_checkpoints/d.jpg"):
+        put(picture(), tmp_path / name, format="JPEG")
+    for name in ("dog/f.heic", "notes/a.txt", "synsets.TXT"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no image")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "cat" / "loop.jpg").symlink_to(tmp_path / "cat" / "loop.jpg")
+    found = folder.load(tmp_path, 8, quiet=True)
+    assert found.folders == ["cat", "dog"]
+    assert found.files == ["cat/a.jpg", "cat/loop.jpg", "dog/b.jpg", "dog/c.JFIF", "dog/d.jpe"]
+    assert capsys.readouterr().err == (
+        f"{tmp_path}: not read: 4 system folders ($RECYCLE.BIN, .ipynb_checkpoints, @eaDir, "
+        "__MACOSX), 2 folders without an image (empty, notes), 1 images in deeper folders "
+        "(dog/more/e.jpg), 4 files of other kinds (loop, .TXT, .heic, .txt)\n")
+    assert found.images()[1].tolist() == [0, 2, 3, 4]
+    assert "loop.jpg: a broken image (Too many levels" in capsys.readouterr().err
+
+
+def test_many_folders_without_images_are_counted_and_the_first_named(tmp_path, capsys):
+    put(picture(), tmp_path / "a" / "a.png")
+    for i in range(30):
+        (tmp_path / f"b{i:02}").mkdir()
+    folder.load(tmp_path, 8)
+    err = capsys.readouterr().err
+    assert "30 folders without an image (b00, b01" in err and "b09, ...)" in err
+
+
+@on_linux
+def test_names_that_are_no_text_are_escaped_wherever_they_are_shown(tmp_path, capsys):
+    odd = os.fsdecode(b"caf\xe9\n")
+    put(picture(), tmp_path / odd / "a.png")
+    (tmp_path / odd / "b.png").write_bytes(b"")
+    found = folder.load(tmp_path, 8, quiet=True)
+    assert found.classes == ["caf\\udce9\\n"] and found.name_of(0) == "caf\\udce9\\n/a.png"
+    assert found.images()[1].tolist() == [0]
+    assert f"{tmp_path}/caf\\udce9\\n/b.png: a broken image" in capsys.readouterr().err
 
 
 def test_a_flat_folder_has_images_without_labels(tmp_path):
@@ -132,6 +179,45 @@ def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(tmp_path, capsys, mo
 # Cut
 
 
+def resample(x, length):
+    """x (H, ...) to `length` rows: a triangle as wide as a pixel of the coarser grid, by hand."""
+    scale = len(x) / length
+    at = (np.arange(length) + 0.5) * scale
+    weight = np.maximum(0, 1 - abs(np.arange(len(x)) + 0.5 - at[:, None]) / max(scale, 1))
+    return np.tensordot(weight / weight.sum(1, keepdims=True), x, 1)
+
+
+@pytest.mark.parametrize(("width", "height", "size", "short"), [
+    (256, 300, 227, 256), (300, 256, 224, 256), (97, 131, 67, 75), (131, 97, 20, 75),
+    (9, 5, 8, 13)])
+def test_whole_pixels_of_the_resized_image_are_cut_out(tmp_path, width, height, size, short):
+    image = put(picture(width, height), tmp_path / "a.png")
+    sides = [short * side // min(width, height) for side in (height, width)]
+    small = resample(resample(np.asarray(image, float), sides[0]).swapaxes(0, 1), sides[1])
+    left, top = (round((side - size) / 2) for side in sides[::-1])          # halves to even
+    expected = small[left:left + size, top:top + size].transpose(2, 1, 0)
+    found = only(tmp_path, size, short=short)
+    assert abs(found - expected).max() < 1.01 and abs(found - expected).mean() < 0.3
+    if short == min(width, height) == 256:
+        pixels = levels(image)[:, top:top + size, left:left + size]
+        assert (found == pixels).all()      # nothing is resized, so nothing is blurred
+
+
+@pytest.mark.parametrize("width_height", [(333, 500), (256, 400), (240, 320), (31, 97)])
+def test_squares_are_those_of_torchvision(width_height):
+    transforms = pytest.importorskip("torchvision.transforms")
+    image = picture(*width_height)
+    for size, short in ((227, 256), (224, 256), (67, 75)):
+        cut = transforms.Compose([transforms.Resize(short), transforms.CenterCrop(size)])
+        assert (np.round(255 * cut_square(image, size, short)) == levels(cut(image))).all()
+
+
+def test_a_photograph_that_would_be_too_large_when_resized_is_broken(tmp_path):
+    put(Image.new("1", (40_000, 20)), tmp_path / "a.png")
+    with pytest.raises(ValueError, match="40,000 x 20 pixels would become 512,000 x 256"):
+        only(tmp_path, 227, short=256, strict=True)
+
+
 @pytest.mark.parametrize("width_height", [(160, 80), (80, 160)])
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_the_short_side_is_resized_and_the_centre_cut_out(tmp_path, width_height, suffix):
@@ -187,6 +273,36 @@ def test_sixteen_bits_are_scaled_to_the_nearest_of_256_levels(tmp_path, dtype, s
     assert (x == np.round(wide / 65535 * 255)).all() and x.min() == 0 and x.max() == 255
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("white", [1, 255, 3000, 4095])
+def test_sixteen_bits_below_2_to_the_12_are_scaled_by_their_largest_value(
+        tmp_path, white, suffix, capsys):
+    wide = np.linspace(0, white, 64).astype(np.uint16).reshape(8, 8)
+    put(Image.fromarray(wide), tmp_path / f"a.{suffix}")
+    put(Image.fromarray(wide), tmp_path / f"b.{suffix}")
+    x, _ = folder.load(tmp_path, 8, quiet=True).images()
+    assert (np.round(255 * x) == np.round(wide / white * 255)).all()
+    said, = capsys.readouterr().err.splitlines()        # once for the folder
+    assert said.startswith(f"{tmp_path}: 16-bit images have no value of 4,096 or more")
+
+
+def test_sixteen_bit_colour_of_twelve_bits_is_refused_since_it_would_be_black(tmp_path):
+    def chunk(kind, body):
+        crc = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
+
+    def png(value):
+        rows = 8 * (b"\0" + 24 * value.to_bytes(2, "big"))
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+                                           ) + chunk(b"IDAT", zlib.compress(rows)) + chunk(
+                                               b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(png(0x8000))
+    assert (only(tmp_path) == 128).all()
+    (tmp_path / "a.png").write_bytes(png(0x0800))
+    with pytest.raises(ValueError, match="16-bit colour with no value above 4,095"):
+        only(tmp_path, strict=True)
+
+
 @pytest.mark.parametrize("numbers", [
     np.full((8, 8), 0.5, "f4"), np.full((8, 8), 65536, "i4"), np.full((8, 8), -1, "i4")])
 def test_grey_levels_of_no_known_white_are_refused(tmp_path, numbers):
@@ -239,18 +355,72 @@ def test_exif_that_cannot_be_read_does_no_harm(tmp_path, recwarn):
     assert (only(tmp_path) == levels(image)).all() and not recwarn
 
 
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_a_tiff_in_ycbcr_is_decoded_whatever_its_compression(tmp_path, compression):
+    image = put(picture(8, 8, "YCbCr"), tmp_path / "a.tif", compression=compression)
+    assert abs(only(tmp_path) - levels(image.convert("RGB"))).max() <= 1
+
+
+def test_a_png_with_a_text_of_two_megabytes_is_whole(tmp_path):
+    text = PngInfo()
+    text.add_text("notes", 2_000_000 * "a", zip=True)
+    image = put(picture(8, 8), tmp_path / "a.png", pnginfo=text)
+    assert (only(tmp_path, strict=True) == levels(image)).all()
+
+
 # Broken
 
 
-def encoded(form, image=None):
+def test_a_png_with_any_flipped_bit_is_broken_or_the_same_picture(tmp_path):
+    pixels = np.asarray(Image.effect_noise((12, 12), 50).convert("RGB"))
+    put(Image.fromarray(pixels), tmp_path / "a.png")
+    whole, refused = (tmp_path / "a.png").read_bytes(), 0
+    for bit in range(0, 8 * len(whole), 3):
+        raw = bytearray(whole)
+        raw[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "a.png").write_bytes(raw)
+        try:
+            assert (np.asarray(open_picture(tmp_path / "a.png")) == pixels).all()
+        except ValueError:
+            refused += 1
+    assert refused > 0.9 * len(range(0, 8 * len(whole), 3))     # all but the last checksum
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_under_the_name_of_an_image_is_broken_and_nobody_waits(tmp_path, capsys):
+    put(picture(), tmp_path / "a.png")
+    os.mkfifo(tmp_path / "b.jpg")
+    assert folder.load(tmp_path, 8, quiet=True).images()[1].tolist() == [0]
+    assert f"{tmp_path / 'b.jpg'}: a broken image (a folder, a pipe" in capsys.readouterr().err
+
+
+def test_damaged_tiffs_give_one_line_each_and_none_of_pillows_or_libtiffs(tmp_path, capfd, caplog):
+    for name, compression in (("a", "raw"), ("b", "tiff_lzw"), ("c", "tiff_adobe_deflate")):
+        whole = encoded("TIFF", picture(40, 40), compression=compression)
+        for cut in range(len(whole) // 2, len(whole), 97):
+            (tmp_path / f"{name}{cut}.tif").write_bytes(whole[:cut])
+        for bit in range(0, 80, 7):
+            raw = bytearray(whole)
+            raw[-1 - bit // 8] ^= 1 << bit % 8      # of the tags, which Pillow writes last
+            (tmp_path / f"{name}{bit}bit.tif").write_bytes(raw)
+    put(picture(), tmp_path / "z.png")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        folder.load(tmp_path, 8, quiet=True).images()
+    *named, counted = capfd.readouterr().err.splitlines()
+    assert not warned and "were broken and left out" in counted and len(named) > 20
+    assert all(line.startswith(str(tmp_path)) for line in named)
+
+
+def encoded(form, image=None, **options):
     file = io.BytesIO()
-    (image or picture(40, 40)).save(file, form)
+    (image or picture(40, 40)).save(file, form, **options)
     return file.getvalue()
 
 
 BROKEN = {
     "cut.jpg": (encoded("JPEG")[:-200], "truncated"),
-    "cut.png": (encoded("PNG")[:-200], "truncated"),
+    "cut.png": (encoded("PNG")[:-200], "Truncated File Read"),
     "page.jpg": (b"<html>Please log in", "none of JPEG, PNG"),
     "empty.jpg": (b"", "none of JPEG, PNG"),
     "postscript.jpg": (encoded("EPS"), "none of JPEG, PNG"),

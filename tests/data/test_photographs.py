@@ -88,12 +88,16 @@ def test_of_a_set_too_the_square_is_no_larger_than_the_short_side(raw, name):
 # Folders
 
 
-@pytest.mark.parametrize("second", ["val", "test"])
-def test_a_folder_of_train_and_val_or_test_is_these_two(tmp_path, second):
-    fill(tmp_path, "train/a/1.png", "train/b/2.png", f"{second}/b/3.png", "notes/4.png")
+@pytest.mark.parametrize(("first", "second"), [
+    ("train", "val"), ("train", "test"), ("train", "validation"), ("Train", "valid"),
+    ("training", "Val"), ("TRAIN", "Testing")])
+def test_a_folder_of_train_and_val_or_test_is_these_two(tmp_path, first, second, capsys):
+    fill(tmp_path, f"{first}/a/1.png", f"{first}/b/2.png", f"{second}/b/3.png", "notes/4.png",
+         "__MACOSX/x.png", f"{first}/__MACOSX/y.png")
     (tmp_path / second / "a").mkdir()
     _, train, test = datasets.load_photographs(str(tmp_path), 8, quiet=True)
-    assert train.root == tmp_path / "train" and test.root == tmp_path / second
+    assert f"{tmp_path}: reading {first} and {second}; not read: notes\n" in capsys.readouterr().err
+    assert train.root == tmp_path / first and test.root == tmp_path / second
     assert train.files == ["a/1.png", "b/2.png"] and test.files == ["b/3.png"]
     assert train.classes == test.classes == ["a", "b"]
     assert train.t.tolist() == [0, 1] and test.t.tolist() == [1]
@@ -102,6 +106,21 @@ def test_a_folder_of_train_and_val_or_test_is_these_two(tmp_path, second):
 def test_val_comes_before_test_which_may_lack_labels(tmp_path):
     fill(tmp_path, "train/a/1.png", "val/a/2.png", "test/3.png")
     assert files(tmp_path) == [["a/1.png"], ["a/2.png"]]
+
+
+def test_train_and_validation_without_classes_are_no_classes(tmp_path):
+    fill(tmp_path, "train/1.png", "train/2.png", "validation/3.png")
+    _, train, test = datasets.load_photographs(str(tmp_path), 8, quiet=True)
+    assert train.files == ["1.png", "2.png"] and test.files == ["3.png"]
+    assert train.classes == test.classes == [] and set(train.t) | set(test.t) == {-1}
+
+
+@pytest.mark.parametrize("other", ["holdout", "train2"])
+@pytest.mark.parametrize("part", ["train", "Val", "test"])
+def test_one_part_alone_is_refused_with_the_names_that_are_accepted(tmp_path, part, other):
+    fill(tmp_path, f"{part}/1.png", f"{other}/2.png")
+    one_line(lambda: files(tmp_path), f"{tmp_path}: a folder {part} alone", "train, training",
+             "val, valid, validation, test, testing")
 
 
 @pytest.mark.parametrize(("names", "odd"), [
@@ -179,9 +198,8 @@ def test_a_folder_that_is_not_imagenets_has_its_own_name():
 
 @pytest.fixture
 def birds(tmp_path):
-    """Four images in three of ImageNet's folders, one of them empty."""
-    fill(tmp_path, "n03126707/a.png", "n01518878/b.png", "n03126707/c.png", "n03126707/d.png")
-    (tmp_path / "n02012849").mkdir()
+    """Four images in three of ImageNet's folders."""
+    fill(tmp_path, "n03126707/a.png", "n01518878/b.png", "n03126707/c.png", "n02012849/d.png")
     return folder.load(tmp_path, 8, quiet=True)
 
 
@@ -192,12 +210,14 @@ def test_classes_are_imagenets_words_for_its_folders(birds):
 
 def test_a_net_of_imagenets_thousand_gets_imagenets_rows(birds):
     t, names = imagenet.match_labels(birds, imagenet.WNIDS)
-    assert t.tolist() == [9, 517, 517, 517] and t.dtype == np.int64 and names == imagenet.NAMES
+    assert t.tolist() == [9, 134, 517, 517] and t.dtype == np.int64 and names[9] == "ostrich"
+    assert names[134] == "crane (n02012849)" and len(set(names)) == 1000
 
 
 def test_the_labels_are_counted_as_the_net_counts_them(birds):
     t, names = imagenet.match_labels(birds, [*birds.folders[::-1], "zoo"])
-    assert t.tolist() == [2, 0, 0, 0] and names == ["crane", "crane", "ostrich", "zoo"]
+    assert t.tolist() == [2, 1, 0, 0]
+    assert names == ["crane (n03126707)", "crane (n02012849)", "ostrich", "zoo"]
 
 
 def test_photographs_without_class_folders_have_no_labels_but_the_net_has_names(tmp_path):

@@ -1,5 +1,9 @@
 """One's own picture: whatever its size, mode and colours, it becomes a digit as MNIST has them."""
 import json
+import os
+import sys
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,7 +57,7 @@ def test_a_28_x_28_png_comes_back_bit_for_bit(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, SQUARE).astype(np.uint8)
     pixels[0] = pixels[-1] = pixels[:, 0] = pixels[:, -1] = 0
     x, how = attack.read_picture(saved(Image.fromarray(pixels), tmp_path))
-    assert x.shape == (1, 1, 28, 28) and x.dtype == np.float32
+    assert how.startswith("28 x 28 pixels") and x.shape == (1, 1, 28, 28) and x.dtype == np.float32
     assert (x[0, 0] == pixels / np.float32(255)).all()
     assert "as it is" in how and "inverted" not in how
 
@@ -87,6 +91,24 @@ def test_a_drawing_fills_a_20_x_20_box_with_its_weight_in_the_middle(image, tmp_
     assert "20 x 20" in how
 
 
+@pytest.mark.parametrize("scale", [1, 8, 16, 257])
+def test_sixteen_bits_with_another_white_are_the_same_drawing(tmp_path, scale):
+    wide = Image.fromarray(np.asarray(seven()).astype(np.uint16) * scale)
+    x, how = attack.read_picture(saved(wide, tmp_path))
+    assert (x == attack.read_picture(saved(seven(), tmp_path))[0]).all()
+    assert (f"the largest value, {255 * scale:,}, is white" in how) == (scale < 257)
+
+
+def test_a_large_or_a_long_picture_is_shrunk_before_it_is_made_square(tmp_path):
+    tracemalloc.start()
+    long = Image.new("L", (40_000, 20), 255)
+    long.paste(0, (19_000, 5, 19_900, 15))
+    x, how = attack.read_picture(saved(long, tmp_path))
+    largest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert x.shape == (1, 1, 28, 28) and "40000 x 20 pixels" in how and largest < 2e8
+
+
 def test_a_pen_has_the_width_that_it_was_drawn_with():
     for width in (4, 9, 20):
         drawn = np.zeros((200, 300), bool)
@@ -115,16 +137,46 @@ def test_a_truncated_picture_is_an_error(net, tmp_path, name):
         attack.main(str(path), 3, out=str(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("content", [b"", b"a text", b"\x89PNG\r\n\x1a\n" + 40 * b"\xff"])
+@pytest.mark.parametrize("content", [
+    b"", b"a text", b"\x89PNG\r\n\x1a\n" + 40 * b"\xff",
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\nshowpage\n%%EOF\n"],
+    ids=["empty", "text", "no PNG", "EPS"])
 def test_what_is_no_picture_is_an_error(net, tmp_path, content):
     (tmp_path / "digit.png").write_bytes(content)
     with pytest.raises(ValueError, match="digit.png: not a picture"):
         attack.main(str(tmp_path / "digit.png"), 3)
 
 
+def test_a_picture_that_says_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "digit.png"
+    Image.new("1", (13_300, 13_300)).save(path)
+    with pytest.raises(ValueError, match="digit.png: not a picture .*176890000 pixels"):
+        attack.read_picture(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+def test_a_pipe_is_an_error_and_nobody_waits(tmp_path):
+    os.mkfifo(tmp_path / "digit.png")
+    with pytest.raises(ValueError, match="digit.png: not a picture .*expected a regular file"):
+        attack.read_picture(tmp_path / "digit.png")
+    with pytest.raises(ValueError, match="no such file"):
+        attack.read_picture(tmp_path / "none.png")
+
+
+def test_a_flipped_bit_of_the_pixels_is_an_error(tmp_path):
+    raw = bytearray(Path("experiments/results/digit.png").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (tmp_path / "digit.png").write_bytes(raw)
+    with pytest.raises(ValueError, match="digit.png: not a picture"):
+        attack.read_picture(tmp_path / "digit.png")
+
+
 @pytest.mark.parametrize("image", [Image.new("L", (100, 80), 255), Image.new("L", (1, 1)),
+                                   Image.new("L", SQUARE), Image.new("L", SQUARE, 255),
+                                   Image.new("L", SQUARE, 100),
                                    seven(mode="RGBA", paper=(0, 0, 0, 0), ink="white")],
-                         ids=["white", "one black pixel", "white ink on nothing"])
+                         ids=["white", "one black pixel", "black 28 x 28", "white 28 x 28",
+                              "grey 28 x 28", "white ink on nothing"])
 def test_an_empty_picture_is_an_error(net, tmp_path, image):
     with pytest.raises(ValueError, match="nothing is drawn"):
         attack.main(saved(image, tmp_path), 3)
@@ -153,6 +205,18 @@ def test_the_image_found_has_the_label_and_the_png_is_that_image_rounded(net, tm
     assert size == pytest.approx(numbers["D(x, l)"]["distortion"], abs=1 / 510)
     assert json.loads((tmp_path / "out" / "attack.json").read_text())["numbers"]["x"] == \
         numbers["x"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_a_name_that_is_no_text_is_escaped_in_what_is_saved(net, tmp_path, capsys):
+    path = tmp_path / os.fsdecode(b"caf\xe9\n7.png")
+    seven().save(path)
+    attack.main(str(path), out=str(tmp_path / "out"), quiet=True)
+    text = (tmp_path / "out" / "attack.md").read_text()
+    record = json.loads((tmp_path / "out" / "attack.json").read_text())
+    assert "caf\\udce9\\n7.png: 200 x 300 pixels" in text and text in capsys.readouterr().out
+    assert record["flags"]["image"].endswith("caf\\udce9\\n7.png")
+    assert "caf\\udce9\\n7.png" in record["command"]
 
 
 def test_a_label_that_rounding_undoes_is_explained():

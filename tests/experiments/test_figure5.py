@@ -1,5 +1,8 @@
 """Figures 3, 4 and 5, run small: a net that tells three colours apart, photographs made here."""
 import json
+import os
+import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +11,7 @@ from PIL import Image
 from toy_pictures import panel, stands_in, write_photographs
 
 import data as datasets
-from data import strokes
+from data import imagenet, strokes
 from experiments import figure3_4, figure5, stability, train_alexnet
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import alexnet, search, timing
@@ -40,7 +43,7 @@ def world(tmp_path_factory):
     write_photographs(root, {"train": 12, "test": 7}, FOLDERS, pixels)
     _, photographs, test = datasets.load_photographs(str(root), SIZE, SHORT, quiet=True)
     x, _ = photographs.images()
-    net = train_alexnet.build(0, 1 / 32, SIZE, 3)
+    net = train_alexnet.build(2, 1 / 32, SIZE, 3)
     loop.fit_adam(net.params, costs.classification(net, [0.0] * 8), to_device(x),
                   to_device(photographs.t), 30, 3e-3, np.random.default_rng(0), 12)
     assert loop.error(net, test.images()[0], test.t) == 0
@@ -209,6 +212,28 @@ def test_a_target_that_the_net_does_not_know_is_told_of_with_those_it_knows(quic
     assert figure5.find_label("", ["cat", "bird"]) == 1     # no ostrich
     with pytest.raises(ValueError, match="ostrich or bird"):
         figure5.find_label("", ["cat"])
+
+
+def test_a_target_is_a_name_or_a_wordnet_id_and_two_classes_of_a_name_are_refused(quick):
+    assert figure5.find_label("tench", imagenet.WNIDS) == 0
+    assert figure5.find_label("n03126707", imagenet.WNIDS) == 517
+    with pytest.raises(ValueError, match="--target crane: 2 .* choose n02012849 or n03126707$"):
+        figure5.find_label("crane", imagenet.WNIDS)
+    assert figure5.main(target="n01518878", count=1, **quick)["target"] == "ostrich"
+
+
+def test_names_that_are_no_text_or_would_break_a_table_are_escaped(quick, tmp_path):
+    root = tmp_path / "any"
+    shutil.copytree(quick["data"], root)
+    odd = os.fsdecode(b"a|b\xff\nc")
+    for path in root.glob("test/*/*.png"):
+        path.rename(path.with_name(odd + path.name))
+    numbers = figure5.main(count=2, workers=1, **(quick | {"data": str(root)}))
+    assert all("/a|b\\udcff\\nc" in row["file"] for row in numbers["images"])
+    text = (tmp_path / "out" / "figure5.md").read_text()
+    rows = [line for line in text.splitlines() if "udcff" in line]
+    assert len(rows) == 2 and all(re.sub(r"\\\|", "", row).count("|") == 5 for row in rows)
+    assert json.loads((tmp_path / "out" / "figure5.json").read_text())["numbers"] == numbers
 
 
 def test_the_other_experiments_take_the_same_weights_and_photographs(
