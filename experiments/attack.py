@@ -48,6 +48,8 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
     target = int(details.label[0])
     folder = page.choose_folder(out, data)
     png = folder / "attack-adversarial.png"
+    for name in ("attack.md", "attack.json"):   # an earlier run's would look like this run's
+        (folder / name).unlink(missing_ok=True)
     pictures.save(Image.fromarray(pictures.to_8_bits(found[0, 0])), png)
     rounded = to_grey(open_picture(png))[None, None]
     numbers = {name: measure_image(f, x, a)

@@ -54,7 +54,8 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
                            "after": None if np.isnan(s) else names[a], "distortion": float(s)}
                           for row, before, a, s in zip(rows, t, after, size, strict=True)]}
     path = page.choose_folder(out, data) / "figure5.png"
-    path.unlink(missing_ok=True)            # an earlier run's would look like this run's
+    for suffix in (".png", ".md", ".json"):     # an earlier run's would look like this run's
+        path.with_suffix(suffix).unlink(missing_ok=True)
     shown = draw_photographs(x, images, t, after, names, path)
     page.save("figure5", main, flags, data, started,
               format_page(numbers, model, tried, labelled, shown), numbers)

@@ -52,8 +52,8 @@ def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epo
                          "folder of its photographs")
     (x, rows), (x_test, rows_test) = (part.pixels() for part in parts)
     t, test = parts[0].t[rows], (x_test, parts[1].t[rows_test])
-    print(f"Data: {data}; {len(x):,} training and {len(test[0]):,} test photographs in "
-          f"{len(classes)} classes.", flush=True)
+    print(f"Data: {page.describe_data(data)}; {len(x):,} training and "
+          f"{len(test[0]):,} test photographs in {len(classes)} classes.", flush=True)
     net = build(seed, width, size, len(classes))
     curve = train(net, x, t, test, size, optimiser, batch, epochs, seed, quiet, comm)
     if comm.rank:

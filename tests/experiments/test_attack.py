@@ -70,6 +70,12 @@ def test_dark_on_bright_is_inverted_and_says_so(tmp_path):
     assert "inverted" in how
 
 
+def test_a_28_x_28_picture_darker_than_its_dark_paper_is_taken_as_it_is(tmp_path):
+    image = seven(SQUARE, 100, 20, 3)
+    x, how = attack.read_picture(saved(image, tmp_path))
+    assert (x[0, 0] == np.asarray(image) / np.float32(255)).all() and "as it is" in how
+
+
 @pytest.mark.parametrize("image", [
     seven((300, 200)), seven(mode="RGB", paper="white", ink="orange"),
     seven(mode="RGBA", paper=(0, 0, 0, 0), ink=(0, 0, 200, 255)), seven(paper=170, ink=60),
@@ -243,6 +249,19 @@ def test_where_no_image_is_found_nothing_is_written(net, tmp_path):
     with pytest.raises(RuntimeError, match="found no image .* labels 9"):
         attacked(net, tmp_path, 9)
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_where_the_page_cannot_be_saved_no_page_of_another_run_stands_beside_new_pictures(
+        net, tmp_path, monkeypatch):
+    attacked(net, tmp_path)
+
+    def full(*args):
+        raise OSError("no room")
+    monkeypatch.setattr(attack.page, "save", full)
+    with pytest.raises(OSError, match="no room"):
+        attacked(net, tmp_path)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "attack.png", "attack-adversarial.png"}
 
 
 def test_r_is_magnified_as_far_as_99_per_cent_of_it_stays_in_range():
