@@ -204,7 +204,7 @@ class Photographs:
     root: Path           # the folder, or the name of the set
     files: Sequence      # N paths below root; or the pixels (N, H, W, 3) uint8
     t: np.ndarray        # (N,) int64, index into folders and classes; -1 if there are no classes
-    folders: list        # the class folders, sorted; an empty one keeps its index
+    folders: list        # the class folders, sorted
     size: int            # this and the others: as for load
     short: int | None
     strict: bool

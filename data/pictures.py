@@ -20,7 +20,7 @@ MOST_PIXELS = Image.MAX_IMAGE_PIXELS    # of an image; Pillow's limit, 89 millio
 TWELVE_BITS = 2**12      # 16-bit grey below this has another white than 65,535
 
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # one text may be as long as all
-TiffImagePlugin.READ_LIBTIFF = True     # Pillow's own decoder fails on YCbCr before version 13
+TiffImagePlugin.READ_LIBTIFF = True     # without, YCbCr fails in many versions
 logging.getLogger("PIL").addHandler(logging.NullHandler())      # what is wrong, the error says
 
 
