@@ -8,8 +8,9 @@ from nets.training.costs import classification
 from nets.training.loop import fit_adam
 from nets.training.optimisers import fit_lbfgs
 
-EPOCHS, RATE = 30, 0.01                     # of Adam
+EPOCHS, RATE = 20, 0.01                     # of Adam
 ITERATIONS = 1000                           # of L-BFGS; linear nets, convex, stop before
+QUICK = 1e-6                                # a linear net's errors change by less than 0.1 % after
 
 
 def fc(sizes, rng):
@@ -29,22 +30,25 @@ def fit_by_adam(net, lams, x, t, rng, reading, tick):
     fit_adam(net.params, cost, x, t, EPOCHS, RATE, rng, tick=lambda _: tick(1 / EPOCHS))
 
 
-def fit_by_lbfgs(net, lams, x, t, rng, reading, tick):
-    """Train on all images at once, which is believed to be the paper's way.
+def lbfgs(tag, ftol):
+    """Training on all images at once, which is believed to be the paper's way.
 
-    It takes 5 minutes or more and ends nearer to the paper's Table 1.
+    It takes 5 minutes or more and ends nearer to the paper's Table 1.  ftol: see fit_lbfgs.
     """
-    cost = classification(net, lams, reading)
-    fit_lbfgs(net.params, cost, x, t, ITERATIONS, lambda _: tick(1 / ITERATIONS))
+    def fit(net, lams, x, t, rng, reading, tick):
+        cost = classification(net, lams, reading)
+        fit_lbfgs(net.params, cost, x, t, ITERATIONS, lambda _: tick(1 / ITERATIONS), ftol)
+    return Training("full-batch L-BFGS", tag, fit, False)
 
 
 ADAM = Training("Adam", f"adam {EPOCHS} x {RATE}", fit_by_adam, True)
-LBFGS = Training("full-batch L-BFGS", f"lbfgs {ITERATIONS}", fit_by_lbfgs, False)
+LBFGS = lbfgs(f"lbfgs {ITERATIONS}", 1e-10)
+SHORT = lbfgs(f"lbfgs to {QUICK:g}", QUICK)
 
 
 def linear(lam):
     """A net without hidden layers.  Its cost is convex, so it is always trained by L-BFGS."""
-    return Model("linear nets", functools.partial(fc, (784, 10)), (lam,), LBFGS, LBFGS)
+    return Model("linear nets", functools.partial(fc, (784, 10)), (lam,), SHORT, LBFGS)
 
 
 def sigmoid(*hidden, lams):

@@ -9,7 +9,9 @@ from nets.models.model import Model, Training
 from nets.net import Net
 from nets.training import costs, loop
 
-EPOCHS, RATE, BATCH = 6, 0.002, 100         # of Adam, without weight decay
+QUICK = {"epochs": 2, "rate": 0.003}        # of Adam, without weight decay: test error 0.7 %
+LONG = {"epochs": 6, "rate": 0.002}         # 0.6 %
+BATCH = 100
 LAYERS = 4                                  # with parameters: phi_3 is the last hidden one
 
 
@@ -26,11 +28,12 @@ def lenet(rng):
         Dense(500, 10, rng)])
 
 
-def fit(net, lams, x, t, rng, reading, tick):
-    """Train a net from `lenet` by Adam, in place.  Arguments as models.model.Training says."""
-    cost = costs.classification(net, lams, reading)
-    loop.fit_adam(net.params, cost, x, t, EPOCHS, RATE, rng, BATCH, lambda _: tick(1 / EPOCHS))
+def adam(epochs, rate):
+    """Training by Adam."""
+    def fit(net, lams, x, t, rng, reading, tick):
+        cost = costs.classification(net, lams, reading)
+        loop.fit_adam(net.params, cost, x, t, epochs, rate, rng, BATCH, lambda _: tick(1 / epochs))
+    return Training("Adam", f"adam {epochs} x {rate}", fit, False)
 
 
-TRAINING = Training("Adam", f"adam {EPOCHS} x {RATE}", fit, False)
-MODELS = {"LeNet": Model("LeNet", lenet, (0.0,) * LAYERS, TRAINING, TRAINING)}
+MODELS = {"LeNet": Model("LeNet", lenet, (0.0,) * LAYERS, adam(**QUICK), adam(**LONG))}

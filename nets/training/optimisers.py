@@ -13,11 +13,12 @@ from nets.search.scipy_lbfgsb import minimize
 IMAGES_AT_ONCE = 2000 if xp is np else 60_000
 
 
-def fit_lbfgs(params, cost, x, t, iterations, tick=None):
+def fit_lbfgs(params, cost, x, t, iterations, tick=None, ftol=1e-10):
     """Train by L-BFGS on all images at once, in place: one problem of one row, without a box.
 
     params: arrays, trained in place.  cost: as `classification` returns it.
     x (N, ...), t (N,) on the device.  tick: called after every evaluation with the value.
+    ftol: it ends when an iteration lowers the cost by less than ftol max(cost, 1).
     """
     cuts = np.cumsum([p.size for p in params])[:-1]
 
@@ -30,7 +31,7 @@ def fit_lbfgs(params, cost, x, t, iterations, tick=None):
 
     start = _flatten(params)
     free = np.full_like(start, np.inf)
-    result = minimize(evaluate, start, -free, free, corrections=20, ftol=1e-10, gtol=1e-7,
+    result = minimize(evaluate, start, -free, free, corrections=20, ftol=ftol, gtol=1e-7,
                       maxiter=iterations)
     _copy_into(params, np.split(result.z[0], cuts))
 
