@@ -43,7 +43,7 @@ OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
 )
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, _ = cli.start(locals())
     data, (_, t), (_, t_test) = samples.load(data, quiet)   # once: "auto" may try to download

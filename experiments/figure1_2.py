@@ -39,23 +39,28 @@ AXES = {                                    # of the histograms: edges of the bi
 }
 
 
-def main(data="auto", seed=0, train="adam", workers=0, out="runs", quiet=False):
+def main(data="auto", seed=0, seeds=1, train="adam", workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     data, _, (x, t) = samples.load(data, quiet)
-    groups, errors = {}, {}
-    for name, a, error in compute_activations(x, t, data, seed, train, workers, quiet):
-        errors[name] = error
-        for kind, group in measures.pick_images(a, DIRECTIONS, IMAGES, seed).items():
-            groups[name, kind] = group
-    groups[coherence.AT_RANDOM] = measures.pick_at_random(len(x), DIRECTIONS, IMAGES, seed)
-    values = {key: measures.measure(x[g.images], t[g.images]) for key, g in groups.items()}
-    study = coherence.make_study(groups, values, [*LAYERS], seed)
-    folder = page.choose_folder(out, data)
-    draw_figures(groups, x, t, data, folder)
-    draw_histograms(values, data, folder)
+    folder, by_seed = page.choose_folder(out, data), []
+    for s in range(seed, seed + seeds):
+        groups, errors = {}, {}
+        for name, a, error in compute_activations(x, t, data, s, train, workers, quiet):
+            errors[name] = error
+            for kind, group in measures.pick_images(a, DIRECTIONS, IMAGES, s).items():
+                groups[name, kind] = group
+        groups[coherence.AT_RANDOM] = measures.pick_at_random(len(x), DIRECTIONS, IMAGES, s)
+        values = {key: measures.measure(x[g.images], t[g.images]) for key, g in groups.items()}
+        study = coherence.make_study(groups, values, [*LAYERS], s)
+        by_seed.append({**coherence.make_record(study), "test error %": errors})
+        if seeds == 1:
+            draw_figures(groups, x, t, data, folder)
+            draw_histograms(values, data, folder)
     how = f"{len(x):,} test images.  {models.describe_training(LAYERS, train)}"
-    numbers = {**coherence.make_record(study), "test error %": errors}
-    page.save("figure1_2", main, flags, data, started, format_page(study, errors, how), numbers)
+    numbers = page.join_seeds(by_seed)
+    text = (format_page(study, errors, how) if seeds == 1
+            else format_page_of_seeds(numbers, seeds, how))
+    page.save(page.name_record("figure1_2", seeds), main, flags, data, started, text, numbers)
     return numbers
 
 
@@ -90,6 +95,22 @@ def format_page(study, errors, how):
 {coherence.format_tables(study)}
 
 {how}.  Test error: {errors}.  FC100-100-10 has 100 units: all are measured."""
+
+
+def format_page_of_seeds(numbers, seeds, how):
+    """The page over the nets of many seeds, in Markdown.  numbers: see page.join_seeds."""
+    errors = "; ".join(f"{name} {page.format_cell(e)} %"
+                       for name, e in numbers["test error %"].items() if e[0] is not None)
+    return f"""\
+# Figures 1 and 2 over the nets of {seeds} seeds: single units against random directions
+
+## Does the paper's claim, "no distinction", hold when nets vary?
+
+{coherence.format_findings_over_nets(numbers, [*LAYERS])}
+
+{coherence.format_differences(numbers)}
+
+{how}.  Test error: {errors}."""
 
 
 # ---- Pictures --------------------------------------------------------------------------------

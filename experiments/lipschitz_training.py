@@ -29,7 +29,7 @@ from nets.training.penalty import add_penalty
 
 MU = {"FC100-100-10": (0, 0.003, 0.01, 0.03, 0.1, 0.3), "LeNet": (0, 0.01, 0.1)}
 EPOCHS = {"FC100-100-10": fc.EPOCHS, "LeNet": lenet.QUICK["epochs"]}
-RATES = {"FC100-100-10": fc.RATE, "LeNet": lenet.QUICK["rate"]}        # of Adam, as in Table 1's quick run
+RATES = {"FC100-100-10": fc.RATE, "LeNet": lenet.QUICK["rate"]}     # as in Table 1's quick run
 COLUMNS = ("train error %", "test error %", "L", "av. min. distortion", "not found", "transfer %")
 HELP = {"net": "FC100-100-10 or LeNet"}
 

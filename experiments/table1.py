@@ -31,29 +31,27 @@ READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
             "per unit": "lambda sum w^2 / k"}
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    job = attacked_set.prepare([*PAPER, *BEYOND], data, count, seed, targets, train, solver,
-                               workers, quiet)
-    numbers = {}
-    for name, net in job.nets.items():
-        train_error, test_error = measure_errors(net, job)
-        numbers[name] = {"train error %": train_error, "test error %": test_error,
-                         **attacked_set.summarise_search(job, name)}
-    readings = measure_readings(job, seed, train, workers, quiet)
-    pictures.save(draw_filters(job.nets["AE400-10"], page.describe_data(job.data)),
-                  page.choose_folder(out, job.data) / "table1-filters.png")
-    page.save("table1", main, flags, job.data, started, f"""\
+    by_seed = []
+    for job in attacked_set.prepare_seeds([*PAPER, *BEYOND], flags):
+        by_seed.append({"models": measure_models(job),
+                        "decay": measure_readings(job, train, workers, quiet)})
+        if job.seed == seed:
+            pictures.save(draw_filters(job.nets["AE400-10"], page.describe_data(job.data)),
+                          page.choose_folder(out, job.data) / "table1-filters.png")
+    numbers = page.join_seeds(by_seed)
+    page.save(page.name_record("table1", seeds), main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
 
-{format_models(numbers)}
+{format_models(numbers["models"])}
 
-{attacked_set.describe(job)}
+{attacked_set.describe(job, seeds)}
 
 ## The linear nets under three readings of the weight decay: train error %, test error %
 
-{format_readings(readings)}
+{format_readings(numbers["decay"])}
 
 The nets above are trained with {READINGS["half"]} a layer: nearest to the print. \
 k is a layer's number of units.
@@ -63,23 +61,30 @@ k is a layer's number of units.
 ![400 tiles: the weights of each unit of the code](table1-filters.png)
 
 Each tile shows a unit's weights, grey where they are 0, each scaled to its largest.""",
-              {"models": numbers, "decay": readings})
-    return numbers
+              numbers)
+    return numbers["models"]
 
 
-def measure_readings(job, seed, method, workers, quiet):
-    """{reading: {name: (train error %, test error %)}} of the linear nets."""
+def measure_models(job):
+    """{name: {column: number}} of an AttackedSet."""
+    return {name: measure_errors(net, job) | attacked_set.summarise_search(job, name)
+            for name, net in job.nets.items()}
+
+
+def measure_readings(job, method, workers, quiet):
+    """{reading: {name: {column: error %}}} of the linear nets."""
     by_reading = {}
     for reading in READINGS:
-        nets = cache.load_or_train(LINEAR, job.data, seed, method, workers, quiet, reading)
+        nets = cache.load_or_train(LINEAR, job.data, job.seed, method, workers, quiet, reading)
         by_reading[reading] = {name: measure_errors(net, job) for name, net in nets.items()}
     return by_reading
 
 
 def measure_errors(net, job):
-    """Train error %, test error %, in float32, the precision of training."""
+    """{"train error %": number, "test error %": number}, in float32, the precision of training."""
     net = net.astype("float32")
-    return 100 * error(net, *job.train), 100 * error(net, *job.test)
+    return dict(zip(COLUMNS, (100 * error(net, *job.train), 100 * error(net, *job.test)),
+                    strict=False))
 
 
 def format_models(models):
@@ -88,8 +93,8 @@ def format_models(models):
     for name, row in models.items():
         ours = [row[column] for column in COLUMNS]
         paper = PAPER.get(name, [None] * 3)
-        rows.append([name, format_lams(name), *map(page.format_cell, ours, paper), row["searched"],
-                     row["not found"]])
+        rows.append([name, format_lams(name), *map(page.format_cell, ours, paper),
+                     *map(page.format_cell, (row["searched"], row["not found"]))])
     return page.format_table(["model", "lambda", *COLUMNS, "searched", "not found"], rows)
 
 
@@ -102,7 +107,8 @@ def format_lams(name):
 
 def format_readings(readings):
     """The errors under the three readings in Markdown, beside the paper's."""
-    rows = [[name, *("{:.3g}, {:.3g}".format(*readings[r][name]) for r in READINGS),
+    rows = [[name, *(", ".join(map(page.format_cell, readings[r][name].values()))
+                     for r in READINGS),
              "{:g}, {:g}".format(*PAPER[name][:2])] for name in LINEAR]
     return page.format_table(["model", *READINGS.values(), "paper"], rows)
 

@@ -50,17 +50,18 @@ CLAIMS = (  # the claim; the row with the higher error, if it holds; the row to 
 )
 
 
-def main(data="auto", count=256, seed=0, targets="random", train="adam", solver="auto",
+def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    job = attacked_set.prepare(list(NETS), data, count, seed, targets, train, solver, workers,
-                               quiet, "test")
-    job = job._replace(**{field: {NETS[name]: of for name, of in getattr(job, field).items()}
-                          for field in ("nets", "images", "searched")})
-    numbers = {"table 3": measure_errors(job, seed), "table 4": measure_transfer(job, seed)}
+    by_seed = []
+    for job in attacked_set.prepare_seeds(list(NETS), flags, "test"):
+        job = job._replace(**{field: {NETS[name]: of for name, of in getattr(job, field).items()}
+                              for field in ("nets", "images", "searched")})
+        by_seed.append({"table 3": measure_errors(job), "table 4": measure_transfer(job)})
+    numbers = page.join_seeds(by_seed)
     nearer = ", ".join(f"{name} {(distortion(job.x, images) > 0.1).sum()}"
                        for name, images in job.images.items())
-    page.save("table3_4", main, flags, job.data, started, f"""\
+    page.save(page.name_record("table3_4", seeds), main, flags, job.data, started, f"""\
 # Table 3: ours (the paper's)
 
 {format_table_3(numbers["table 3"])}
@@ -75,44 +76,43 @@ is Table 1's; the paper does not give it.
 
 {format_claims({row: of["error %"] for row, of in numbers["table 4"].items()})}
 
-{attacked_set.describe(job)}  Amplification brings images that are farther than 0.1 nearer; \
+{attacked_set.describe(job, seeds)}  Amplification brings images that are farther than 0.1 nearer; \
 some of them get their right label back, and the diagonal falls below 100: {nearer}.  \
 Clipped: to [0, 1], which makes a distortion smaller; the paper does not say whether it \
 clipped.""", numbers)
     return numbers
 
 
-def measure_errors(job, seed):
+def measure_errors(job):
     """{net: {column: number}} of Table 3; errors in float32, the precision of training."""
     x, t = job.train
-    one, two = (models.rows_of_part(len(x), part, seed) for part in ("P1", "P2"))
+    one, two = (models.rows_of_part(len(x), part, job.seed) for part in ("P1", "P2"))
     sets = {"P1": (x[one], t[one]), "P2": (x[two], t[two]), "test": job.test}
     numbers = {}
-    for full_name, name in NETS.items():
+    for name in NETS.values():
         net = job.nets[name].astype("float32")
-        numbers[name] = {"trained on": models.parse_name(full_name).part,
-                         **{f"error on {name} %": 100 * error(net, *both)
+        numbers[name] = {**{f"error on {name} %": 100 * error(net, *both)
                             for name, both in sets.items()},
                          **attacked_set.summarise_search(job, name)}
     return numbers
 
 
-def make_rows(job, seed):
+def make_rows(job):
     """{row: images (N, ...)} of Table 4, NaN where D found none."""
-    images = {**job.images, **dict(make_noise_rows(job.x, 0.06, seed))}
+    images = {**job.images, **dict(make_noise_rows(job.x, 0.06, job.seed))}
     for how, clip in CLIPPING.items():
         for name, found in job.images.items():
             far = amplify(job.x, found, 0.1)
             images[f"{name}, amplified to 0.1, {how}"] = np.clip(far, 0, 1) if clip else far
-    return {**images, **dict(make_noise_rows(job.x, 0.1, seed)), "undistorted": job.x}
+    return {**images, **dict(make_noise_rows(job.x, 0.1, job.seed)), "undistorted": job.x}
 
 
-def measure_transfer(job, seed):
+def measure_transfer(job):
     """{row: {"error %": {net: number}, "av. distortion": number}} of Table 4.
 
     The average distortion is that of the images that were searched for the row's net and found.
     """
-    images, numbers = make_rows(job, seed), {}
+    images, numbers = make_rows(job), {}
     rates = 100 * transfer(list(job.nets.values()), list(images.values()), job.t)
     for row, rate in zip(images, rates, strict=True):
         net, _, _ = row.partition(", ")     # "FC123-456-10, amplified to 0.1, clipped"
@@ -126,9 +126,11 @@ def measure_transfer(job, seed):
 def format_table_3(numbers):
     """Table 3 in Markdown.  numbers: of `measure_errors`."""
     columns = [*(f"error on {part} %" for part in ("P1", "P2", "test")), "av. min. distortion"]
-    rows = [[name, row["trained on"],
+    trained_on = {name: models.parse_name(full).part for full, name in NETS.items()}
+    rows = [[name, trained_on[name],
              *map(page.format_cell, (row[column] for column in columns), PAPER_3[name]),
-             row["searched"], row["not found"]] for name, row in numbers.items()]
+             *map(page.format_cell, (row["searched"], row["not found"]))]
+            for name, row in numbers.items()]
     return page.format_table(["model", "trained on", *columns, "searched", "not found"], rows)
 
 
@@ -143,7 +145,11 @@ def format_table_4(numbers):
 
 
 def format_claims(rate):
-    """Whether each of CLAIMS holds off the diagonal: a list.  rate: {row: {net: error %}}."""
+    """Whether each of CLAIMS holds off the diagonal: a list.  rate: {row: {net: error %}}.
+
+    Of many seeds, the means.
+    """
+    rate = {row: {net: page.average(of) for net, of in nets.items()} for row, nets in rate.items()}
     lines = ["Off the diagonal, is every rate\n"]
     for claim, high, low in CLAIMS:
         cases = [(high.format(net=a, how=how), low.format(net=a, how=how), b)

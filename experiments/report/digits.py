@@ -73,8 +73,8 @@ What the 400 units of AE400-10 look for: each tile shows the weights of one unit
 def find_nearest_reading(readings):
     """The reading of the weight decay whose errors are nearest to the paper's, on average."""
     def difference(reading):
-        return np.mean([abs(np.subtract(readings[reading][name], table1.PAPER[name][:2]))
-                        for name in table1.LINEAR])
+        return np.mean([abs(ours - paper) for name in table1.LINEAR for ours, paper in zip(
+            readings[reading][name].values(), table1.PAPER[name], strict=False)])
     return table1.READINGS[min(readings, key=difference)]
 
 

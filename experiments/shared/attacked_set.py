@@ -23,6 +23,18 @@ class AttackedSet(NamedTuple):
     images: dict                            # {name: (N, 1, 28, 28)}, see cache.load_or_search
     searched: dict                          # {name: (N,) which of them the net had right}
     how: str                                # targets and training, for the caption
+    seed: int                               # of the nets, the sample and the targets
+
+
+def prepare_seeds(names, flags, part="training"):
+    """Yield the AttackedSet of each seed: nets, sample and targets anew for each.
+
+    names, part: as for `prepare`.  flags: of the script, among them "seed", the first, and "seeds".
+    """
+    for seed in range(flags["seed"], flags["seed"] + flags["seeds"]):
+        yield prepare(names, *(flags[name] for name in ("data", "count")), seed,
+                      *(flags[name] for name in ("targets", "train", "solver", "workers", "quiet")),
+                      part)
 
 
 def prepare(names, data, count, seed, targets, method, solver="auto", workers=0, quiet=False,
@@ -44,7 +56,7 @@ def prepare(names, data, count, seed, targets, method, solver="auto", workers=0,
                                   workers, quiet)
     searched = {name: net.predict(x) == t for name, net in nets.items()}
     return AttackedSet(data, train_set, test_set, part, x, t, nets, images, searched,
-                       f"{TARGETS[targets]}.  {models.describe_training(names, method)}")
+                       f"{TARGETS[targets]}.  {models.describe_training(names, method)}", seed)
 
 
 def summarise_search(job, name):
@@ -69,11 +81,17 @@ def measure_net(net, x, t, images, training, test):
             "av. min. distortion": page.mean(size), "not found": int(np.isnan(size).sum())}
 
 
-def describe(job):
-    """A caption: what was attacked, how, and what was left out."""
+def describe(job, seeds):
+    """A caption: what was attacked, how, and what was left out.
+
+    job: of the last seed.  seeds: how many there are.
+    """
     wrong = ", ".join(f"{name} {(~right).sum()}" for name, right in job.searched.items())
     not_found = sum(summarise_search(job, name)["not found"] for name in job.nets)
-    return (f"{len(job.x):,} {job.part} images of "
+    cells = "" if seeds == 1 else (
+        f"Mean ± standard deviation over {seeds} seeds: nets, sample and targets anew for each; "
+        f"what is counted below is of seed {job.seed}.  ")
+    return (f"{cells}{len(job.x):,} {job.part} images of "
             f"{page.describe_data(job.data)}, "
             f"{job.how}.  Images that a net has wrong already are left as they are and out of "
             f"the average distortion: {wrong}.  Not found: {not_found}.")

@@ -6,6 +6,7 @@ AT_RANDOM.  The controls are the layers of untrained nets, raw pixels, and image
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from experiments.shared import measures, page
 
@@ -95,6 +96,62 @@ def read_record(numbers, trained, places):
     def by_key(rows):
         return {tuple(name.rsplit(", ", 1)): row for name, row in rows.items()}
     return Study(trained, places, by_key(numbers["directions"]), by_key(numbers["natural against"]))
+
+
+# ---- Over the nets of many seeds -------------------------------------------------------------
+
+
+def find_interval(differences):
+    """The 95 % interval of the mean of differences, one for each net: (lower, upper).
+
+    Student's t over nets: whatever the directions within one net have in common, nets of other
+    seeds are independent, so the nets, and not the directions, are the sample.
+    """
+    a = np.array(differences, float)
+    half = stdtrit(len(a) - 1, 0.975) * a.std(ddof=1) / np.sqrt(len(a))
+    return a.mean() - half, a.mean() + half
+
+
+def list_differences(numbers):
+    """{(layer, kind): {measure: [natural minus kind, of each net]}}.
+
+    numbers: of `make_record`, a list of one for each seed in each place, see page.join_seeds.
+    """
+    means = {tuple(name.rsplit(", ", 1)): {m: row[m]["mean"] for m in WORDINGS if m in row}
+             for name, row in numbers["directions"].items()}
+    return {key: {m: np.subtract(means[key[0], "natural"][m], of).tolist()
+                  for m, of in row.items()}
+            for key, row in means.items() if key[-1] in measures.RANDOM_KINDS}
+
+
+def format_findings_over_nets(numbers, trained):
+    """A list: whether the claim holds for each trained net when its seed varies."""
+    lines = []
+    for (layer, kind), row in list_differences(numbers).items():
+        if layer in trained:
+            apart = [m for m, of in row.items() if np.prod(find_interval(of)) > 0]
+            result = (f"**the claim does not hold**, by {', '.join(apart)}" if apart
+                      else "**no difference found**, the claim stands")
+            lines.append(f"- {layer}, natural against {kind} directions: {result}.")
+    return "\n".join(lines)
+
+
+def format_differences(numbers):
+    """The differences over nets in Markdown, with their definition."""
+    def format_one(of):
+        lower, upper = (page.format_cell(end, digits=2) for end in find_interval(of))
+        return f"{page.format_cell(np.mean(of), digits=2)} ({lower} to {upper})"
+    rows = [[*key, *map(format_one, row.values())]
+            for key, row in list_differences(numbers).items()]
+    names = list(next(iter(list_differences(numbers).values())))
+    table = page.format_table(["layer", "natural minus", *names], rows)
+    return f"""\
+## The mean over natural directions minus that over others: mean over nets (95 % interval)
+
+{table}
+
+The sample are the nets: Student's t over one difference for each seed.  Directions of one net are \
+not independent of each other, and a test over them says nothing about other nets."""
 
 
 # ---- In words --------------------------------------------------------------------------------

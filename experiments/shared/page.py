@@ -25,7 +25,7 @@ def format_command(stem, main, flags):
 
 
 def mean(a):
-    """The mean of a (N,) without its NaN, or None if nothing is left."""
+    """The mean of an array (N,) without its NaN, or None if nothing is left."""
     a = a[~np.isnan(a)]
     return float(a.mean()) if len(a) else None
 
@@ -40,10 +40,15 @@ def describe_data(name):
 def format_cell(ours, paper=None, digits=3):
     """Our number, and in brackets the paper's, to so many significant digits.
 
-    None and NaN become a dash.  Without a paper's number there are no brackets.
+    None and NaN become a dash.  A list, one number for each seed, becomes mean ± standard
+    deviation.  Without a paper's number there are no brackets.
     """
-    text = "-" if ours is None or np.isnan(ours) else \
-        f"{ours:.{digits}g}" if abs(ours) < 10 ** digits else f"{ours:.0f}"
+    if isinstance(ours, list):
+        text = format_spread(ours)
+    elif ours is None or np.isnan(ours):
+        text = "-"
+    else:
+        text = f"{ours:.{digits}g}" if abs(ours) < 10 ** digits else f"{ours:.0f}"
     return text if paper is None else f"{text} ({paper:g})"
 
 
@@ -63,6 +68,30 @@ def format_answer(true):
 def average_column(rows, column):
     """The mean of a column of rows [{column: number or None}]; NaN if one is None."""
     return np.mean([np.nan if row[column] is None else row[column] for row in rows])
+
+
+def name_record(stem, seeds):
+    """The stem of a result: that of many seeds has a name of its own."""
+    return stem if seeds == 1 else f"{stem}-seeds"
+
+
+def join_seeds(numbers):
+    """One record of the records of many seeds: where each has a number, it has their list.
+
+    numbers: one for each seed, dicts of the same keys, of dicts, numbers or words.  A word is the
+    first seed's.  One seed: its own.
+    """
+    first = numbers[0]
+    if len(numbers) == 1 or isinstance(first, str):
+        return first
+    if isinstance(first, dict):
+        return {key: join_seeds([of[key] for of in numbers]) for key in first}
+    return numbers
+
+
+def average(value):
+    """The mean of a list, one number for each seed; or the number itself."""
+    return float(np.mean(value)) if isinstance(value, list) else value
 
 
 def group_by_seed(numbers):
