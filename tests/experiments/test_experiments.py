@@ -310,7 +310,8 @@ def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_
     with pytest.raises(RuntimeError):       # the file is not there yet
         cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)
     monkeypatch.setattr(cache, "fingerprint", lambda *parts, **code: "0123456789")
-    store.save(tmp_path / "strokes" / "FC10(1), seed 5, lbfgs to 1e-06, half decay, 01234567.npz", net)
+    name = "FC10(1), seed 5, lbfgs to 1e-06, half decay, 01234567.npz"
+    store.save(tmp_path / "strokes" / name, net)
     found = cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
     assert (found.params[1] == 7).all() and found.params[1].dtype == float
 
