@@ -4,16 +4,31 @@
     python -m experiments --count 60000 --train lbfgs
 
 Trains the nets, or loads them from runs/cache, finds D(x, l) for `count` images and each net,
-prints Tables 1 to 4, and draws Figures 1, 2 and 7 into the folder `out`.  Table 4 takes test
-images, of which there are 10,000.
+prints Tables 1 to 4, and draws Figures 1, 2 and 7 into the folder `out`.  Rows of Table 1 come as
+soon as their nets are trained, and each table as soon as it is ready.  Table 4 takes test images,
+of which there are 10,000.
 """
 import inspect
+from typing import NamedTuple
 
 from experiments import figure1_2, figure7, table1, table2, table3_4
-from experiments.shared import cache, cli, page, samples
+from experiments.shared import attacked_set, cache, cli, page, samples
 from experiments.shared.models import BEYOND
 
-SCRIPTS = (table1, table2, figure7, table3_4, figure1_2)
+
+class Stage(NamedTuple):
+    """What is trained together, and what can then be shown."""
+    names: list                             # of the nets, the longest training first
+    scripts: tuple                          # whose nets are trained now
+
+
+STAGES = (                                  # each keeps two cores busy to its end
+    Stage(table1.LINEAR, ()),
+    Stage(["AE400-10", "FC200-200-10", "FC100-100-10", "FC100-100-10 again", *table3_4.NETS],
+          (figure7, table3_4)),
+    Stage([*dict.fromkeys(["LeNet", *BEYOND]), *table1.list_readings()],
+          (table1, table2, figure1_2)),
+)
 OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
     ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the long run"),
     ("python -m experiments.attack --image experiments/results/digit.png --target 7", "1",
@@ -48,17 +63,26 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
     flags, _ = cli.start(locals())
     data, (_, t), (_, t_test) = samples.load(data, quiet)   # once: "auto" may try to download
     samples.sample_images(t, count, seed)   # refuses a bad count before hours of training
-    nets = dict.fromkeys(["LeNet", *table3_4.NETS, *table1.PAPER, *BEYOND])
-    # All at once, so that no core waits.
-    cache.load_or_train(list(nets), data, seed, train, workers, quiet)
-    for script in SCRIPTS:
-        names = inspect.signature(script.main).parameters
-        arguments = {name: flags[name] for name in names} | {"data": data}
-        if script is table3_4:              # it attacks the test images, which are fewer
-            arguments["count"] = min(count, len(t_test))
-        script.main(**arguments)
+    for stage in STAGES:
+        for s in range(seed, seed + seeds):
+            print_rows(stage.names, data, count, s, targets, train, solver, workers, quiet)
+        for script in stage.scripts:
+            names = inspect.signature(script.main).parameters
+            arguments = {name: flags[name] for name in names} | {"data": data}
+            if script is table3_4:          # it attacks the test images, which are fewer
+                arguments["count"] = min(count, len(t_test))
+            script.main(**arguments)
     table = page.format_table(["command", "minutes", "needs"], OTHER_COMMANDS)
     print(f"What else can be run:\n\n{table}")
+
+
+def print_rows(names, data, count, seed, targets, method, solver, workers, quiet):
+    """Train these nets, and print the rows of Table 1 that they give."""
+    cache.load_or_train(names, data, seed, method, workers, quiet)
+    rows = [name for name in names if name in (*table1.PAPER, *BEYOND)]
+    job = attacked_set.prepare(rows, data, count, seed, targets, method, solver, workers, quiet)
+    print(f"\nRows of Table 1, seed {seed}, ours (the paper's):\n\n"
+          f"{table1.format_models(table1.measure_models(job))}\n", flush=True)
 
 
 if __name__ == "__main__":

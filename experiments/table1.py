@@ -27,8 +27,11 @@ PAPER = {  # train error %, test error %, av. min. distortion
 }
 COLUMNS = ("train error %", "test error %", "av. min. distortion")     # those of the paper
 LINEAR = [name for name in PAPER if name.startswith("FC10(")]
-READINGS = {"half": "lambda/2 sum w^2", "whole": "lambda sum w^2",
-            "per unit": "lambda sum w^2 / k"}
+READINGS = {                                # keys of costs.DECAYS
+    "half": "lambda/2 sum w^2",             # of all the nets above
+    "whole": "lambda sum w^2",
+    "per unit": "lambda sum w^2 / k",
+}
 
 
 def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam", solver="auto",
@@ -73,11 +76,19 @@ def measure_models(job):
 
 def measure_readings(job, method, workers, quiet):
     """{reading: {name: {column: error %}}} of the linear nets."""
-    by_reading = {}
-    for reading in READINGS:
-        nets = cache.load_or_train(LINEAR, job.data, job.seed, method, workers, quiet, reading)
-        by_reading[reading] = {name: measure_errors(net, job) for name, net in nets.items()}
-    return by_reading
+    nets = cache.load_or_train(list_readings(), job.data, job.seed, method, workers, quiet)
+    return {reading: {name: measure_errors(nets[name_reading(name, reading)], job)
+                      for name in LINEAR} for reading in READINGS}
+
+
+def list_readings():
+    """The names of the linear nets under all readings of the weight decay."""
+    return [name_reading(name, reading) for reading in READINGS for name in LINEAR]
+
+
+def name_reading(name, reading):
+    """The name of a net whose weight decay is read so, see models.parse_name."""
+    return name if reading == "half" else f"{name}, {reading} decay"
 
 
 def measure_errors(net, job):

@@ -33,14 +33,13 @@ SOLVER = [scipy_lbfgsb.minimize_together, scipy_lbfgsb.run_together, scipy_lbfgs
 # ---- Trained nets ----------------------------------------------------------------------------
 
 
-def load_or_train(names, data, seed, method, workers, quiet, reading="half"):
+def load_or_train(names, data, seed, method, workers, quiet):
     """{name: net}: the named nets, trained on the data set or loaded, in float64.
 
     Args:
         names: see models.Name.
         data: the data set's name.
         method: "adam" or "lbfgs".
-        reading: of the weight decay, a key of costs.DECAYS.
     """
     nets, paths, jobs, small = {}, {}, {}, set()
     for name in names:
@@ -48,9 +47,8 @@ def load_or_train(names, data, seed, method, workers, quiet, reading="half"):
         code = [inspect.getmodule(training.fit), train_net, rows_of_part, random_stream, *SOLVER,
                 *([strokes] if data == "strokes" else [])]
         mark = fingerprint(nets[name], MODELS[parse_name(name).base].lams, code=code, apart=SEARCH)
-        paths[name] = (CACHE / data / f"{name}, seed {seed}, {training.tag}, {reading} decay, "
-                       f"{mark[:8]}.npz")
-        jobs[name] = name, data, seed, method, reading
+        paths[name] = CACHE / data / f"{name}, seed {seed}, {training.tag}, {mark[:8]}.npz"
+        jobs[name] = name, data, seed, method
         if training.small_steps:
             small.add(name)
     return train_missing(nets, paths, train_net, jobs, workers, quiet, small)
@@ -85,9 +83,9 @@ def train_and_save(path, function, job):
     store.save(path, function(*job))
 
 
-def train_net(name, data, seed, method, reading):
+def train_net(name, data, seed, method):
     """In a worker: the named net, trained.  Arguments as for `load_or_train`."""
-    base, _, part = parse_name(name)
+    base, _, part, reading = parse_name(name)
     _, (x, t), _ = datasets.load(data, quiet=True)
     rows, net = rows_of_part(len(x), part, seed), build(name, seed)
     choose_training(name, method).fit(

@@ -5,6 +5,7 @@ import numpy as np
 
 from experiments.shared.samples import random_stream
 from nets.models import MODELS
+from nets.training.costs import DECAYS
 
 TABLE_1 = ["FC10(1e-4)", "FC10(1e-2)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10"]
 TABLE_3_ONLY = ["FC123-456-10"]
@@ -18,16 +19,22 @@ class Name(NamedTuple):
     base: str           # a key of MODELS
     again: bool         # whether it starts from the next seed
     part: str           # of the training set: all, P1 or P2
+    reading: str        # of the weight decay, a key of costs.DECAYS
 
 
 def parse_name(name):
-    """The Name of, for example, "FC100-100-10 again on P2".
+    """The Name of, for example, "FC100-100-10 again on P2" or "FC10(1), whole decay".
 
     Raises:
-        ValueError: no net, or no part of the training set, is called so.
+        ValueError: no net, no part of the training set, or no reading of the decay is called so.
     """
+    name, comma, reading = name.partition(", ")
     name, on, part = name.partition(" on ")
-    found = Name(name.removesuffix(" again"), name.endswith(" again"), part if on else "all")
+    found = Name(name.removesuffix(" again"), name.endswith(" again"), part if on else "all",
+                 reading.removesuffix(" decay") if comma else "half")
+    if found.reading not in DECAYS:
+        raise ValueError(f"no weight decay is called {reading!r}; choose one of "
+                         f"{', '.join(f'{known} decay' for known in DECAYS)}")
     if on and found.part not in ("P1", "P2"):
         raise ValueError(f"no part of the training set is called {found.part!r}; choose P1 or P2")
     if found.base not in MODELS:
@@ -37,7 +44,7 @@ def parse_name(name):
 
 def build(name, seed):
     """The named net before training, float32."""
-    base, again, _ = parse_name(name)
+    base, again, *_ = parse_name(name)
     return MODELS[base].build(np.random.default_rng(seed + again)).astype("float32")
 
 

@@ -17,7 +17,7 @@ from toys import on_numpy
 import intriguing
 from data import strokes
 from experiments import __main__ as everything
-from experiments import figure7, table1, table2, table3_4
+from experiments import figure1_2, figure7, table1, table2, table3_4
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import search, timing
 from experiments.shared import cache, measures, models, page, pictures, processes, samples
@@ -62,7 +62,8 @@ def quick(monkeypatch, tmp_path, small, nets, found):
     """Experiments on the small data and nets, with results below tmp_path."""
     monkeypatch.setattr(samples.datasets, "load", lambda name, quiet=False: small)
     monkeypatch.setattr(cache, "CACHE", found)
-    monkeypatch.setattr(cache, "load_or_train", lambda names, *args: {n: nets[n] for n in names})
+    monkeypatch.setattr(cache, "load_or_train", lambda names, *args: {
+        name: nets[name.partition(", ")[0]] for name in names})
     return {"count": 20, "workers": 1, "quiet": True, "out": str(tmp_path / "out")}
 
 
@@ -83,6 +84,17 @@ def test_the_main_job_prints_the_tables_and_draws_the_figures(quick, tmp_path, c
     for stem in ("figure1", "figure2", "figure7"):
         assert Image.open(out / f"{stem}.png").size[0] > 800
     assert "experiments.attack" in text
+
+
+def test_the_main_job_trains_every_net_that_its_scripts_show_before_them():
+    trained = set()
+    for names, scripts in everything.STAGES:
+        trained |= set(names)
+        for script in scripts:
+            assert set({table1: [*table1.PAPER, *BEYOND, *table1.list_readings()],
+                        table2: [*table1.PAPER, *BEYOND], figure7: table1.PAPER,
+                        table3_4: table3_4.NETS, figure1_2: figure1_2.LAYERS}[script]) <= trained
+    assert sum(len(scripts) for _, scripts in everything.STAGES) == 5
 
 
 def test_table_1_gives_the_errors_and_distortions_of_its_nets(quick, nets, small):
@@ -108,6 +120,33 @@ def test_the_nearest_target_is_never_farther_than_a_random_one(quick):
     random, nearest = (table1.main(**few, targets=how) for how in ("random", "nearest"))
     for name in random:
         assert nearest[name]["av. min. distortion"] <= 1.001 * random[name]["av. min. distortion"]
+
+
+def test_a_table_of_two_seeds_has_both_their_numbers_and_shows_mean_and_deviation(quick, tmp_path):
+    few = {**quick, "count": 4}
+    for script in (table1, table2, figure7, table3_4):
+        stem = script.__name__.rpartition(".")[2]
+        of_seeds = []
+        for seed in (0, 1):
+            script.main(**few, seed=seed)
+            of_seeds.append(json.loads((tmp_path / f"out/strokes/{stem}.json").read_text()))
+        script.main(**few, seeds=2)
+        path = tmp_path / f"out/strokes/{stem}-seeds.json"
+        both = list(leaves(json.loads(path.read_text())["numbers"]))
+        one, two = (list(leaves(record["numbers"])) for record in of_seeds)
+        assert all(b == [x, y] for b, x, y in zip(both, one, two, strict=True)
+                   if not isinstance(x, str)), stem
+        assert " ± " in path.with_suffix(".md").read_text()
+
+
+def leaves(numbers):
+    """The numbers and words of a record, in order; those of many seeds are lists."""
+    if isinstance(numbers, dict):
+        for key, inner in numbers.items():
+            if key != "c":                  # Figure 7's panel c shows the first seed's case
+                yield from leaves(inner)
+    else:
+        yield numbers
 
 
 def test_figure_7_measures_what_it_shows(quick):
@@ -153,7 +192,7 @@ def test_a_net_is_trained_in_a_worker_and_kept(monkeypatch, tmp_path):
     assert (first.params[0] == again.params[0]).all() and first.params[1][0] == 3
 
 
-def untrained(name, data, seed, method, reading):
+def untrained(name, data, seed, method):
     net = models.build(name, seed)
     net.params[1][:] = 3
     return net
@@ -167,7 +206,7 @@ def test_every_net_learns_in_its_own_way(monkeypatch, small):
             monkeypatch.setattr(module, name, value)
     for name, method in (("FC10(1e-4)", "adam"), ("FC100-100-10", "adam"),
                          ("FC100-100-10 again", "lbfgs"), ("AE400-10", "adam")):
-        net = cache.train_net(name, "strokes", 0, method, "half")
+        net = cache.train_net(name, "strokes", 0, method)
         assert loop.error(net, *small[1]) < 0.5, name
 
 
@@ -310,7 +349,7 @@ def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_
     with pytest.raises(RuntimeError):       # the file is not there yet
         cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)
     monkeypatch.setattr(cache, "fingerprint", lambda *parts, **code: "0123456789")
-    name = "FC10(1), seed 5, lbfgs to 1e-06, half decay, 01234567.npz"
+    name = "FC10(1), seed 5, lbfgs to 1e-06, 01234567.npz"
     store.save(tmp_path / "strokes" / name, net)
     found = cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
     assert (found.params[1] == 7).all() and found.params[1].dtype == float
@@ -356,7 +395,8 @@ def test_more_images_than_the_test_set_has_are_refused_by_tables_3_and_4_alone(
             counts[module] = count
         return main
 
-    for module in everything.SCRIPTS:
+    monkeypatch.setattr(everything, "print_rows", lambda *args: None)
+    for module in (module for stage in everything.STAGES for module in stage.scripts):
         monkeypatch.setattr(module, "main", stub(module))
     everything.main(**{**quick, "count": 101})
     assert {m: n for m, n in counts.items() if n != 101} == {table3_4: 100}
@@ -377,9 +417,11 @@ def test_the_caption_says_how_each_kind_of_net_was_trained(names, method, words)
 
 
 @pytest.mark.parametrize("name, read", [
-    ("LeNet", ("LeNet", False, "all")), ("FC10(1) again", ("FC10(1)", True, "all")),
-    ("FC100-100-10 again on P2", ("FC100-100-10", True, "P2"))])
-def test_a_nets_name_says_its_sizes_its_start_and_its_part_of_the_training_set(name, read):
+    ("LeNet", ("LeNet", False, "all", "half")), ("FC10(1) again", ("FC10(1)", True, "all", "half")),
+    ("FC100-100-10 again on P2", ("FC100-100-10", True, "P2", "half")),
+    ("FC10(1) on P1, per unit decay", ("FC10(1)", False, "P1", "per unit"))])
+def test_a_nets_name_says_its_sizes_its_start_its_part_of_the_training_set_and_its_decay(
+        name, read):
     assert models.parse_name(name) == read
 
 

@@ -29,7 +29,7 @@ def nets(small):
         patch.setattr(cache.datasets, "load", lambda name, quiet=False: small)
         patch.setattr(fc, "EPOCHS", 40)
         patch.setattr(fc, "RATE", 0.01)
-        return {name: cache.train_net(name, "strokes", 0, "adam", "half").astype("float64")
+        return {name: cache.train_net(name, "strokes", 0, "adam").astype("float64")
                 for name in table3_4.NETS}
 
 
@@ -97,7 +97,7 @@ def test_each_net_is_trained_on_its_half_and_nothing_else(small, monkeypatch, me
     monkeypatch.setattr(f"nets.models.fc.{fit}", lambda params, cost, x, t, *args, **kwargs:
                         given.append((to_host(x), to_host(t))))
     for name, shown in table3_4.NETS.items():
-        cache.train_net(name, "strokes", 4, method, "half")
+        cache.train_net(name, "strokes", 4, method)
         rows = models.rows_of_part(601, HALF[shown], 4)
         assert (given[-1][0] == small[1][0][rows]).all() and len(given[-1][0]) == len(rows), name
         assert (given[-1][1] == small[1][1][rows]).all(), name
