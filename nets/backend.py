@@ -34,7 +34,7 @@ def choose_library(device):
     return np
 
 
-DEVICE = os.environ.get("INTRIGUING_DEVICE", "auto")
+DEVICE = os.environ.get("INTRIGUING_DEVICE") or "auto"
 xp = choose_library(DEVICE)
 
 

@@ -46,7 +46,7 @@ def write_whole(path, write_to):
 
 def save_arrays(path, **arrays):
     """Save named arrays of the host, of any shapes, to the .npz file at `path`."""
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    write_whole(path, lambda file: np.savez(file, **arrays))
 
 
 def load_arrays(path):

@@ -19,6 +19,7 @@ MAY = {                                     # besides what stands in the same ro
     "script": {"experiments.shared", "intriguing", "nets", "data"},
     "experiments.report": {"script", "experiments.benchmark", "experiments.shared", "intriguing",
                            "nets", "data"},
+    "experiments.data": {"experiments"},    # stands in for data where a script runs as a file
     "experiments.__main__": {"script", "experiments.shared", "intriguing", "nets", "data"},
 }
 FILES = [ROOT / "intriguing.py", *sorted(
@@ -34,7 +35,7 @@ def room(module):
     """The room that a module stands in, or None if it is not ours."""
     parts = module.split(".")
     if parts[0] == "experiments":
-        if parts[1:2] in (["shared"], ["benchmark"], ["report"], ["__main__"]):
+        if parts[1:2] in (["shared"], ["benchmark"], ["report"], ["__main__"], ["data"]):
             return ".".join(parts[:2])
         return "script" if parts[1:] else "experiments"
     return parts[0] if parts[0] in MAY else None

@@ -1,6 +1,10 @@
-"""What every script shares on the command line: flags, and one line for each error."""
+"""What every script shares on the command line: flags, streams, signals, one line for an error."""
 import argparse
+import contextlib
+import errno
 import inspect
+import multiprocessing
+import os
 import signal
 import sys
 import tempfile
@@ -49,29 +53,126 @@ CHOICES = {                                 # of the flags that allow some words
     "train": ("adam", "lbfgs"),
     "which": ("search", "alexnet", "quocnet"),
 }
+LIMITS = {                                  # of whole numbers: the least and the largest
+    "batch": (1, 10 ** 6), "count": (1, 10 ** 8), "epochs": (1, 10 ** 6), "frames": (0, 10 ** 8),
+    "seed": (0, 2 ** 32 - 1), "seeds": (1, 1000), "workers": (0, 1024),
+}
+MENDS = {                                   # of the operating system's errors
+    errno.EACCES: "change its permissions, or take another place",
+    errno.EAGAIN: "end other processes, or take fewer --workers",
+    errno.EDQUOT: "make room, or take another place",
+    errno.EFBIG: "make room, or take another place",
+    errno.EIO: "the disk or its connection fails; take another place",
+    errno.EISDIR: "a file belongs there",
+    errno.ELOOP: "a link leads to itself; remove it",
+    errno.EMFILE: "allow more open files by ulimit -n",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.ENOENT: "correct the name, or make it",
+    errno.ENOMEM: "end other processes, or take fewer --workers",
+    errno.ENOSPC: "make room, or take another place",
+    errno.ENOTDIR: "a folder belongs there",
+    errno.ENXIO: "a regular file belongs there",
+    errno.EROFS: "take a place that can be written to",
+}
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP      # Ctrl-C, kill, a closed terminal
 
 
 def run(main):
     """Run a script: main's keyword defaults are its flags, the module's docstring its --help.
 
-    The texts of the flags are those of FLAGS, or of a dict HELP in the script's module.
+    The texts of the flags are those of FLAGS, or of a dict HELP in the script's module.  The exit
+    status is 0 if all is saved, even if nobody reads what is printed (`| head -1`); 1 for an error,
+    2 for flags that argparse refuses, and 128 + its number for a signal, such as 130 for Ctrl-C.
     """
+    if multiprocessing.parent_process():    # a worker imports a script without a __main__ guard
+        return
     path = Path(sys.argv[0])
     if path.stem == "__main__":             # of the package that is run
         path = path.parent
     script = path.stem if path.stem == "experiments" else f"experiments.{path.stem}"
+    shown = Output(sys.stdout)
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(Output(sys.stderr)):
+        try:
+            with unwind_at_signals():
+                main(**parse(script, main, sys.modules[main.__module__]))
+        except KeyboardInterrupt as error:
+            print(f"\n{script}: interrupted; what was computed is kept, the same command goes on",
+                  file=sys.stderr)
+            sys.exit(128 + (error.args or (signal.SIGINT,))[0])
+        except BrokenExecutor as error:
+            sys.exit(f"{script}: a worker process died ({error}); out of memory?  Try --workers 1; "
+                     "what was computed is kept")
+        except MemoryError as error:
+            sys.exit(f"{script}: out of memory ({error}); end other programs, or take fewer images "
+                     "or --workers; what was computed is kept")
+        except (ValueError, OSError, RuntimeError) as error:
+            if sys.flags.dev_mode:          # python -X dev -m experiments...: the traceback
+                raise
+            sys.exit(f"{script}: {format_error(error)}")
+        finally:
+            shown.flush()
+    if shown.error and shown.error.errno != errno.EPIPE:
+        sys.exit(f"{script}: all is saved, but not all was printed: standard output: "
+                 f"{format_error(shown.error)}")
+
+
+class Output:
+    """A standard stream that ends no run: what cannot be shown is left out; `error` says why."""
+
+    def __init__(self, stream):
+        self.stream, self.error = stream, None
+        if hasattr(stream, "reconfigure"):  # an ASCII terminal cannot show ±
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text):
+        with self._leave_out():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self):
+        with self._leave_out():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _leave_out(self):
+        try:
+            yield
+        except OSError as error:            # a closed pipe, a full disk
+            self.error = error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def __getattr__(self, name):            # isatty, encoding, ...
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def unwind_at_signals():
+    """SIGNALS raise KeyboardInterrupt(number), so that `with` blocks clear temporary files."""
+    def interrupt(number, _):
+        for other in SIGNALS:               # a second Ctrl-C would only add tracebacks
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS
+              if signal.getsignal(number) != signal.SIG_IGN}    # as nohup sets it
     try:
-        main(**parse(script, main, sys.modules[main.__module__]))
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)    # a second Ctrl-C would only add tracebacks
-        sys.exit(f"\n{script}: interrupted; what was computed is kept, the same command goes on")
-    except BrokenExecutor as error:
-        sys.exit(f"{script}: a worker process died ({error}); out of memory?  Try --workers 1; "
-                 "what was computed is kept")
-    except (ValueError, OSError, RuntimeError) as error:
-        if sys.flags.dev_mode:              # python -X dev -m experiments...: the traceback
-            raise
-        sys.exit(f"{script}: {error}")
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, handler)
+
+
+def format_error(error):
+    """One line: for an error of the operating system the place, the reason and the mend."""
+    line = str(error)
+    if isinstance(error, OSError) and error.errno:
+        line = error.strerror
+        if error.filename is not None:
+            line = f"{os.fsdecode(error.filename)}: {line}"
+        if error.strerror == os.strerror(error.errno):      # else it is ours, with a mend
+            line += f"; {MENDS.get(error.errno, 'mend this, then run again')}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def parse(script, main, module):
@@ -90,23 +191,35 @@ def parse(script, main, module):
         else:
             parser.add_argument(flag, type=type(default), default=default,
                                 help=f"{text or ''} [{default}]".strip())
+    for word in sys.argv[1:]:
+        if len(word.splitlines()) > 1:      # it would break the lines of errors and pages
+            raise ValueError(f"{word!r} on the command line: expected one line")
     flags = vars(parser.parse_args())
-    for name in {"seed", "workers"} & set(flags):
-        if flags[name] < 0:
-            raise ValueError(f"--{name} {flags[name]}: expected 0 or more")
+    check(flags)
     return flags
 
 
-def start(flags):
-    """Check main's flags before any work, see CHOICES.  Returns a copy of them, and the time.
-
-    Raises:
-        ValueError: for a word that a flag does not allow.
-        OSError: where results cannot be written to the folder flags["out"].
-    """
+def check(flags):
+    """ValueError for a word or a number that a flag does not allow, see CHOICES and LIMITS."""
     for name in CHOICES.keys() & flags.keys():
         if flags[name] not in CHOICES[name]:
             raise ValueError(f"--{name} {flags[name]}: choose one of {', '.join(CHOICES[name])}")
+    for name in LIMITS.keys() & flags.keys():
+        least, largest = LIMITS[name]
+        if flags[name] < least:
+            raise ValueError(f"--{name} {flags[name]}: expected {least} or more")
+        if flags[name] > largest:
+            raise ValueError(f"--{name} {flags[name]}: expected {largest:,} at most")
+
+
+def start(flags):
+    """Check main's flags before any work.  Returns a copy of them, and the time.
+
+    Raises:
+        ValueError: for what a flag does not allow.
+        OSError: where results cannot be written to the folder flags["out"].
+    """
+    check(flags)
     check_writable(flags["out"], "choose another folder by --out")
     return dict(flags), time.time()
 

@@ -54,7 +54,8 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers inherit this
         os.environ.update(environment)      # a worker reads this when it imports NumPy and nets
         try:
-            waiting = {pool.submit(function, *args): i for i, args in enumerate(arguments)}
+            waiting = {pool.submit(_run_job, function, *args): i
+                       for i, args in enumerate(arguments)}
         finally:
             signal.signal(signal.SIGINT, handler)
             os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
@@ -79,14 +80,30 @@ def _start_executor(workers, environment):
         if MPI.COMM_WORLD.size > 1:
             return MPIPoolExecutor(env=environment), queue.Queue()
     context = multiprocessing.get_context("spawn")
-    ticks = context.Queue()
-    return ProcessPoolExecutor(workers, context, _start_worker, (ticks,)), ticks
+    try:
+        ticks = context.Queue()
+        return ProcessPoolExecutor(workers, context, _start_worker, (ticks,)), ticks
+    except OSError as error:
+        raise OSError(f"worker processes cannot start ({error.strerror}): they need room in "
+                      "/dev/shm, where they may write (in Docker: --shm-size), and open files "
+                      "(ulimit -n)") from error
 
 
 def _start_worker(ticks):
     global _ticks
     _ticks = ticks
+    ticks.cancel_join_thread()              # a worker that ends waits for nobody
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda *_: sys.exit(1))       # its `with` blocks end first
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _run_job(function, *args):
+    """In a worker: function(*args); a signal ends the worker, not the job alone."""
+    try:
+        return function(*args)
+    except SystemExit:
+        os._exit(1)
 
 
 def _end_with_parent():

@@ -454,7 +454,7 @@ def test_ctrl_c_in_the_middle_ends_with_one_line_and_leaves_no_worker(tmp_path):
     pid = worker_of(parent, tmp_path)
     os.killpg(parent.pid, signal.SIGINT)                # as a terminal does: to all of them
     _, said = parent.communicate(timeout=30)
-    assert parent.returncode == 1 and "interrupted" in said and "Traceback" not in said
+    assert parent.returncode == 130 and "interrupted" in said and "Traceback" not in said
     ended(pid)
 
 
