@@ -3,7 +3,6 @@ import argparse
 import contextlib
 import errno
 import inspect
-import multiprocessing
 import os
 import signal
 import sys
@@ -84,7 +83,7 @@ def run(main):
     status is 0 if all is saved, even if nobody reads what is printed (`| head -1`); 1 for an error,
     2 for flags that argparse refuses, and 128 + its number for a signal, such as 130 for Ctrl-C.
     """
-    if multiprocessing.parent_process():    # a worker imports a script without a __main__ guard
+    if main.__module__ == "__mp_main__":    # a worker imports a script without a __main__ guard
         return
     path = Path(sys.argv[0])
     if path.stem == "__main__":             # of the package that is run
@@ -167,9 +166,10 @@ def format_error(error):
     """One line: for an error of the operating system the place, the reason and the mend."""
     line = str(error)
     if isinstance(error, OSError) and error.errno:
-        line = error.strerror
-        if error.filename is not None:
-            line = f"{os.fsdecode(error.filename)}: {line}"
+        place = error.filename
+        if place is None and error.errno == errno.ENOENT:   # os.getcwd gives no name
+            place = "the working folder"
+        line = error.strerror if place is None else f"{os.fsdecode(place)}: {error.strerror}"
         if error.strerror == os.strerror(error.errno):      # else it is ours, with a mend
             line += f"; {MENDS.get(error.errno, 'mend this, then run again')}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)

@@ -11,7 +11,7 @@ import queue
 import signal
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +20,8 @@ from nets import backend
 
 ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                                  "VECLIB_MAXIMUM_THREADS"), "1")
+
+NO_GUARD = 3                                # exit status of a worker that would start workers
 
 _ticks = None                               # in a worker: the queue for its progress
 
@@ -40,6 +42,8 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
     Yields:
         (i, function(*arguments[i])), in the order in which they end.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(NO_GUARD)                  # a worker, which still imports the script
     # The ranks of MPI live on from call to call: they choose their library once.
     leave = small and backend.DEVICE == "auto" and "mpi4py.futures" not in sys.modules
     on_cpu = backend.xp is np or leave
@@ -49,7 +53,7 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
     waiting, progress = {}, 0
     bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
-    not_ours = set(multiprocessing.active_children())
+    ours, not_ours = set(), set(multiprocessing.active_children())
     try:
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers inherit this
         os.environ.update(environment)      # a worker reads this when it imports NumPy and nets
@@ -59,16 +63,22 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
         finally:
             signal.signal(signal.SIGINT, handler)
             os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
+            ours = set(multiprocessing.active_children()) - not_ours
         while waiting:
             progress = min(steps, progress + _sum_ticks(ticks))
             bar.update(max(progress, steps * (1 - len(waiting) / len(arguments))) - bar.n)
             for future in [f for f in waiting if f.done()]:
                 yield waiting.pop(future), future.result()
+    except BrokenExecutor:
+        if any(process.exitcode == NO_GUARD for process in ours):
+            sys.exit(f"{sys.argv[0]}: worker processes import this script; put what it runs below "
+                     'if __name__ == "__main__":')
+        raise
     finally:
         bar.close()
         pool.shutdown(wait=not waiting, cancel_futures=True)
         if waiting:                         # Ctrl-C or an error: end what the others compute
-            for process in set(multiprocessing.active_children()) - not_ours:
+            for process in ours:
                 process.terminate()
 
 
