@@ -21,6 +21,7 @@ from nets import backend
 ONE_BLAS_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
                                  "VECLIB_MAXIMUM_THREADS"), "1")
 
+ENDS = signal.SIGTERM, signal.SIGHUP        # signals that end a worker
 NO_GUARD = 3                                # exit status of a worker that would start workers
 
 _ticks = None                               # in a worker: the queue for its progress
@@ -49,21 +50,21 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
     on_cpu = backend.xp is np or leave
     environment = ONE_BLAS_THREAD | {"INTRIGUING_DEVICE": "cpu" if on_cpu else "gpu"}
     workers = workers or (os.cpu_count() if on_cpu else 1)
-    pool, ticks = _start_executor(min(workers, len(arguments)), environment)
+    not_ours = set(multiprocessing.active_children())
+    with _ignore(signal.SIGINT, signal.SIGHUP):     # what starts here inherits this
+        pool, ticks = _start_executor(min(workers, len(arguments)), environment)
     waiting, progress = {}, 0
     bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
-    ours, not_ours = set(), set(multiprocessing.active_children())
     try:
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)      # workers inherit this
         os.environ.update(environment)      # a worker reads this when it imports NumPy and nets
         try:
-            waiting = {pool.submit(_run_job, function, *args): i
-                       for i, args in enumerate(arguments)}
+            with _ignore(signal.SIGINT, signal.SIGHUP):
+                waiting = {pool.submit(_run_job, function, *args): i
+                           for i, args in enumerate(arguments)}
         finally:
-            signal.signal(signal.SIGINT, handler)
             os.environ["INTRIGUING_DEVICE"] = backend.DEVICE
-            ours = set(multiprocessing.active_children()) - not_ours
+        ours = set(multiprocessing.active_children()) - not_ours
         while waiting:
             progress = min(steps, progress + _sum_ticks(ticks))
             bar.update(max(progress, steps * (1 - len(waiting) / len(arguments))) - bar.n)
@@ -78,8 +79,19 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
         bar.close()
         pool.shutdown(wait=not waiting, cancel_futures=True)
         if waiting:                         # Ctrl-C or an error: end what the others compute
-            for process in ours:
+            for process in set(multiprocessing.active_children()) - not_ours:
                 process.terminate()
+
+
+@contextlib.contextmanager
+def _ignore(*numbers):
+    """Ignore these signals, as do the processes that start here."""
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _start_executor(workers, environment):
@@ -103,9 +115,16 @@ def _start_worker(ticks):
     global _ticks
     _ticks = ticks
     ticks.cancel_join_thread()              # a worker that ends waits for nobody
-    for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, lambda *_: sys.exit(1))       # its `with` blocks end first
+    for number in ENDS:
+        signal.signal(number, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end(*_):
+    """End this worker, but first its `with` blocks, which clear temporary files."""
+    for number in ENDS:                     # a second signal would end them half-way
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _run_job(function, *args):
