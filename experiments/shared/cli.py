@@ -149,7 +149,7 @@ def unwind_at_signals():
     """SIGNALS raise KeyboardInterrupt(number), so that `with` blocks clear temporary files."""
     def interrupt(number, _):
         for other in SIGNALS:               # a second Ctrl-C would only add tracebacks
-            signal.signal(other, signal.SIG_IGN)
+            signal.signal(other, lambda *_: None)   # SIG_IGN: a line, if one waits already
         raise KeyboardInterrupt(number)
 
     before = {number: signal.signal(number, interrupt) for number in SIGNALS

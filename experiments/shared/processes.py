@@ -123,7 +123,7 @@ def _start_worker(ticks):
 def _end(*_):
     """End this worker, but first its `with` blocks, which clear temporary files."""
     for number in ENDS:                     # a second signal would end them half-way
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)      # SIG_IGN: a line, if one waits already
     sys.exit(1)
 
 
