@@ -32,11 +32,11 @@ SCALE = 9                                   # of the pictures
 
 def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, train="adam",
          solver="auto", workers=0, out="runs", quiet=False):
+    models.parse_name(net)                  # before any folder is made
     flags, started = cli.start(locals())
     if str(target) not in ("nearest", *"0123456789"):
         raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
     x, how = read_picture(image)
-    models.parse_name(net)                  # before the data are looked for
     data = samples.load(data, quiet)[0]
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     found, details = D(f, x, None if target == "nearest" else int(target), solver=solver,
@@ -46,18 +46,13 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
         raise RuntimeError(f"found no image near {escape(image)} that {net} {other}; "
                            "nothing is written.  Try another --target or --net")
     target = int(details.label[0])
-    folder = page.choose_folder(out, data)
-    png = folder / "attack-adversarial.png"
-    for name in ("attack.md", "attack.json"):   # an earlier run's would look like this run's
-        (folder / name).unlink(missing_ok=True)
-    pictures.save(Image.fromarray(pictures.to_8_bits(found[0, 0])), png)
-    rounded = to_grey(open_picture(png))[None, None]
+    eight_bits = Image.fromarray(pictures.to_8_bits(found[0, 0]))
+    rounded = to_grey(eight_bits)[None, None]
     numbers = {name: measure_image(f, x, a)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
     factor = choose_magnification(found - x)
-    pictures.save(draw_images(x, found, factor,
-                              numbers, f"{net}, trained on {page.describe_data(data)},"),
-                  folder / "attack.png")
+    shown = draw_images(x, found, factor, numbers,
+                        f"{net}, trained on {page.describe_data(data)},")
     page.save("attack", main, flags, data, started, f"""\
 # D(x, {target}) for {escape(image)}
 
@@ -66,8 +61,11 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
 {escape(image)}: {how}.
 
 {format_results(net, target, numbers)}""",
-              {"net": net, "target": target, "magnified": factor, **numbers})
-    print(f"Pictures: {escape(folder / 'attack.png')}, and alone, 8-bit, {escape(png)}.")
+              {"net": net, "target": target, "magnified": factor, **numbers},
+              {"attack.png": shown, "attack-adversarial.png": eight_bits})
+    folder = page.choose_folder(out, data)
+    print(f"Pictures: {escape(folder / 'attack.png')}, and alone, 8-bit, "
+          f"{escape(folder / 'attack-adversarial.png')}.")
     return numbers
 
 

@@ -42,7 +42,7 @@ AXES = {                                    # of the histograms: edges of the bi
 def main(data="auto", seed=0, seeds=1, train="adam", workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     data, _, (x, t) = samples.load(data, quiet)
-    folder, by_seed = page.choose_folder(out, data), []
+    shown, by_seed = {}, []
     for s in range(seed, seed + seeds):
         groups, errors = {}, {}
         for name, a, error in compute_activations(x, t, data, s, train, workers, quiet):
@@ -54,13 +54,14 @@ def main(data="auto", seed=0, seeds=1, train="adam", workers=0, out="runs", quie
         study = coherence.make_study(groups, values, [*LAYERS], s)
         by_seed.append({**coherence.make_record(study), "test error %": errors})
         if seeds == 1:
-            draw_figures(groups, x, t, data, folder)
-            draw_histograms(values, data, folder)
+            shown = {**draw_figures(groups, x, t, data),
+                     "figure1_2-histograms.png": draw_histograms(values, data)}
     how = f"{len(x):,} test images.  {models.describe_training(LAYERS, train)}"
     numbers = page.join_seeds(by_seed)
     text = (format_page(study, errors, how) if seeds == 1
             else format_page_of_seeds(numbers, seeds, how))
-    page.save(page.name_record("figure1_2", seeds), main, flags, data, started, text, numbers)
+    page.save(page.name_record("figure1_2", seeds), main, flags, data, started, text, numbers,
+              shown)
     return numbers
 
 
@@ -116,9 +117,9 @@ def format_page_of_seeds(numbers, seeds, how):
 # ---- Pictures --------------------------------------------------------------------------------
 
 
-def draw_figures(groups, x, t, data, folder):
-    """Draw Figures 1 and 2 into a folder."""
-    data = page.describe_data(data)
+def draw_figures(groups, x, t, data):
+    """{name of its file: the picture} of Figures 1 and 2."""
+    data, figures = page.describe_data(data), {}
     for number, kind, what, how, score in (
             (1, "natural", "units", "drawn by seed among those that vary, not chosen by eye",
              "activation"),
@@ -129,16 +130,17 @@ def draw_figures(groups, x, t, data, folder):
         title = (f"Figure {number}: {PANELS} {what} of LeNet's last hidden layer, phi_3 ({how}).  "
                  f"For each, the {IMAGES} test images with the largest {score}, largest first, "
                  f"and their digits.  {data}.")
-        pictures.save(pictures.draw_panels(parts, title, 2), folder / f"figure{number}.png")
+        figures[f"figure{number}.png"] = pictures.draw_panels(parts, title, 2)
+    return figures
 
 
-def draw_histograms(values, data, folder):
-    """Draw the histograms of the measures into a folder.  values: {key: {measure: (M,)}}."""
+def draw_histograms(values, data):
+    """Draw the histograms of the measures.  values: {key: {measure: (M,)}}."""
     title = (f"What the {IMAGES} test images farthest along a direction have in common.  A row: "
              "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
              f"their mean.  Images: {page.describe_data(data)}.")
     rows = {coherence.name_group(key): of for key, of in values.items()}
-    charts.save(charts.draw_histograms(rows, AXES, title), folder / "figure1_2-histograms.png")
+    return charts.draw_histograms(rows, AXES, title)
 
 
 if __name__ == "__main__":

@@ -49,13 +49,12 @@ def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs"
     values = {key: measure_photographs(blocks[g.images], t[g.images], t)
               for key, g in groups.items()}
     study = coherence.make_study(groups, values, ["AlexNet"], seed)
-    folder = page.choose_folder(out, data)
     what = f"{model.description}, {page.describe_data(data)}"
-    draw_figures(groups, layer, photographs, rows, what, folder)
-    draw_histograms(values, what, folder)
     numbers = {**coherence.make_record(study), "photographs": len(rows)}
     page.save("figure3_4", main, flags, data, started,
-              format_page(study, layer, len(rows), what), numbers)
+              format_page(study, layer, len(rows), what), numbers,
+              {**draw_figures(groups, layer, photographs, rows, what),
+               "figure3_4-histograms.png": draw_histograms(values, what)})
     return numbers
 
 
@@ -127,8 +126,9 @@ def format_page(study, layer, N, what):
 phi_{layer} of {what}, of the test part; {N:,} photographs.{skipped}"""
 
 
-def draw_figures(groups, layer, photographs, rows, what, folder):
-    """Draw Figures 3 and 4 into a folder."""
+def draw_figures(groups, layer, photographs, rows, what):
+    """{name of its file: the picture} of Figures 3 and 4."""
+    figures = {}
     for number, kind, how in ((3, "natural", "units, drawn by seed among those that vary"),
                               (4, "random", "random directions v, Gaussian, drawn by seed")):
         g, parts = groups["AlexNet", kind], []
@@ -140,17 +140,18 @@ def draw_figures(groups, layer, photographs, rows, what, folder):
         title = (f"Figure {number}: {PANELS} {how}, phi_{layer} of {what}.  For each, the {IMAGES} "
                  "photographs with the largest "
                  f"{'activation' if kind == 'natural' else '<phi(x), v>'}, largest first.")
-        pictures.save(pictures.draw_panels(parts, title, 2), folder / f"figure{number}.png")
+        figures[f"figure{number}.png"] = pictures.draw_panels(parts, title, 2)
+    return figures
 
 
-def draw_histograms(values, what, folder):
-    """Draw the histograms of the measures into a folder.  values: {key: {measure: (M,)}}."""
+def draw_histograms(values, what):
+    """Draw the histograms of the measures.  values: {key: {measure: (M,)}}."""
     axes = {m: AXES[m] for m in next(iter(values.values()))}
     title = (f"What the {IMAGES} photographs farthest along a direction have in common.  A row: "
              "the directions of one kind in one layer.  Bars: shares of these directions.  Black: "
              f"their mean.  Net and images: {what}.")
     rows = {coherence.name_group(key): of for key, of in values.items()}
-    charts.save(charts.draw_histograms(rows, axes, title), folder / "figure3_4-histograms.png")
+    return charts.draw_histograms(rows, axes, title)
 
 
 if __name__ == "__main__":

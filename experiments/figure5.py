@@ -53,12 +53,9 @@ def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0,
                "images": [{"file": photographs.name_of(row), "before": names[before],
                            "after": None if np.isnan(s) else names[a], "distortion": float(s)}
                           for row, before, a, s in zip(rows, t, after, size, strict=True)]}
-    path = page.choose_folder(out, data) / "figure5.png"
-    for suffix in (".png", ".md", ".json"):     # an earlier run's would look like this run's
-        path.with_suffix(suffix).unlink(missing_ok=True)
-    shown = draw_photographs(x, images, t, after, names, path)
+    shown = draw_photographs(x, images, t, after, names)
     page.save("figure5", main, flags, data, started,
-              format_page(numbers, model, tried, labelled, shown), numbers)
+              format_page(numbers, model, tried, labelled, shown), numbers, {"figure5.png": shown})
     return numbers
 
 
@@ -132,8 +129,8 @@ def format_photographs(images):
     return page.format_table(["photograph", "before", "after", "distortion"], rows)
 
 
-def draw_photographs(x, images, t, after, names, path):
-    """Draw rows of x, 128 + 10 (x' - x) and x' into a PNG; False if D found no image.
+def draw_photographs(x, images, t, after, names):
+    """Draw rows of x, 128 + 10 (x' - x) and x'; None if D found no image.
 
     x, images: (N, 3, H, W).  t, after: labels (N,) of x and of images.  names: of the labels.
     """
@@ -145,11 +142,9 @@ def draw_photographs(x, images, t, after, names, path):
         captions = (names[t[i]], f"difference, {MAGNIFICATION} x", names[after[i]])
         parts += [(pictures.draw_grid(image[None], 1, scale), text)
                   for image, text in zip(trio, captions, strict=True)]
-    if parts:
-        title = ("Figure 5: photographs, 128 + 10 times the difference, and the photographs "
-                 "found, with the labels that the net gives them.")
-        pictures.save(pictures.draw_panels(parts, title, 3), path)
-    return bool(parts)
+    title = ("Figure 5: photographs, 128 + 10 times the difference, and the photographs found, "
+             "with the labels that the net gives them.")
+    return pictures.draw_panels(parts, title, 3) if parts else None
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ is done with the features of the last stage, as in the paper, and with those of 
 Files: figure6-....png, rows of x, x' and the difference magnified; figure6.md and figure6.json.
 For another size than S the names begin with figure6-M and so on.
 """
-from pathlib import Path
 
 import numpy as np
 
@@ -35,13 +34,14 @@ def main(data="cifar10", weights="runs/quocnet.npz", count=16, seed=0, solver="a
     print(f"Data: {page.describe_data(name)}; {len(t):,} test images, {t.sum():,} of class {car}.",
           flush=True)
     stem = quocnet_training.name_results("figure6", model.size)
-    numbers, pairs = {}, {}
+    numbers, pairs, shown = {}, {}, {}
     for kind, take in car_classifier.FEATURES.items():
         f = car_classifier.train_classifier(take(model.net), *training)
         numbers[kind], pairs[kind] = attack_cars(f, x, t, count, seed, solver)
     for kind, (cars, images) in pairs.items():
-        draw_cars(cars, images, Path(out, name_picture(stem, kind)))
-    page.save(stem, main, flags, name, started, format_page(numbers, model, car, stem), numbers)
+        shown[name_picture(stem, kind)] = draw_cars(cars, images)
+    page.save(stem, main, flags, name, started, format_page(numbers, model, car, stem), numbers,
+              shown)
     return numbers
 
 
@@ -84,20 +84,20 @@ def attack_cars(f, x, t, count, seed, solver):
             "av. distortion": page.mean(size), "distortions": size.tolist()}, (images, found)
 
 
-def draw_cars(x, found, path):
-    """Draw rows of x, x' and |x' - x| magnified into a PNG.  x, found: (N, 3, H, W)."""
-    path.unlink(missing_ok=True)            # an earlier run's would look like this run's
+def draw_cars(x, found):
+    """Draw rows of x, x' and |x' - x| magnified, (N, 3, H, W) each; None if D found no image."""
     success = ~np.isnan(distortion(x, found))
     x, found = x[success], found[success]
     bands = [np.concatenate([x[i:i + COLUMNS], found[i:i + COLUMNS],
                              np.minimum(MAGNIFICATION * abs(found - x)[i:i + COLUMNS], 1)])
              for i in range(0, len(x), COLUMNS)]
-    if bands:
-        scale = max(1, SIDE // x.shape[3])
-        pictures.save(pictures.draw_panels(
-            [(pictures.draw_grid(band, len(band) // 3, scale), "") for band in bands],
-            f"Figure 6: cars that are recognised; the same, not recognised; the absolute "
-            f"difference, {MAGNIFICATION} times.", 1), path)
+    if not bands:
+        return None
+    scale = max(1, SIDE // x.shape[3])
+    return pictures.draw_panels(
+        [(pictures.draw_grid(band, len(band) // 3, scale), "") for band in bands],
+        f"Figure 6: cars that are recognised; the same, not recognised; the absolute "
+        f"difference, {MAGNIFICATION} times.", 1)
 
 
 def format_page(numbers, model, car, stem):

@@ -37,8 +37,7 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
         if job.seed == seed:
             title = ("Figure 7: pairs of an image and the same image distorted.  "
                      f"{page.describe_data(job.data)}.  Ours (the paper's).")
-            pictures.save(pictures.draw_panels(parts, title),
-                          page.choose_folder(out, job.data) / f"{stem}.png")
+            picture = pictures.draw_panels(parts, title)
     numbers = page.join_seeds(by_seed)
     page.save(stem, main, flags, job.data, started, f"""\
 # Figure 7: ours (the paper's)
@@ -52,7 +51,7 @@ Accuracy % of each net on noise of stddev 1; panel c shows the one nearest to th
 
 {format_accuracies(numbers["accuracy % on noise of stddev 1"])}
 
-{attacked_set.describe(job, seeds)}""", numbers)
+{attacked_set.describe(job, seeds)}""", numbers, {f"{stem}.png": picture})
     return numbers
 
 

@@ -32,8 +32,8 @@ SCALE = 4                                   # of the pictures
 
 def main(net="FC100-100-10", data="auto", seed=0, train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
+    models.parse_name(net)                  # before any folder is made
     flags, started = cli.start(locals())
-    models.parse_name(net)                  # before the data are looked for
     data, _, (images, labels) = samples.load(data, quiet)
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     x, label, which = find_first_right(f, images, labels)
@@ -59,11 +59,10 @@ Relative errors are relative to the largest entry of the gradient, in float64, s
 
 ![-d loss / d x, r and D(x, l) for each label l](gradients.png)"""
     check_errors(errors, text)
-    folder = page.choose_folder(out, data)
     who = f"{net} trained on {page.describe_data(data)}"
-    pictures.save(draw_columns(f, x, label, found, who), folder / "gradients.png")
     page.save("gradients", main, flags, data, started, text,
-              {"image": which, "label": label, "l": target, "relative errors": errors})
+              {"image": which, "label": label, "l": target, "relative errors": errors},
+              {"gradients.png": draw_columns(f, x, label, found, who)})
     return errors
 
 

@@ -42,8 +42,7 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
         by_seed.append({"models": measure_models(job),
                         "decay": measure_readings(job, train, workers, quiet)})
         if job.seed == seed:
-            pictures.save(draw_filters(job.nets["AE400-10"], page.describe_data(job.data)),
-                          page.choose_folder(out, job.data) / "table1-filters.png")
+            filters = draw_filters(job.nets["AE400-10"], page.describe_data(job.data))
     numbers = page.join_seeds(by_seed)
     page.save(page.name_record("table1", seeds), main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
@@ -64,7 +63,7 @@ k is a layer's number of units.
 ![400 tiles: the weights of each unit of the code](table1-filters.png)
 
 Each tile shows a unit's weights, grey where they are 0, each scaled to its largest.""",
-              numbers)
+              numbers, {"table1-filters.png": filters})
     return numbers["models"]
 
 

@@ -52,35 +52,36 @@ def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
     quocnet_training.save(weights, net, decoders, size, lam, below)
     numbers = {"weights": sum(W.size for W in net.params), "frames": len(x), "curve": curve}
     stem = quocnet_training.name_results("train_quocnet", size)
-    draw_pictures(net, decoders, quocnet_training.build(size, seed), held, seed, Path(out, stem),
-                  quiet)
-    page.save(stem, main, flags, name, started, format_page(numbers, flags, stem), numbers)
+    shown = draw_pictures(net, decoders, quocnet_training.build(size, seed), held, seed, stem,
+                          quiet)
+    page.save(stem, main, flags, name, started, format_page(numbers, flags, stem), numbers, shown)
     return numbers
 
 
 # ---- Pictures --------------------------------------------------------------------------------
 
 
-def draw_pictures(net, decoders, untrained, held, seed, name, quiet):
-    """Frames and their reconstructions, filters, what units like: three PNGs, `name`-....png.
+def draw_pictures(net, decoders, untrained, held, seed, stem, quiet):
+    """{stem-....png: picture}: frames and their reconstructions, filters, what units like.
 
     untrained: the net before training.  held: (N, 3, H, W) uint8.
     """
     x = to_host(features.scale_pixels(held))
     scale = max(1, 64 // x.shape[3])
-    pictures.save(pictures.draw_panels(
+    frames = pictures.draw_panels(
         [(pictures.draw_grid(images, SHOWN, scale), text) for images, text in (
             (x[:SHOWN], "Frames that were not trained on."),
             (reconstruct(untrained, quocnet.make_decoders(untrained), x[:SHOWN]),
              "What the first stage's codes make of them before training."),
             (reconstruct(net, decoders, x[:SHOWN]), "And after it."))],
-            columns=1), f"{name}-frames.png")
-    pictures.save(pictures.draw_panels(
+            columns=1)
+    filters = pictures.draw_panels(
         [(pictures.draw_grid(pick_neighbours(W), NEAR, 4), text) for W, text in (
             (net.params[0], "Encoder."), (decoders[0].params[0], "Decoder."))],
         f"Filters of the first stage: a map a row, at {NEAR} neighbouring places in the middle.",
-        2), f"{name}-filters.png")
-    pictures.save(draw_liked(net, held, seed, scale, quiet), f"{name}-units.png")
+        2)
+    return {f"{stem}-frames.png": frames, f"{stem}-filters.png": filters,
+            f"{stem}-units.png": draw_liked(net, held, seed, scale, quiet)}
 
 
 def reconstruct(net, decoders, x):

@@ -27,21 +27,33 @@ def write_whole(path, write_to):
 
     Raises OSError, with the path, if the file cannot be written.
     """
-    path = Path(path)
+    write_together({path: write_to})
+
+
+def write_together(files):
+    """Write files {path: write_to} as `write_whole` does: none gets its name before all are whole.
+
+    Raises OSError, with the path, if a file cannot be written.
+    """
+    temporary = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
+        for path, write_to in files.items():
+            path = Path(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary[path] = tempfile.mkstemp(dir=path.parent, prefix=path.name,
+                                                       suffix=".part")
             with os.fdopen(handle, "wb") as file:
                 write_to(file)
-            os.chmod(temporary, 0o644)      # mkstemp keeps its files private
-            os.replace(temporary, path)
-        except BaseException:               # Ctrl-C too: no half-written file remains
-            os.unlink(temporary)
-            raise
+            os.chmod(temporary[path], 0o644)        # mkstemp keeps its files private
+        for path in list(temporary):
+            os.replace(temporary[path], path)
+            del temporary[path]
     except OSError as error:                # a full disk, say
         raise OSError(error.errno, f"not written ({error.strerror}); make room or choose another "
                       "folder", str(path)) from error
+    finally:                                # after Ctrl-C too: no half-written file remains
+        for left in temporary.values():
+            os.unlink(left)
 
 
 def save_arrays(path, **arrays):

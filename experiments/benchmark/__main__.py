@@ -83,8 +83,8 @@ def main(which="search", data="auto", count=1500, seed=0, train="adam", weights=
     net, images, target, _ = jobs["FC100-100-10"]
     numbers["workers"] = search.measure_workers(net, images, target, list_worker_counts(), quiet)
     stem = name_page("benchmark")
-    charts.save(draw_times(numbers["batches"]), page.choose_folder(out, data) / f"{stem}.png")
-    page.save(stem, main, flags, data, started, format_page(numbers, list(shown), stem), numbers)
+    page.save(stem, main, flags, data, started, format_page(numbers, list(shown), stem), numbers,
+              {f"{stem}.png": draw_times(numbers["batches"])})
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""Charts, by matplotlib: each `draw_` function returns a figure, and `save` writes it as PNG.
+"""Charts, by matplotlib: each `draw_` function returns a figure, and `write` writes it as PNG.
 
 matplotlib is imported where a chart is drawn, so that `--help` does not wait for its font cache.
 """
@@ -6,8 +6,6 @@ import logging
 import textwrap
 
 import numpy as np
-
-from nets.store import write_whole
 
 WIDTH, DPI = 9, 200                         # inches, pixels an inch: sharp where 900 pixels show
 LINE_LENGTH = 105                           # of a title, in a line
@@ -105,17 +103,9 @@ def draw_histograms(rows, axes, title):
     return figure
 
 
-def save(figure, path):
-    """Write a chart as PNG, whole or not at all; the same chart gives the same bytes.
-
-    Args:
-        figure: the matplotlib Figure.
-        path: of the file.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    write_whole(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
+def write(figure, file):
+    """Write a matplotlib Figure to an open file as PNG; the same chart gives the same bytes."""
+    figure.savefig(file, format="png", metadata={"Software": None})
 
 
 # ---- Parts of a chart ------------------------------------------------------------------------

@@ -5,13 +5,17 @@ import json
 import platform
 import shlex
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from data.pictures import escape
+from experiments.shared import charts
+from experiments.shared import pictures as drawing
 from nets.backend import name_device, xp
-from nets.store import write_whole
+from nets.store import write_together
 
 
 def format_command(stem, main, flags):
@@ -112,8 +116,8 @@ def format_table(head, rows):
     return "\n".join(lines)
 
 
-def save(stem, main, flags, data, started, text, numbers):
-    """Write out/stem.md and out/stem.json, whole or not at all, and print the text.
+def save(stem, main, flags, data, started, text, numbers, pictures=None):
+    """Write out/stem.md, out/stem.json and the pictures, all or none, and print the text.
 
     Args:
         stem: the script's name, and after a hyphen, if there is one, the name of the result.
@@ -123,6 +127,8 @@ def save(stem, main, flags, data, started, text, numbers):
         started: the time of the start, in seconds.
         text: the page in Markdown; a line with the data and the command is added.
         numbers: what the text shows, for JSON; NaN becomes null.
+        pictures: {name of a PNG file: an image of Pillow's, a chart, or None for no picture: then
+            an earlier run's is deleted}.
     """
     out = choose_folder(flags["out"], data)
     cmd = format_command(stem.partition("-")[0], main, flags)
@@ -133,10 +139,18 @@ def save(stem, main, flags, data, started, text, numbers):
               "numbers": numbers}
     text = f"{text}\n\nData: {describe_data(data)}.  Made by `{cmd}`.\n"
     text = text.encode(errors="backslashreplace").decode()      # a name may hold what is no text
-    write_whole(out / f"{stem}.md", lambda file: file.write(text.encode()))
     record = json.loads(json.dumps(record), parse_constant=lambda _: None)      # NaN: null
-    write_whole(out / f"{stem}.json",
-                lambda file: file.write((json.dumps(record, indent=1) + "\n").encode()))
+    record = json.dumps(record, indent=1) + "\n"
+    pictures = {out / name: picture for name, picture in (pictures or {}).items()}
+    write_together({
+        **{path: partial((drawing if isinstance(picture, Image.Image) else charts).write, picture)
+           for path, picture in pictures.items() if picture},
+        out / f"{stem}.md": lambda file: file.write(text.encode()),
+        out / f"{stem}.json": lambda file: file.write(record.encode()),
+    })
+    for path, picture in pictures.items():
+        if not picture:
+            path.unlink(missing_ok=True)    # it would look like this run's
     print(f"\n{text}Saved as {escape(out / stem)}.md and .json.\n", flush=True)
 
 

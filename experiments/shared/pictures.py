@@ -4,8 +4,6 @@ import textwrap
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nets.store import write_whole
-
 GAP, MARGIN, FONT_SIZE = 2, 12, 14          # pixels between tiles, around panels; of the letters
 FONT = ImageFont.load_default(FONT_SIZE)
 
@@ -60,6 +58,6 @@ def draw_panels(parts, title="", columns=3):
     return sheet
 
 
-def save(picture, path):
-    """Write a picture as PNG, whole or not at all."""
-    write_whole(path, lambda file: picture.save(file, "PNG"))
+def write(picture, file):
+    """Write a picture to an open file as PNG."""
+    picture.save(file, "PNG")

@@ -62,7 +62,8 @@ def test_ticks_do_not_touch_each_other(kind):
 def test_the_same_data_give_the_same_file_and_it_is_sharp(kind, tmp_path):
     paths = [tmp_path / name for name in ("a.png", "b.png")]
     for path in paths:
-        charts.save(a_chart_of(kind), path)
+        with path.open("wb") as file:
+            charts.write(a_chart_of(kind), file)
     picture = Image.open(paths[0])
     assert picture.format == "PNG" and picture.size[0] >= 2 * 900 and "Software" not in picture.info
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -99,7 +100,8 @@ def test_one_epoch_alone_and_no_error_at_all_are_shown(values, tmp_path):
     figure = charts.draw_curves({"a": values}, "t", "")
     low, high = figure.axes[0].get_ylim()
     assert low <= values[-1] < high
-    charts.save(figure, tmp_path / "a.png")
+    with (tmp_path / "a.png").open("wb") as file:
+        charts.write(figure, file)
     pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
     x, y = figure.axes[0].transData.transform((len(values), values[-1])).round().astype(int)
     colour = [int(charts.COLOURS[0][i:i + 2], 16) for i in (1, 3, 5)]

@@ -464,13 +464,11 @@ def test_cells_and_tables():
     assert page.format_table(["a", "b"], [[1, 22]]) == "| a | b  |\n|---|----|\n| 1 | 22 |"
 
 
-def test_pictures_are_what_they_show(tmp_path):
+def test_pictures_are_what_they_show():
     x = np.zeros((3, 1, 2, 2), np.float32)
     x[1] = 1
     picture = np.asarray(pictures.draw_grid(x, columns=2, scale=1))
     assert picture.shape == (6, 6, 3) and (picture[:2, 4:] == 255).all()
     assert (picture[:2, :2] == 0).all()
     assert pictures.magnify(np.array([-1, 0, 0.01]), 10) == pytest.approx([0, 0.5, 0.6])
-    pictures.save(pictures.draw_panels([(pictures.draw_grid(x, 3), "caption")], "title"),
-                  tmp_path / "p.png")
-    assert Image.open(tmp_path / "p.png").mode == "RGB"
+    assert pictures.draw_panels([(pictures.draw_grid(x, 3), "caption")], "title").mode == "RGB"
