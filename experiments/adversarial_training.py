@@ -89,9 +89,6 @@ COLUMNS = ("train error %", "test error %", "av. min. distortion", "not found", 
 def main(data="auto", count=64, epochs=10, seed=0, seeds=1, validation=False, solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    for name in ("seeds", "epochs"):
-        if flags[name] < 1:
-            raise ValueError(f"--{name} {flags[name]}: expected 1 or more")
     data, *sets = samples.load(data, quiet)
     training, test = split(*sets, validation)
     rows, targets = samples.sample_images(training[1], count, seed)

@@ -31,9 +31,7 @@ HELP = {"data": cli.FLAGS["photographs"], "size": "QuocNet's: S, M, L or full"}
 def main(data="cifar10", size="S", epochs=quocnet.EPOCHS, seed=0, seeds=1, out="runs",
          strict=False, quiet=False):
     flags, started = cli.start(locals())
-    quocnet_training.check_flags(size, 0, WAYS["jointly"], epochs)
-    if seeds < 1:
-        raise ValueError(f"--seeds {seeds}: expected 1 or more")
+    quocnet_training.check_flags(size, 0, WAYS["jointly"])
     pixels = quocnet.SIZES[size].pixels
     name, training, test, car = car_classifier.load_cars(data, pixels, strict, quiet)
     _, photographs = datasets.load_frames(data, pixels, strict=strict, quiet=quiet)

@@ -39,8 +39,6 @@ def main(net="FC100-100-10", data="auto", count=64, seed=0, seeds=1, solver="aut
     flags, started = cli.start(locals())
     if net not in MU:
         raise ValueError(f"--net {net}: choose {' or '.join(MU)}")
-    if seeds < 1:
-        raise ValueError(f"--seeds {seeds}: expected 1 or more")
     data, training, test = samples.load(data, quiet)
     rows, targets = samples.sample_images(training[1], count, seed)
     arms = [(mu, s) for mu in MU[net] for s in range(seed, seed + seeds)]

@@ -41,7 +41,7 @@ HELP = {"data": cli.FLAGS["photographs"], "weights": "the .npz file to write"}
 def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epochs=60, seed=0,
          weights="runs/alexnet.npz", out="runs", strict=False, quiet=False):
     (flags, started), comm = cli.start(locals()), ranks.world()
-    check_flags(size, width, optimiser, batch, epochs, weights)
+    check_flags(size, width, optimiser, weights)
     if comm.rank:                           # the first one speaks for all
         quiet, sys.stdout = True, io.StringIO()
     short = size + 2 * round(4 * size / 67)
@@ -70,7 +70,7 @@ def main(data="cifar10", size=67, width=0.375, optimiser="adamw", batch=128, epo
     return numbers
 
 
-def check_flags(size, width, optimiser, batch, epochs, weights):
+def check_flags(size, width, optimiser, weights):
     """ValueError if a flag is none of its choices; OSError if the weights could not be saved."""
     if not SIZES[0] <= size <= SIZES[1]:
         raise ValueError(f"--size {size}: expected {SIZES[0]} to {SIZES[1]} pixels")
@@ -78,9 +78,6 @@ def check_flags(size, width, optimiser, batch, epochs, weights):
         raise ValueError(f"--width {width}: expected a share of the net's, above 0 and at most 1")
     if optimiser not in OPTIMISERS:
         raise ValueError(f"--optimiser {optimiser}: choose {' or '.join(OPTIMISERS)}")
-    for flag, value in (("batch", batch), ("epochs", epochs)):
-        if value < 1:
-            raise ValueError(f"--{flag} {value}: expected 1 or more")
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
     cli.check_writable(Path(weights).parent, "choose another file by --weights")

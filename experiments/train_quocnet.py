@@ -39,7 +39,7 @@ def main(data="cifar10", size="S", lam=quocnet.LAMBDA, below="input and target",
          epochs=quocnet.EPOCHS, frames=0, seed=0, weights="runs/quocnet.npz", out="runs",
          strict=False, quiet=False):
     flags, started = cli.start(locals())
-    quocnet_training.check_flags(size, lam, below, epochs)
+    quocnet_training.check_flags(size, lam, below)
     if Path(weights).suffix != ".npz":
         raise ValueError(f"--weights {weights}: expected a file that ends in .npz")
     cli.check_writable(Path(weights).parent, "choose another file by --weights")

@@ -17,7 +17,7 @@ HELD_OUT = 1000                             # frames that are not trained on, or
 SHARD = 50 if xp is np else quocnet.BATCH   # frames of a batch in one thread
 
 
-def check_flags(size, lam, below, epochs):
+def check_flags(size, lam, below):
     """ValueError if a flag is none of its choices."""
     if size not in quocnet.SIZES:
         raise ValueError(f"--size {size}: choose one of {', '.join(quocnet.SIZES)}")
@@ -25,8 +25,6 @@ def check_flags(size, lam, below, epochs):
         raise ValueError(f"--lam {lam}: expected 0 or more")
     if below not in quocnet.BELOW:
         raise ValueError(f"--below {below}: choose one of {', '.join(quocnet.BELOW)}")
-    if epochs < 1:
-        raise ValueError(f"--epochs {epochs}: expected 1 or more")
     weights = 8 * sum(math.prod(shape) for shape, _, _ in quocnet.stage_shapes(quocnet.SIZES[size]))
     needed, free = 4 * weights, memory.read_free_memory() if xp is np else math.inf
     if needed > free:                       # of encoder and decoder: weights, gradients, two means

@@ -26,6 +26,7 @@ def main_of(name):
 @pytest.mark.parametrize("command, said", [
     ("__main__ --count 0 --data strokes", "count 0"),
     ("adversarial_training --epochs 0", "--epochs 0: expected 1 or more"),
+    ("adversarial_training --epochs 100000000000000", "expected 1,000,000 at most"),
     ("adversarial_training --seeds 0", "--seeds 0: expected 1 or more"),
     ("attack --target 3", "required: --image"),
     ("attack --image none.png", "--image none.png: there is no such file"),
@@ -34,6 +35,7 @@ def main_of(name):
     (f"attack --image {DIGIT} --data strokes --net FC7", "no net is called 'FC7'"),
     ("benchmark --which lenet", "--which lenet: choose one of search, alexnet, quocnet"),
     ("cars --seeds 0", "--seeds 0: expected 1 or more"),
+    ("cars --seeds 1000000000", "--seeds 1000000000: expected 1,000 at most"),
     ("cars --size XL", "--size XL: choose one of S, M, L, full"),
     ("figure1_2 --seed -1", "--seed -1: expected 0 or more"),
     ("gradients --net FC7 --data strokes", "no net is called 'FC7'"),
@@ -43,6 +45,8 @@ def main_of(name):
     ("table1 --solver theirs", "--solver theirs: choose one of auto, scipy, by-hand"),
     ("table1 --count many", "invalid int value: 'many'"),
     ("table1 --colour red", "unrecognized arguments: --colour red"),
+    ("table1 --net 'FC10\nfolder'", "'FC10\\nfolder' on the command line: expected one line"),
+    ("table1 --workers 9999", "--workers 9999: expected 1,024 at most"),
     ("table1 --workers -1", "--workers -1: expected 0 or more"),
     ("table2 --targets all", "--targets all: choose one of random, nearest"),
     ("table2 --train sgd", "--train sgd: choose one of adam, lbfgs"),
@@ -54,6 +58,15 @@ def main_of(name):
 def test_what_cannot_be_is_refused_in_one_line(refusal, command, said):
     name, *words = shlex.split(command)
     assert said in refusal(main_of(name), *words)
+
+
+@pytest.mark.parametrize("command", [
+    f"attack --image {DIGIT} --net 'FC10(1) on /../../x'", "gradients --net 'FC10(1) on /../../x'",
+    "table1 --seeds 0", "train_alexnet --epochs 0"])
+def test_what_is_refused_leaves_no_folder(refusal, tmp_path, command):
+    name, *words = shlex.split(command)
+    refusal(main_of(name), *words, "--data", "strokes", "--out", tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["table1", "train_alexnet"])
