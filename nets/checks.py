@@ -1,9 +1,9 @@
-"""Checks of arguments, once at each public door: a slip is an error of one line, not a wrong number.
+"""Checks of arguments at each public door: a slip is an error of one line, not a wrong number.
 
 Shapes and types cost nothing to look at.  Functions that look at values say so: on a GPU they wait
 for the device, so no loop calls them.
 """
-import operator
+import numbers
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from nets.backend import to_device, to_host
 
 
 def check_real(where, name, a, ndim=None):
-    """The array a, of the host or the device, of real numbers; a list becomes an array.
+    """The array a, of the host or the device, of real numbers or bool; a list becomes an array.
 
     ndim: how many axes it must have; None: any number.
     """
     a = a if hasattr(a, "dtype") else np.asarray(a)
-    if a.dtype.kind not in "fiu":
+    if a.dtype.kind not in "fiub":
         raise ValueError(f"{where}: {name} of type {a.dtype}; expected real numbers")
     if ndim not in (None, a.ndim):
         raise ValueError(f"{where}: {name} of shape {a.shape}; expected {ndim} axes")
@@ -41,7 +41,7 @@ def check_shape(where, name, a, expected):
 def check_image_shape(where, shape):
     """Whether `shape` is (C, H, W)."""
     if np.ndim(shape) != 1 or len(shape) != 3:
-        raise ValueError(f"{where}: shape {shape!r}; expected (C, H, W), without the axis of images")
+        raise ValueError(f"{where}: shape {shape!r}; expected (C, H, W), of one image")
     check_integers(where, 1, **dict(zip("CHW", shape, strict=True)))
 
 
@@ -67,16 +67,17 @@ def check_label_array(where, t, N, name="label"):
                          f"array of integers, ({N},){hint}")
 
 
-def check_integers(where, least, **numbers):
+def check_integers(where, least, **given):
     """Whether each number, by its name, is an integer and at least `least`."""
-    for name, number in numbers.items():
-        if not _is_integer(number) or number < least:
+    for name, number in given.items():
+        if not isinstance(number, numbers.Integral) or number < least:
             raise ValueError(f"{where}: {name} = {number!r}; expected an integer, at least {least}")
 
 
 def check_number(where, name, number, least=-np.inf, below=np.inf):
     """Whether it is a real number from `least` on, and below `below`."""
-    if not (np.isscalar(number) and np.isreal(number) and least <= number < below):
+    real = isinstance(number, numbers.Real) and not isinstance(number, bool)
+    if not (real and least <= number < below):          # NaN is neither
         ends = f", {least} or more" * (least > -np.inf) + f", below {below}" * (below < np.inf)
         raise ValueError(f"{where}: {name} = {number!r}; expected a number{ends}")
 
@@ -111,11 +112,3 @@ def count_labels(net, x):
     if len(x) == 0 or not hasattr(net, "forward"):
         return None
     return net.forward(to_device(to_host(x[:1]).astype(float)))[0].shape[1]
-
-
-def _is_integer(number):
-    try:
-        operator.index(number)
-    except TypeError:
-        return False
-    return not isinstance(number, bool)
