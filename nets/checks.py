@@ -61,7 +61,7 @@ def check_labels(where, t, N, K=None, name="label"):
 def check_label_array(where, t, N, name="label"):
     """Whether t is an array of integers (N,); does not look at their values."""
     found = t.dtype if hasattr(t, "dtype") else type(t).__name__
-    if getattr(found, "kind", "") not in "iu" or t.shape != (N,):
+    if getattr(found, "kind", "?") not in "iu" or t.shape != (N,):
         hint = "; of one-hot rows, t.argmax(1)" if np.ndim(t) == 2 and np.shape(t)[1] > 1 else ""
         raise ValueError(f"{where}: {name}s of type {found} and shape {np.shape(t)}; expected an "
                          f"array of integers, ({N},){hint}")

@@ -3,6 +3,7 @@ import numpy as np
 
 import data as datasets
 from experiments.shared import page
+from nets.checks import check_label_array
 
 
 def random_stream(seed, purpose, *numbers):
@@ -36,6 +37,7 @@ def sample_images(t, count, seed):
     t: (N,) true labels.  Returns indices (count,) drawn without repetition, the first ones of
     the same order for every count, and targets (count,) uniform over the nine wrong labels.
     """
+    check_label_array("sample_images", t, len(t))
     if not 1 <= count <= len(t):
         raise ValueError(f"--count {count}: there are {len(t):,} images to attack; choose 1 to "
                          f"{len(t)}")
