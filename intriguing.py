@@ -45,6 +45,7 @@ def phi(net, x, layer):
 
     Section 2.  x: (N, ...) on the host.  Returns (N, H) float64 on the host, one row an image.
     """
+    check_methods("phi", net, "below")
     if len(check_images("phi", x)) == 0:
         raise ValueError(f"phi: x of shape {x.shape}; expected one image at least")
     below = net.below(layer)
@@ -129,8 +130,9 @@ def objective(net, x, target, c, r):
     Returns:
         The value (N,) in nats, its gradient (N, ...), the logits (N, K).
     """
-    check_images("objective", x)
-    check_shape("objective", "r", r, x.shape)
+    check_methods("objective", net, "forward", "backward")
+    x, r, c = (check_real("objective", name, a) for name, a in (("x", x), ("r", r), ("c", c)))
+    check_shape("objective", "r", r, check_images("objective", x).shape)
     check_shape("objective", "c", c, x.shape[:1])
     loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
     check_labels("objective", target, *logits.shape, name="target")

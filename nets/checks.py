@@ -38,11 +38,13 @@ def check_shape(where, name, a, expected):
         raise ValueError(f"{where}: {name} of shape {np.shape(a)}; expected {tuple(expected)}")
 
 
-def check_image_shape(where, shape):
-    """Whether `shape` is (C, H, W)."""
-    if np.ndim(shape) != 1 or len(shape) != 3:
-        raise ValueError(f"{where}: shape {shape!r}; expected (C, H, W), of one image")
-    check_integers(where, 1, **dict(zip("CHW", shape, strict=True)))
+def check_sizes(where, shape, ndim=None):
+    """Whether `shape`, of one image, holds integers from 1 on; `ndim` of them, if given."""
+    if np.ndim(shape) != 1 or ndim not in (None, len(shape)):
+        expected = "(C, H, W), of one image" if ndim else "such as (C, H, W)"
+        raise ValueError(f"{where}: shape {shape!r}; expected {expected}")
+    for length in shape:
+        check_integers(where, 1, length=length)
 
 
 def check_labels(where, t, N, K=None, name="label"):

@@ -10,7 +10,7 @@ slope of the loss.  Then it compares this slope with what backward gives.
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
-from nets.checks import check_images, check_label_array, check_labels
+from nets.checks import check_images, check_label_array, check_labels, check_methods
 from nets.diagnosis import Precision, Table, compare_slopes, make_failed_row
 from nets.losses import softmax_cross_entropy
 from nets.net import Net
@@ -130,8 +130,9 @@ def check_gradients(net, x, target=None, *, places=PLACES, raises=True):
 
 def _rows(net, x, target, places):
     """Yield the rows of the table: first a net's layers, so that the problem names the layer."""
-    if len(check_images("check_gradients", x)) == 0:
-        raise ValueError("check_gradients: no images; expected one at least")
+    check_methods("check_gradients", net, "forward", "backward")
+    if len(check_images("check_gradients", x)) == 0 or not np.isfinite(to_host(x)).all():
+        raise ValueError("check_gradients: no images, or not finite; expected one at least")
     count, x = len(x), to_device(to_host(x)[:IMAGES].astype(float))
     name = type(net).__name__
     if isinstance(net, Net):
@@ -144,7 +145,9 @@ def _rows(net, x, target, places):
         # A class derived from Net may have a backward of its own, and astype would lose it.
         net = plain if type(net) is Net else net
     if target is None:
-        yield from _check(name, Net([net]).astype("float64").layers[0], x, None, places)
+        layer = NetAsLayer(net) if isinstance(net, Net) else \
+            Net([net]).astype("float64").layers[0]
+        yield from _check(name, layer, x, None, places)
     else:
         target = to_host(target)
         target = np.broadcast_to(target, count) if target.ndim == 0 else target     # one for all

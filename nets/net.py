@@ -47,7 +47,8 @@ class Net:
 
         rng: given in training only.  Raises ValueError if the shape of x does not fit.
         """
-        x, caches, shape = self._cast(x), [], x.shape
+        x, caches = self._cast(x), []
+        shape = x.shape
         for layer in self.layers:
             try:
                 x, cache = layer.forward(x, rng)

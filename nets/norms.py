@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 
 from nets.backend import to_device, xp
-from nets.checks import check_image_shape, check_integers, check_real
+from nets.checks import check_integers, check_methods, check_real, check_sizes
 from nets.layers.basic import Dense, Dropout, Flatten, Preprocess, ReLU, Sigmoid
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.local import L2Pool
@@ -38,8 +38,8 @@ def dense_norm(W):
     Section 4.3.  It is the root of the largest eigenvalue of W W^T or of W^T W; the smaller of the
     two matrices is used.
     """
-    if W.ndim < 2:
-        raise ValueError(f"dense_norm: W of shape {W.shape}; expected (..., D, H)")
+    if np.ndim(W) < 2 or W.size == 0:
+        raise ValueError(f"dense_norm: W of shape {np.shape(W)}; expected (..., D, H)")
     W = W if W.shape[-2] <= W.shape[-1] else W.swapaxes(-2, -1)
     gram = W @ W.conj().swapaxes(-2, -1)
     return math.sqrt(max(float(xp.linalg.eigvalsh(gram)[..., -1].max()), 0.0))
@@ -62,11 +62,11 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, as_printed=False):
     Returns:
         A number.
     """
-    check_real("conv_norm", "W", W, ndim=4)
+    W = check_real("conv_norm", "W", W, ndim=4)
     check_integers("conv_norm", 1, stride=stride, groups=groups, points=points)
-    if W.shape[2] != W.shape[3] or len(W) % groups:
-        raise ValueError(f"conv_norm: W of shape {W.shape} and {groups} groups; expected "
-                         "(D, C / groups, k, k), and D a multiple of the groups")
+    if W.shape[2] != W.shape[3] or len(W) % groups or not xp.isfinite(W).all():
+        raise ValueError(f"conv_norm: W of shape {W.shape} and {groups} groups; expected finite "
+                         "numbers (D, C / groups, k, k), and D a multiple of the groups")
     n = stride * points
     phase = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(W.shape[3])))
     phase = to_device(phase).astype(np.result_type(W.dtype, "complex64"))       # (n, k)
@@ -93,7 +93,7 @@ def points_for(layer, shape):
 
     The image and its padding then fit on the circle.  At least POINTS.
     """
-    check_image_shape("points_for", shape)
+    check_sizes("points_for", shape, ndim=3)
     room = max(shape[1:]) + 2 * layer.padding
     return max(POINTS, -(-room // layer.stride))
 
@@ -120,6 +120,8 @@ def operator_norm(layer, shape):
         ValueError: the layer has no weights, or they are not finite.
         RuntimeError: STEPS were too few.
     """
+    check_methods("operator_norm", layer, "forward", "backward")
+    check_sizes("operator_norm", shape)
     layer = drop_bias(layer)
     if not layer.params or not all(xp.isfinite(p).all() for p in layer.params):
         raise ValueError(f"operator_norm: {type(layer).__name__} has no weights, or they are not "
@@ -155,7 +157,7 @@ def pool_bound(layer, shape):
     Section 4.3 calls max pooling contractive.  That holds only where windows do not overlap
     (slip 7 in the README).  For AlexNet's windows, 3 x 3 with stride 2, the bound is 2.
     """
-    check_image_shape("pool_bound", shape)
+    check_sizes("pool_bound", shape, ndim=3)
     stride = getattr(layer, "stride", 1)
     return math.sqrt(math.prod(min(-(-layer.size // stride),
                                    count_places(length, layer.size, stride))
@@ -200,6 +202,8 @@ def layer_bound(layer, shape):
 
 def input_shapes(net, shape):
     """[(layer, shape of its input)] of a net on images of `shape`.  It evaluates a black image."""
+    check_methods("input_shapes", net, "forward", "below")
+    check_sizes("input_shapes", shape)
     x, rows = xp.zeros((1, *shape), net.params[0].dtype if net.params else float), []
     net.forward(x)                          # its error names the layer that the shape does not fit
     for layer in net.layers:

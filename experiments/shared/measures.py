@@ -82,7 +82,7 @@ def pick_at_random(N, M, n, seed):
 
 def count_labels(labels):
     """How often each label occurs in each set: (M, n) integers from 0 on -> (M, K)."""
-    if labels.ndim != 2 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+    if np.ndim(labels) != 2 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(f"labels of type {labels.dtype} and shape {labels.shape}; expected "
                          "integers (M, n) from 0 on")
     return (labels[:, :, None] == np.arange(labels.max() + 1)).sum(1)
@@ -104,6 +104,7 @@ def correlation(x):
     With z an image less its mean, scaled to length 1: |sum of z|^2 = n + 2 sum over pairs <z, z'>.
     An image of one grey has no correlation and is left out.  NaN where fewer than two remain.
     """
+    check_real("correlation", "x", x)
     z = x.reshape(*x.shape[:2], -1).astype(float)
     z -= z.mean(2, keepdims=True)
     length = np.linalg.norm(z, axis=2, keepdims=True)               # (M, n, 1)
@@ -149,6 +150,7 @@ def compare(a, b, seed):
 
     All are None where a or b has fewer than two values; d is None where nothing varies.
     """
+    a, b = (check_real("compare", "its values", z, ndim=1) for z in (a, b))
     a, b = a[~np.isnan(a)], b[~np.isnan(b)]
     if min(len(a), len(b)) < 2:
         return dict.fromkeys(("d", "superiority", "p"))

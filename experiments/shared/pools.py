@@ -9,7 +9,13 @@ import numpy as np
 
 from intriguing import D, amplify
 from nets.backend import to_device, to_host, xp
-from nets.checks import check_integers, check_label_array, check_labels, check_number
+from nets.checks import (
+    check_images,
+    check_integers,
+    check_label_array,
+    check_labels,
+    check_number,
+)
 from nets.losses import margin, softmax_cross_entropy
 from nets.search.answers import Result
 from nets.search.rounds import make_engine
@@ -115,6 +121,8 @@ def ascend(net, phi, t, stddev, rng=None):
 
 def add_noise(net, phi, t, stddev, rng):
     """phi + Gaussian noise of this standard deviation, clipped to [0, 1]: the other control."""
+    check_images("add_noise", phi, "phi")
+    check_number("add_noise", "stddev", stddev, least=0)
     return (phi + rng.normal(0, stddev, phi.shape)).clip(0, 1).astype("float32")
 
 

@@ -136,6 +136,7 @@ class Preprocess(Layer):
     """
 
     def __init__(self, scale, order, mean, std=(1.0, 1.0, 1.0)):
+        check_number("Preprocess", "scale", scale)
         if order not in (RGB, BGR) or len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(f"Preprocess: order {order}, mean {mean}, std {std}; expected RGB or "
                              "BGR, and three numbers each, std above 0")

@@ -169,7 +169,7 @@ class ChannelNorm(Layer):
 
     def __init__(self, n, k, alpha, beta):
         check_integers("ChannelNorm", 1, n=n)
-        check_number("ChannelNorm", "k", k, least=1e-300)
+        check_number("ChannelNorm", "k", k, least=1e-12)
         check_number("ChannelNorm", "alpha", alpha, least=0)
         check_number("ChannelNorm", "beta", beta, least=0)
         if n % 2 == 0:

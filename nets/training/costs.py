@@ -4,6 +4,8 @@
 """
 import math
 
+import numpy as np
+
 from nets.checks import check_choice, check_labels
 from nets.losses import softmax_cross_entropy
 
@@ -31,8 +33,8 @@ def decay(net, lams, reading="half"):
     value, grads, decays = 0.0, [], iter(net.decays)
     weighted = [layer.params for layer in net.layers if layer.params]
     check_choice("decay", "reading", reading, DECAYS)
-    if len(lams) != len(weighted):
-        raise ValueError(f"decay: {len(lams)} lambdas for {len(weighted)} layers with parameters; "
+    if np.shape(lams) != (len(weighted),):
+        raise ValueError(f"decay: lambdas {lams!r} for {len(weighted)} layers with parameters; "
                          "expected one each")
     for params, lam in zip(weighted, lams, strict=True):
         decayed = [next(decays) for _ in params]

@@ -11,6 +11,9 @@ from nets.checks import (
     check_images,
     check_integers,
     check_labels,
+    check_methods,
+    check_number,
+    check_real,
     check_shape,
     count_labels,
 )
@@ -30,6 +33,7 @@ def make_rates(schedule, rate, epochs, images, batch):
     check_choice("make_rates", "schedule", schedule, SCHEDULES)
     check_integers("make_rates", 1, images=images, batch=batch)
     check_integers("make_rates", 0, epochs=epochs)
+    check_number("make_rates", "rate", rate, least=0)
     batches = images // min(batch, images)
     done = np.arange(epochs * batches) / (epochs * batches)
     return (rate * SCHEDULES[schedule](done)).reshape(epochs, batches).tolist()
@@ -41,6 +45,8 @@ def train_epoch(optimiser, cost, x, t, rates, rng, batch):
     cost: as `cross_entropy` returns it; rng is given to it too.  x: (N, ...), t: (N,) on the
     device.  rates: of each step.  Returns the cost of each batch before its step, a list.
     """
+    x = check_real("train_epoch", "x", x)
+    check_integers("train_epoch", 1, batch=batch)
     check_shape("train_epoch", "t", t, (len(x),))
     order = to_device(rng.permutation(len(x)))
     values = []
@@ -90,6 +96,7 @@ def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
 
 def error(net, x, t):
     """The share of images x (N, ...) that the net does not give their labels t (N,)."""
+    check_methods("error", net, "predict")
     if len(check_images("error", x)) == 0:
         raise ValueError("error: no images; expected one at least")
     t = check_labels("error", t, len(x), count_labels(net, x))

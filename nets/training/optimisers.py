@@ -6,7 +6,7 @@ All minimise a cost, a function of a batch: nets/training/costs.py.
 import numpy as np
 
 from nets.backend import fuse, to_device, to_host, xp
-from nets.checks import check_integers, check_shape
+from nets.checks import check_integers, check_real, check_shape
 from nets.search.scipy_lbfgsb import minimize
 
 # Images that full-batch training evaluates together: on a CPU as many as stay in its cache, on a
@@ -21,7 +21,8 @@ def fit_lbfgs(params, cost, x, t, iterations, tick=None, ftol=1e-10):
     x (N, ...), t (N,) on the device.  tick: called after every evaluation with the value.
     ftol: it ends when an iteration lowers the cost by less than ftol max(cost, 1).
     """
-    check_integers("fit_lbfgs", 1, images=len(x))
+    x = check_real("fit_lbfgs", "x", x)
+    check_integers("fit_lbfgs", 1, images=len(x), iterations=iterations)
     check_shape("fit_lbfgs", "t", t, (len(x),))
     cuts = np.cumsum([p.size for p in params])[:-1]
 

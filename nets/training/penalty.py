@@ -4,6 +4,7 @@ L = prod_k ||W_k||, up to a constant, bounds how far the logits move.  The penal
 mu log L = mu sum_k log ||W_k||.  So it pulls each norm by the same share of itself.
 """
 from nets.backend import to_device, xp
+from nets.checks import check_number, check_rng
 from nets.norms import drop_bias, input_shapes
 
 
@@ -57,6 +58,8 @@ def add_penalty(cost, net, mu, input_shape, rng, steps=1):
     Returns:
         cost(x, t, rng) with the penalty.
     """
+    check_number("add_penalty", "mu", mu, least=0)
+    check_rng("add_penalty", rng)
     weights = [i for i, is_weight in enumerate(net.decays) if is_weight]
     layers = linear_layers(net, input_shape)
     if any(sum(layer.decays) != 1 for layer, _ in layers):

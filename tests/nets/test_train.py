@@ -76,7 +76,7 @@ def test_a_layer_that_does_not_say_what_decays_is_named():
 
 
 def test_decay_wants_one_lambda_a_layer():
-    with pytest.raises(ValueError, match="decay: 1 lambdas for 2 layers"):
+    with pytest.raises(ValueError, match=r"decay: lambdas \(0.1,\) for 2 layers"):
         decay(net_of(4, 3, 2), (0.1,))
 
 

@@ -106,9 +106,9 @@ SLIPS = {                                   # what is called, and the line
     "targets in a column": (lambda: softmax_cross_entropy(np.ones((2, 3)), np.ones((2, 1), int)),
                             "targets of type int64 and shape (2, 1)"),
     "targets in a list": (lambda: margin(np.ones((2, 3)), [0, 1]), "targets of type list"),
-    "pixels of another shape": (lambda: sigmoid_cross_entropy(np.ones((2, 3)), np.ones(3)),
-                                "x of shape (3,); expected (2, 3)"),
-    "always active": (lambda: sparsity(np.ones((2, 3)), 1), "rho = 1; expected a number between"),
+    "pixels of another shape": (lambda: sigmoid_cross_entropy(np.ones((2, 3)), np.ones((2, 1))),
+                                "x of shape (2, 1); expected (2, 3)"),
+    "always active": (lambda: sparsity(np.ones((2, 3)), 1), "rho = 1; expected a number"),
     # layers and nets
     "Dropout of 2": (lambda: Dropout(2), "Dropout: p = 2; expected a number, 0 or more, below 1"),
     "a seed for a generator": (lambda: lenet(0), "rng = 0; expected a generator"),
@@ -137,6 +137,8 @@ SLIPS = {                                   # what is called, and the line
         lambda: norms.lipschitz_bound(NET, (3, 3)), "this net takes images (N, ...) of 20 numbers"),
     "no such reading": (lambda: costs.decay(NET, (1, 1), "double"), "choose one of half, whole"),
     "one lambda for two": (lambda: optimisers.Adam(NET.params, [1]), "1 lambdas for 4 parameters"),
+    "NaN in a filter": (lambda: norms.conv_norm(np.full((1, 1, 3, 3), np.nan)), "expected finite"),
+    "a rate below 0": (lambda: loop.make_rates("linear", -1, 1, 10, 5), "rate = -1"),
     "a batch of 0": (lambda: loop.make_rates("linear", 1, 1, 10, 0), "batch = 0"),
     "a layer of two weights": (lambda: penalty.add_penalty(None, Net([TwoWeights()]), 1, (2,), RNG),
                                "more or less than one array of weights"),
@@ -146,6 +148,7 @@ SLIPS = {                                   # what is called, and the line
     "noise below 0": (lambda: noise.add_noise(X, -1, False, 0), "stddev = -1"),
     "purity of one-hot": (lambda: measures.purity(np.ones((2, 3, 5), int)), "integers (M, n)"),
     "activations of images": (lambda: measures.pick_images(X, 2, 2, 0), "expected 2 axes"),
+    "a class of eleven": (lambda: samples.sample_images(T + 9, 2, 0), "labels 0 to 9"),
     "samples of a column": (lambda: samples.sample_images(T[:, None], 2, 0), "shape (6, 1)"),
 }
 
