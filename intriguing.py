@@ -12,12 +12,24 @@ from typing import NamedTuple
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
+from nets.checks import (
+    check_choice,
+    check_images,
+    check_integers,
+    check_label_array,
+    check_labels,
+    check_methods,
+    check_number,
+    check_real,
+    check_shape,
+    count_labels,
+)
 from nets.gradcheck import check_gradients
 from nets.losses import column, margin, softmax_cross_entropy, square
 from nets.net import chunk_size, evaluate_in_chunks
 from nets.search import by_hand, scipy_lbfgsb
 from nets.search.boundary import step_onto_boundary
-from nets.search.checks import cast, check_images, check_targets
+from nets.search.checks import cast, check_pixels, check_targets
 from nets.search.line_search import line_search, scan
 
 # ---- Section 3: what the units of a layer mean, and random directions ------------------------
@@ -33,6 +45,9 @@ def phi(net, x, layer):
 
     Section 2.  x: (N, ...) on the host.  Returns (N, H) float64 on the host, one row an image.
     """
+    check_methods("phi", net, "below")
+    if len(check_images("phi", x)) == 0:
+        raise ValueError(f"phi: x of shape {x.shape}; expected one image at least")
     below = net.below(layer)
     rows = evaluate_in_chunks(lambda part: below.forward(part)[0], x)
     return rows.reshape(len(x), -1).astype(float)
@@ -40,9 +55,10 @@ def phi(net, x, layer):
 
 def natural_direction(H, i):
     """e_i: the direction of unit i alone.  i: 0 to H - 1.  Returns (H,)."""
-    if not 0 <= i < H:
+    check_integers("natural_direction", 1, H=H)
+    if i not in range(H):
         raise ValueError(f"unit {i}: the layer has units 0 to {H - 1}")
-    return np.eye(1, H, i)[0]
+    return np.eye(1, H, int(i))[0]
 
 
 def random_direction(H, seed, distribution="gaussian"):
@@ -50,9 +66,8 @@ def random_direction(H, seed, distribution="gaussian"):
 
     seed: anything that numpy.random.default_rng takes.  Returns (H,).
     """
-    if distribution not in DISTRIBUTIONS:
-        raise ValueError(f"no distribution of directions is called {distribution!r}; choose one "
-                         f"of {', '.join(DISTRIBUTIONS)}")
+    check_integers("random_direction", 1, H=H)
+    check_choice("random_direction", "distribution", distribution, DISTRIBUTIONS)
     v = DISTRIBUTIONS[distribution](np.random.default_rng(seed), H)
     return v / np.linalg.norm(v)
 
@@ -68,15 +83,17 @@ def top_images(activations, direction, count, seed=0):
         count: 1 to N.
         seed: of the random order.
     """
-    activations, direction = np.asarray(activations, float), np.asarray(direction, float)
-    if activations.ndim != 2 or direction.shape != activations.shape[1:]:
-        raise ValueError(f"top_images: activations of shape {activations.shape} and a direction of "
-                         f"shape {direction.shape}; expected (N, H) and (H,)")
-    if not 1 <= count <= len(activations):
+    activations, direction = (to_host(check_real("top_images", name, a, ndim)).astype(float)
+                              for name, a, ndim in (("activations", activations, 2),
+                                                    ("direction", direction, 1)))
+    check_shape("top_images", "direction", direction, activations.shape[1:])
+    if count not in range(1, len(activations) + 1):
         raise ValueError(f"top_images: {count} of {len(activations)} images; expected 1 to "
                          f"{len(activations)}")
     order = np.random.default_rng(seed).permutation(len(activations))
     score = (activations @ direction)[order]
+    if not np.isfinite(score).all():
+        raise ValueError("top_images: NaN or infinity among the activations or in the direction")
     return order[np.argsort(-score, kind="stable")[:count]]
 
 
@@ -113,7 +130,12 @@ def objective(net, x, target, c, r):
     Returns:
         The value (N,) in nats, its gradient (N, ...), the logits (N, K).
     """
+    check_methods("objective", net, "forward", "backward")
+    x, r, c = (check_real("objective", name, a) for name, a in (("x", x), ("r", r), ("c", c)))
+    check_shape("objective", "r", r, check_images("objective", x).shape)
+    check_shape("objective", "c", c, x.shape[:1])
     loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
+    check_labels("objective", target, *logits.shape, name="target")
     return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
 
 
@@ -222,7 +244,8 @@ def D(net, x, target=None, *, box=(0, 1), solver="auto", dtype=None, line_search
         ValueError: before the first search, if x is outside its box, the net has no such label,
             the net gives NaN for an image, or shapes do not fit.
     """
-    x, lower, upper = check_images(x, box)
+    check_methods("D", net, "forward", "backward", "predict")
+    x, lower, upper = check_pixels(x, box)
     engine = solver if callable(solver) else ENGINES[choose_solver(solver)]
     searched = cast(net, dtype)
     starts, each = _prepare(net, searched, x, target, among)        # each: searches an image
@@ -272,7 +295,7 @@ def _prepare(net, searched, x, target, among):
     if logits.min() >= 0 and np.allclose(logits.sum(1), 1, atol=1e-4):
         warnings.warn("D: the net's outputs look like probabilities.  D expects logits, before "
                       "the softmax: with probabilities it finds other images", stacklevel=3)
-    label = net.predict(x.astype(float))
+    label = check_labels("D, net.predict(x)", net.predict(x.astype(float)), *logits.shape)
     targets = check_targets(target, logits, label, among)          # (N, L)
     image, target = np.repeat(np.arange(len(x)), targets.shape[1]), targets.ravel()
     m, other = map(to_host, margin(to_device(logits[image]), to_device(target)))
@@ -409,7 +432,11 @@ def _judge(logits, target, noise):
 def _logits(net, x, first=0):
     """The logits (n, K) float64 of images x (n, ...) on the host; errors number them from `first`.
     """
-    logits = to_host(net.forward(to_device(x.astype(float)))[0]).astype(float)
+    logits = to_host(net.forward(to_device(x.astype(float)))[0])
+    if logits.ndim != 2 or len(logits) != len(x):
+        raise ValueError(f"D: the net's logits of {len(x)} images have shape {logits.shape}; "
+                         "expected (N, K)")
+    logits = check_real("D", "the net's logits", logits).astype(float)
     if not np.isfinite(logits).all():
         row = first + np.flatnonzero(~np.isfinite(logits).all(1))[0]
         raise ValueError(f"D: the net's logits of image {row} hold NaN or infinity; are its "
@@ -463,11 +490,9 @@ def choose_solver(solver):
 def distortion(x, x_prime):
     """sqrt(sum (x' - x)^2 / n) over an image's n pixels, the tables' "stddev": (N, ...) -> (N,).
 
-    Section 4.2.  The unit is the pixel range [0, 1].
+    Section 4.2.  The unit is the pixel range [0, 1].  NaN where x' is NaN (D found no image).
     """
-    if x.shape != x_prime.shape:
-        raise ValueError(f"distortion: x of shape {x.shape} and x' of shape {x_prime.shape}; "
-                         "expected the same")
+    x, x_prime = _check_pair("distortion", x, x_prime)
     return np.sqrt(square(x_prime.astype(float) - x) / np.prod(x.shape[1:]))
 
 
@@ -476,10 +501,14 @@ def amplify(x, x_prime, stddev):
 
     Section 4.2, last rows of Table 4.  The paper divides by |x' - x|_2, which is sqrt(n) times as
     large (slip 5 in the README).  Pixels may leave [0, 1].
-    x, x_prime: (N, ...).  Returns (N, ...) float64, x where x' = x, NaN where x' is NaN.
+    x, x_prime: (N, ...).  Returns (N, ...) float64, x where x' = x, NaN where x' is NaN.  x' = x
+    where all pixels are the same float32 numbers, as D gives them: rounding is no direction.
     """
+    check_number("amplify", "stddev", stddev, least=0)
+    x, x_prime = _check_pair("amplify", x, x_prime)
     size = distortion(x, x_prime)
-    factor = np.divide(stddev, size, out=np.zeros_like(size), where=size != 0)
+    moved = (x.astype("float32") != x_prime.astype("float32")).any(tuple(range(1, x.ndim)))
+    factor = np.divide(stddev, size, out=np.zeros_like(size), where=moved)
     return x + column(factor, x) * (x_prime.astype(float) - x)
 
 
@@ -492,18 +521,29 @@ def transfer(nets, images, t):
         nets: K nets.
         images: M arrays (N, ...), one for each row of the table.  Images that are NaN (D found
             none) do not count.
-        t: (N,) true labels.
+        t: (N,) true labels, integers.
 
     Returns:
         (M, K): [i, j] is the error on images[i] of nets[j], NaN where all images are NaN.
     """
-    t, errors = np.asarray(t), np.full((len(images), len(nets)), np.nan)
+    nets, images = list(nets), [to_host(check_images("transfer", x, "images")) for x in images]
+    errors = np.full((len(images), len(nets)), np.nan)
+    for net in nets if images else ():
+        check_methods("transfer", net, "predict")
+        t = check_labels("transfer", t, len(images[0]), count_labels(net, images[0]))
     for i, x in enumerate(images):
-        if t.shape != (len(x),):
-            raise ValueError(f"transfer: labels of shape {t.shape} for images {i} of shape "
-                             f"{x.shape}; expected ({len(x)},)")
+        check_label_array(f"transfer, images {i}", t, len(x))
         found = ~np.isnan(square(x))
         if found.any():
             x = x[found].astype(float)
             errors[i] = [(net.predict(x) != t[found]).mean() for net in nets]
     return errors
+
+
+def _check_pair(where, x, x_prime):
+    """x and x' as arrays (N, ...) of one shape on the host, or ValueError; x must be finite."""
+    x, x_prime = (to_host(check_images(where, a, name)) for name, a in (("x", x), ("x'", x_prime)))
+    check_shape(where, "x'", x_prime, x.shape)
+    if not np.isfinite(x).all():
+        raise ValueError(f"{where}: NaN or infinity in x; images that D did not find are x'")
+    return x, x_prime

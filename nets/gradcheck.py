@@ -10,6 +10,7 @@ slope of the loss.  Then it compares this slope with what backward gives.
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
+from nets.checks import check_images, check_label_array, check_labels, check_methods
 from nets.diagnosis import Precision, Table, compare_slopes, make_failed_row
 from nets.losses import softmax_cross_entropy
 from nets.net import Net
@@ -129,6 +130,9 @@ def check_gradients(net, x, target=None, *, places=PLACES, raises=True):
 
 def _rows(net, x, target, places):
     """Yield the rows of the table: first a net's layers, so that the problem names the layer."""
+    check_methods("check_gradients", net, "forward", "backward")
+    if len(check_images("check_gradients", x)) == 0 or not np.isfinite(to_host(x)).all():
+        raise ValueError("check_gradients: no images, or not finite; expected one at least")
     count, x = len(x), to_device(to_host(x)[:IMAGES].astype(float))
     name = type(net).__name__
     if isinstance(net, Net):
@@ -141,9 +145,14 @@ def _rows(net, x, target, places):
         # A class derived from Net may have a backward of its own, and astype would lose it.
         net = plain if type(net) is Net else net
     if target is None:
-        yield from _check(name, Net([net]).astype("float64").layers[0], x, None, places)
+        layer = NetAsLayer(net) if isinstance(net, Net) else \
+            Net([net]).astype("float64").layers[0]
+        yield from _check(name, layer, x, None, places)
     else:
-        target = np.broadcast_to(to_host(target), count)[:IMAGES]
+        target = to_host(target)
+        target = np.broadcast_to(target, count) if target.ndim == 0 else target     # one for all
+        check_label_array("check_gradients", target, count, "target")
+        target = target[:IMAGES]
         yield from _check(name, NetAsLayer(net), x, target, places)
 
 
@@ -256,7 +265,7 @@ def _nearly_equal(a, b):
 
 def _dlogits(logits, target):
     """d cross-entropy / d logits (N, K), scaled so that each image's largest entry is 1."""
-    target = np.broadcast_to(target, len(logits))
+    check_labels("check_gradients", target, *logits.shape, name="target")
     d = to_host(softmax_cross_entropy(to_device(logits), to_device(target))[1])
     return d / np.maximum(abs(d).max(1, keepdims=True), 1e-300)
 

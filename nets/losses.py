@@ -5,6 +5,7 @@ The caller takes the mean over the images.
 import numpy as np
 
 from nets.backend import xp
+from nets.checks import check_label_array, check_number, check_real, check_shape
 
 
 def square(r):
@@ -24,11 +25,14 @@ def margin(logits, target):
         logits: (N, K).  target: (N,) integers, l.  Both on the device.
 
     Returns:
-        The margins (N,) and the other labels with the largest logits (N,).
+        The margins (N,) and the other labels with the largest logits (N,).  A label that the net
+        does not have has a margin of minus infinity.
     """
+    logits = check_real("margin", "logits", logits, ndim=2)
+    check_label_array("margin", target, len(logits), "target")
     own = target[:, None] == xp.arange(logits.shape[1])             # (N, K)
     others = xp.where(own, -xp.inf, logits)
-    return xp.where(own, logits, 0).sum(1) - others.max(1), others.argmax(1)
+    return xp.where(own, logits, -xp.inf).max(1) - others.max(1), others.argmax(1)
 
 
 def softmax_cross_entropy(logits, target):
@@ -40,13 +44,16 @@ def softmax_cross_entropy(logits, target):
         logits: (N, K).  target: (N,) integers, 0 to K - 1.
 
     Returns:
-        loss (N,) in nats, dlogits (N, K).
+        loss (N,) in nats, dlogits (N, K).  The loss is infinite where there is no such label: its
+        share is 0.  (An error would make a GPU wait for the labels in each step of a training.)
     """
+    logits = check_real("softmax_cross_entropy", "logits", logits, ndim=2)
+    check_label_array("softmax_cross_entropy", target, len(logits), "target")
     z = logits - logits.max(1, keepdims=True)           # the same softmax, without overflow
     exp_z = xp.exp(z)
     sum_exp = exp_z.sum(1, keepdims=True)
     onehot = target[:, None] == xp.arange(z.shape[1])   # (N, K)
-    loss = xp.log(sum_exp[:, 0]) - (z * onehot).sum(1)
+    loss = xp.log(sum_exp[:, 0]) - xp.where(onehot, z, -xp.inf).max(1)
     return loss, exp_z / sum_exp - onehot
 
 
@@ -61,6 +68,9 @@ def sigmoid_cross_entropy(z, x):
     Returns:
         loss (N,) in nats, dz (N, D).
     """
+    z, x = (check_real("sigmoid_cross_entropy", name, a, ndim=2)
+            for name, a in (("z", z), ("x", x)))
+    check_shape("sigmoid_cross_entropy", "x", x, z.shape)
     y = (1 + xp.tanh(z / 2)) / 2
     softplus = z.clip(0, None) + xp.log1p(xp.exp(-abs(z)))      # log(1 + e^z), without overflow
     return (softplus - x * z).sum(1), y - x
@@ -78,6 +88,8 @@ def sparsity(h, rho):
     Returns:
         loss (a number in nats, for all images together), dh (N, H).
     """
+    h = check_real("sparsity", "h", h, ndim=2)
+    check_number("sparsity", "rho", rho, least=1e-6, below=1)
     q = h.mean(0).clip(1e-6, 1 - 1e-6)                  # a unit that never fires has no log
     loss = (rho * (np.log(rho) - xp.log(q)) + (1 - rho) * (np.log(1 - rho) - xp.log(1 - q))).sum()
     dq = (1 - rho) / (1 - q) - rho / q                  # (H,)

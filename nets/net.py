@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
+from nets.checks import check_images
 
 # Images evaluated at a time: at most CHUNK, and at most PIXELS numbers.  For AlexNet PIXELS are 32
 # photographs on a CPU and 129 on a GPU.
@@ -14,12 +15,13 @@ CHUNK, PIXELS = (500, 5_000_000) if xp is np else (10_000, 20_000_000)
 def chunk_size(x, limit=CHUNK):
     """How many of the images x (N, ...) to evaluate at a time: `limit` at most.  Bounds the memory.
     """
-    return max(1, min(limit, PIXELS // math.prod(x.shape[1:])))
+    return max(1, min(limit, PIXELS // max(1, math.prod(x.shape[1:]))))
 
 
 def evaluate_in_chunks(function, x, limit=CHUNK):
     """function(chunk) for chunks of images x (N, ...) on the device, joined on the host: (N, ...).
     """
+    x = check_images("evaluate_in_chunks", x)
     n = chunk_size(x, limit)
     parts = [to_host(function(to_device(x[i:i + n]))) for i in range(0, len(x), n)]
     return np.concatenate(parts) if parts else np.empty(0, int)
@@ -35,13 +37,18 @@ class Net:
 
     def __init__(self, layers):
         self.layers = list(layers)
+        for layer in self.layers:
+            if isinstance(layer, type) or not hasattr(layer, "params"):
+                raise ValueError(f"Net: {layer!r} among its layers; expected objects with params, "
+                                 "forward and backward, such as ReLU()")
 
     def forward(self, x, rng=None):
         """x (N, ...) -> logits (N, K) and the cache of each layer.
 
         rng: given in training only.  Raises ValueError if the shape of x does not fit.
         """
-        x, caches, shape = self._cast(x), [], x.shape
+        x, caches = self._cast(x), []
+        shape = x.shape
         for layer in self.layers:
             try:
                 x, cache = layer.forward(x, rng)
@@ -62,7 +69,8 @@ class Net:
     def gradients(self, dy, caches):
         """d loss / d logits (N, K) -> d loss / d parameter, in the order of `params`."""
         dy, grads = self._cast(dy), []
-        first = min(i for i, layer in enumerate(self.layers) if layer.params)
+        first = min((i for i, layer in enumerate(self.layers) if layer.params),
+                    default=len(self.layers))
         for i in range(len(self.layers) - 1, first - 1, -1):
             grads = self.layers[i].gradients(dy, caches[i]) + grads
             if i > first:                   # d loss / d x of the first one is not needed
@@ -94,8 +102,19 @@ class Net:
         return net
 
     def predict(self, x):
-        """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host."""
-        return evaluate_in_chunks(lambda part: self.forward(part)[0].argmax(1), x)
+        """f(x): the labels (N,) of images x (N, ...) of the host or the device, on the host.
+
+        Raises ValueError if the logits of an image are NaN, as for images that D did not find.
+        """
+        def label(part):
+            logits = self.forward(part)[0]
+            return xp.where(xp.isnan(logits).any(1), -1, logits.argmax(1))
+
+        labels = evaluate_in_chunks(label, x)
+        if (labels < 0).any():
+            raise ValueError(f"this net: the logits of image {labels.argmin()} are NaN; are its "
+                             "pixels NaN (D found no image), or the net's weights?")
+        return labels
 
     def _takes(self):
         """The shape of x in words, from the first layer that has weights."""
@@ -107,6 +126,7 @@ class Net:
         return f"images (N, C, H, W), the windows of its first layer {W.shape[1:]}"
 
     def _cast(self, z):
+        z = check_images("this net", z)
         return z.astype(self.params[0].dtype, copy=False) if self.params else z
 
     def _cuts(self):
@@ -116,9 +136,9 @@ class Net:
 
     def _cut(self, k):
         cuts = self._cuts()
-        if not 0 <= k < len(cuts):
+        if k not in range(len(cuts)):
             raise ValueError(f"phi_{k}: this net has phi_0 to phi_{len(cuts) - 1}")
-        return cuts[k]
+        return cuts[int(k)]
 
     def below(self, k):
         """The net that computes phi_k from x.  It shares its parameters with this one."""

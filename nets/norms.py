@@ -14,8 +14,10 @@ import copy
 import math
 
 import numpy as np
+from scipy.linalg import eigvalsh_tridiagonal
 
 from nets.backend import to_device, xp
+from nets.checks import check_integers, check_methods, check_real, check_sizes
 from nets.layers.basic import Dense, Dropout, Flatten, Preprocess, ReLU, Sigmoid
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.local import L2Pool
@@ -23,7 +25,8 @@ from nets.layers.windows import count_places
 
 POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # relative, of `operator_norm`
-STEPS = 1000                                # of `operator_norm`, at most; mostly 100 are enough
+STEPS = 1000                                # of `operator_norm`, at most; mostly 30 to 300
+CHANCE = 1e-6                               # that `operator_norm` ends at another singular value
 
 
 # ---- Layers with weights ---------------------------------------------------------------------
@@ -35,6 +38,8 @@ def dense_norm(W):
     Section 4.3.  It is the root of the largest eigenvalue of W W^T or of W^T W; the smaller of the
     two matrices is used.
     """
+    if np.ndim(W) < 2 or W.size == 0:
+        raise ValueError(f"dense_norm: W of shape {np.shape(W)}; expected (..., D, H)")
     W = W if W.shape[-2] <= W.shape[-1] else W.swapaxes(-2, -1)
     gram = W @ W.conj().swapaxes(-2, -1)
     return math.sqrt(max(float(xp.linalg.eigvalsh(gram)[..., -1].max()), 0.0))
@@ -57,6 +62,11 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, as_printed=False):
     Returns:
         A number.
     """
+    W = check_real("conv_norm", "W", W, ndim=4)
+    check_integers("conv_norm", 1, stride=stride, groups=groups, points=points)
+    if W.shape[2] != W.shape[3] or len(W) % groups or not xp.isfinite(W).all():
+        raise ValueError(f"conv_norm: W of shape {W.shape} and {groups} groups; expected finite "
+                         "numbers (D, C / groups, k, k), and D a multiple of the groups")
     n = stride * points
     phase = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(W.shape[3])))
     phase = to_device(phase).astype(np.result_type(W.dtype, "complex64"))       # (n, k)
@@ -83,15 +93,16 @@ def points_for(layer, shape):
 
     The image and its padding then fit on the circle.  At least POINTS.
     """
+    check_sizes("points_for", shape, ndim=3)
     room = max(shape[1:]) + 2 * layer.padding
     return max(POINTS, -(-room // layer.stride))
 
 
 def drop_bias(layer):
-    """A Dense or Conv without its bias.  It shares the weights with the layer."""
-    W, b = layer.params
+    """A layer without its biases, the parameters that do not decay.  It shares the weights."""
     layer = copy.copy(layer)
-    layer.params = [W, xp.zeros_like(b)]
+    layer.params = [p if decays else xp.zeros_like(p)
+                    for p, decays in zip(layer.params, layer.decays, strict=True)]
     return layer
 
 
@@ -102,25 +113,37 @@ def operator_norm(layer, shape):
     iteration.  It calls only forward and backward.  The first v is random, from a fixed seed.
 
     Returns:
-        The gain |A v| / |v| of the best v: a lower estimate of the norm, to ACCURACY.
+        The gain |A v| / |v| of the best v: a lower estimate of the norm, to ACCURACY.  For one
+        first v in 1 / CHANCE it could be another singular value (nets/README.md, "Norms").
 
     Raises:
+        ValueError: the layer has no weights, or they are not finite.
         RuntimeError: STEPS were too few.
     """
+    check_methods("operator_norm", layer, "forward", "backward")
+    check_sizes("operator_norm", shape)
     layer = drop_bias(layer)
+    if not layer.params or not all(xp.isfinite(p).all() for p in layer.params):
+        raise ValueError(f"operator_norm: {type(layer).__name__} has no weights, or they are not "
+                         "finite; expected a Dense or Conv")
     v, before, beta = np.random.default_rng(0).normal(size=(1, *shape)), 0.0, 0.0
     v = to_device((v / np.linalg.norm(v)).astype(layer.params[0].dtype))
-    T = np.zeros((STEPS + 1, STEPS + 1))    # A^T A in the basis of all v so far
-    for i in range(STEPS):
+    log_enough = math.log(math.sqrt(v.size) / CHANCE)
+    alphas, betas = [], []                  # T, A^T A in the basis of all v so far: its diagonal,
+    for _ in range(STEPS):                  # and the numbers beside it
         y, cache = layer.forward(v)
-        T[i, i] = float((y * y).sum())
-        after = layer.backward(y, cache) - T[i, i] * v - beta * before
+        alphas.append(float((y * y).sum()))
+        after = layer.backward(y, cache) - alphas[-1] * v - beta * before
+        values = eigvalsh_tridiagonal(alphas, betas)
         beta = math.sqrt(float((after * after).sum()))
-        values, vectors = np.linalg.eigh(T[:i + 1, :i + 1])
-        # An eigenvalue lies within |A^T A z - lambda z| of lambda.  Its root has half the error.
-        if beta * abs(vectors[-1, -1]) <= 2 * ACCURACY * values[-1]:
-            return math.sqrt(values[-1])
-        T[i, i + 1] = T[i + 1, i] = beta
+        betas.append(beta)
+        # The next v is p(A^T A) times the first one, p(t) = prod(t - values) / prod(betas).  So if
+        # the norm were above `limit`, the first v would have less than 1 / p(limit^2) of its
+        # vector; a random one has that with a chance below sqrt(v.size) / p.
+        limit = (1 + ACCURACY) * math.sqrt(max(values[-1], 0.0))
+        with np.errstate(divide="ignore"):              # 0 where the v so far span all that counts
+            if np.log(limit ** 2 - values).sum() >= log_enough + np.log(betas).sum():
+                return limit / (1 + ACCURACY)
         v, before = after / beta, v
     raise RuntimeError(f"operator_norm: not within {ACCURACY:g} after {STEPS} steps")
 
@@ -134,6 +157,7 @@ def pool_bound(layer, shape):
     Section 4.3 calls max pooling contractive.  That holds only where windows do not overlap
     (slip 7 in the README).  For AlexNet's windows, 3 x 3 with stride 2, the bound is 2.
     """
+    check_sizes("pool_bound", shape, ndim=3)
     stride = getattr(layer, "stride", 1)
     return math.sqrt(math.prod(min(-(-layer.size // stride),
                                    count_places(length, layer.size, stride))
@@ -178,7 +202,10 @@ def layer_bound(layer, shape):
 
 def input_shapes(net, shape):
     """[(layer, shape of its input)] of a net on images of `shape`.  It evaluates a black image."""
-    x, rows = xp.zeros((1, *shape), net.params[0].dtype), []
+    check_methods("input_shapes", net, "forward", "below")
+    check_sizes("input_shapes", shape)
+    x, rows = xp.zeros((1, *shape), net.params[0].dtype if net.params else float), []
+    net.forward(x)                          # its error names the layer that the shape does not fit
     for layer in net.layers:
         rows.append((layer, x.shape[1:]))
         x, _ = layer.forward(x)

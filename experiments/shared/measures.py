@@ -10,6 +10,7 @@ from scipy.stats import permutation_test
 
 from experiments.shared.samples import random_stream
 from intriguing import natural_direction, random_direction, top_images
+from nets.checks import check_integers, check_real
 
 RANDOM_KINDS = {"random": "gaussian", "non-negative": "non-negative"}  # intriguing.DISTRIBUTIONS
 RESAMPLES, BATCH = 9_999, 1_000             # of the permutation test; a batch takes a few MB
@@ -43,6 +44,8 @@ def pick_images(a, M, n, seed):
     Raises:
         ValueError: no unit is live, or there are no more than n images.
     """
+    check_real("pick_images", "activations", a, ndim=2)
+    check_integers("pick_images", 1, M=M, n=n)
     H = a.shape[1]
     live = np.flatnonzero(a.max(0) > a.min(0))
     if len(live) == 0 or len(a) <= n:
@@ -79,6 +82,9 @@ def pick_at_random(N, M, n, seed):
 
 def count_labels(labels):
     """How often each label occurs in each set: (M, n) integers from 0 on -> (M, K)."""
+    if np.ndim(labels) != 2 or labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+        raise ValueError(f"labels of type {labels.dtype} and shape {labels.shape}; expected "
+                         "integers (M, n) from 0 on")
     return (labels[:, :, None] == np.arange(labels.max() + 1)).sum(1)
 
 
@@ -98,6 +104,7 @@ def correlation(x):
     With z an image less its mean, scaled to length 1: |sum of z|^2 = n + 2 sum over pairs <z, z'>.
     An image of one grey has no correlation and is left out.  NaN where fewer than two remain.
     """
+    check_real("correlation", "x", x)
     z = x.reshape(*x.shape[:2], -1).astype(float)
     z -= z.mean(2, keepdims=True)
     length = np.linalg.norm(z, axis=2, keepdims=True)               # (M, n, 1)
@@ -143,6 +150,7 @@ def compare(a, b, seed):
 
     All are None where a or b has fewer than two values; d is None where nothing varies.
     """
+    a, b = (check_real("compare", "its values", z, ndim=1) for z in (a, b))
     a, b = a[~np.isnan(a)], b[~np.isnan(b)]
     if min(len(a), len(b)) < 2:
         return dict.fromkeys(("d", "superiority", "p"))

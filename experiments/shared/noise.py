@@ -2,6 +2,7 @@
 import numpy as np
 
 from experiments.shared import samples
+from nets.checks import check_images, check_number
 
 CLIPPING = {"not clipped": False, "clipped": True}      # a row's name ends with one of these
 
@@ -21,6 +22,8 @@ def drop_clipping(row):
 
 def add_noise(x, stddev, clip, seed):
     """x (N, ...) with Gaussian noise of that standard deviation, clipped to [0, 1] or not."""
+    check_images("add_noise", x)
+    check_number("add_noise", "stddev", stddev, least=0)
     rng = samples.random_stream(seed, "noise")
 
     def of_part(part):

@@ -9,6 +9,13 @@ import numpy as np
 
 from intriguing import D, amplify
 from nets.backend import to_device, to_host, xp
+from nets.checks import (
+    check_images,
+    check_integers,
+    check_label_array,
+    check_labels,
+    check_number,
+)
 from nets.losses import margin, softmax_cross_entropy
 from nets.search.answers import Result
 from nets.search.rounds import make_engine
@@ -35,6 +42,10 @@ class Pool:
     """
 
     def __init__(self, k, stddev, size, share, examples):
+        check_number("Pool", "stddev", stddev, least=0)
+        check_integers("Pool", 1, size=size)
+        if not 0 < share <= 1:
+            raise ValueError(f"Pool: share = {share}; expected more than 0, and 1 at most")
         self.k, self.stddev, self.size, self.share, self.examples = k, stddev, size, share, examples
         self.phi, self.t = None, None
 
@@ -49,6 +60,7 @@ class Pool:
             t: their labels (N,), on the device.
             rng: chooses what is replaced and which images the new examples are made of.
         """
+        check_label_array("Pool.renew", t, len(x))
         n = min(round(self.share * self.size), len(x))
         rows = to_device(rng.permutation(len(x))[:n])
         phi, t = to_host(net.below(self.k).forward(x[rows])[0]), t[rows]
@@ -62,6 +74,8 @@ class Pool:
 
     def draw(self, n, rng):
         """Choose n examples by rng: phi (n, ...), t (n,)."""
+        if self.phi is None:
+            raise ValueError("Pool.draw: the pool is empty; call renew first")
         rows = to_device(rng.integers(len(self.t), size=n))
         return self.phi[rows], self.t[rows]
 
@@ -82,7 +96,9 @@ def make_adversarial(net, phi, t, stddev, rng=None):
     Returns:
         (N, ...) float32 in [0, 1]; phi itself where D found nothing, or phi's label is wrong.
     """
-    wrong = margin(net.forward(to_device(phi))[0], to_device(t))[1]
+    logits, _ = net.forward(to_device(phi))
+    check_labels("make_adversarial", t, *logits.shape)
+    wrong = margin(logits, to_device(t))[1]
     moved = amplify(phi, D(net, phi, wrong, solver=make_engine(descend)), stddev)
     return np.where(np.isnan(moved), phi, moved).clip(0, 1).astype("float32")
 
@@ -96,6 +112,7 @@ def ascend(net, phi, t, stddev, rng=None):
     """
     for _ in range(ASCENT):
         logits, caches = net.forward(to_device(phi))
+        check_labels("ascend", t, *logits.shape)
         g = to_host(net.backward(softmax_cross_entropy(logits, to_device(t))[1], caches))
         step = amplify(np.zeros_like(g), g, stddev / ASCENT)
         phi = (phi + step).clip(0, 1).astype("float32")
@@ -104,6 +121,8 @@ def ascend(net, phi, t, stddev, rng=None):
 
 def add_noise(net, phi, t, stddev, rng):
     """phi + Gaussian noise of this standard deviation, clipped to [0, 1]: the other control."""
+    check_images("add_noise", phi, "phi")
+    check_number("add_noise", "stddev", stddev, least=0)
     return (phi + rng.normal(0, stddev, phi.shape)).clip(0, 1).astype("float32")
 
 

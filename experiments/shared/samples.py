@@ -3,6 +3,7 @@ import numpy as np
 
 import data as datasets
 from experiments.shared import page
+from nets.checks import check_labels
 
 
 def random_stream(seed, purpose, *numbers):
@@ -36,7 +37,8 @@ def sample_images(t, count, seed):
     t: (N,) true labels.  Returns indices (count,) drawn without repetition, the first ones of
     the same order for every count, and targets (count,) uniform over the nine wrong labels.
     """
-    if not 1 <= count <= len(t):
+    check_labels("sample_images", t, len(t), K=10)
+    if count not in range(1, len(t) + 1):
         raise ValueError(f"--count {count}: there are {len(t):,} images to attack; choose 1 to "
                          f"{len(t)}")
     rng = random_stream(seed, "attacked images")

@@ -8,9 +8,12 @@
 what forward computes for backward and gradients goes into the cache.  The cache holds the least
 that they need, and each class says what it is.
 """
+import math
+
 import numpy as np
 
 from nets.backend import to_device, xp
+from nets.checks import check_integers, check_number, check_rng
 
 # Weights of a Dense from which on backward computes (W dy^T)^T.  For AlexNet's 9216 x 4096 and 16
 # images, on one thread, this takes 0.67 of the time of dy W^T in float32, and 1.15 in float64.
@@ -40,6 +43,8 @@ class Dense(Layer):
 
     def __init__(self, D, H, rng):
         """W (D, H), normal with variance 1 / D, so that y varies as much as x; b = 0."""
+        check_integers("Dense", 1, D=D, H=H)
+        check_rng("Dense", rng)
         W = rng.normal(0, 1 / np.sqrt(D), (D, H))
         self.params = [to_device(W), to_device(np.zeros(H))]
 
@@ -93,6 +98,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, p, inverted=True):
+        check_number("Dropout", "p", p, least=0, below=1)
         self.p, self.inverted = p, inverted
 
     def forward(self, x, rng=None):
@@ -113,7 +119,7 @@ class Flatten(Layer):
 
     def forward(self, x, rng=None):
         """y = x, one row an image"""
-        return x.reshape(len(x), -1), x.shape
+        return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
 
     def backward(self, dy, shape):
         """dx = dy, in the shape of the images"""
@@ -130,6 +136,10 @@ class Preprocess(Layer):
     """
 
     def __init__(self, scale, order, mean, std=(1.0, 1.0, 1.0)):
+        check_number("Preprocess", "scale", scale)
+        if order not in (RGB, BGR) or len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError(f"Preprocess: order {order}, mean {mean}, std {std}; expected RGB or "
+                             "BGR, and three numbers each, std above 0")
         self.scale, self.order, self.mean, self.std = scale, order, mean, std
 
     def forward(self, x, rng=None):         # (N, 3, H, W) RGB in [0, 1]

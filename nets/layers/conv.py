@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from nets.backend import to_device, xp
+from nets.checks import check_integers, check_number, check_rng
 from nets.layers.basic import Layer
 from nets.layers.windows import (
     backward_by_patches,
@@ -43,11 +44,11 @@ class Conv(Layer):
 
     def __init__(self, C, D, k, rng, stride=1, padding=0, groups=1):
         """W (D, C / groups, k, k), normal with variance 1 / (terms of the sum); b = 0."""
+        check_integers("Conv", 1, C=C, D=D, k=k, stride=stride, groups=groups)
+        check_integers("Conv", 0, padding=padding)
+        check_rng("Conv", rng)
         if C % groups or D % groups:
             raise ValueError(f"Conv: {C} inputs and {D} outputs do not divide into {groups} groups")
-        if min(k, stride) < 1 or padding < 0:
-            raise ValueError(f"Conv: window {k}, stride {stride}, padding {padding}; expected at "
-                             "least 1, 1 and 0")
         W = rng.normal(0, 1 / np.sqrt(C // groups * k * k), (D, C // groups, k, k))
         self.params = [to_device(W), to_device(np.zeros(D))]
         self.k, self.stride, self.padding, self.groups = k, stride, padding, groups
@@ -130,9 +131,9 @@ class MaxPool(Layer):
     """
 
     def __init__(self, size, stride):
-        if not 1 <= size <= 16 or stride < 1:           # a tap's number fits into 8 bits
-            raise ValueError(f"MaxPool: window {size}, stride {stride}; expected 1 to 16, and at "
-                             "least 1")
+        check_integers("MaxPool", 1, size=size, stride=stride)
+        if size > 16:                                   # a tap's number fits into 8 bits
+            raise ValueError(f"MaxPool: a window of {size}; expected 16 at most")
         self.size, self.stride = size, stride
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -167,7 +168,11 @@ class ChannelNorm(Layer):
     """
 
     def __init__(self, n, k, alpha, beta):
-        if n < 1 or n % 2 == 0:
+        check_integers("ChannelNorm", 1, n=n)
+        check_number("ChannelNorm", "k", k, least=1e-12)
+        check_number("ChannelNorm", "alpha", alpha, least=0)
+        check_number("ChannelNorm", "beta", beta, least=0)
+        if n % 2 == 0:
             raise ValueError(f"ChannelNorm: n = {n} channels; expected an odd number")
         self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
 

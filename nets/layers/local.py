@@ -6,7 +6,10 @@ windows move by one pixel and stay within the image.
 """
 import math
 
+import numpy as np
+
 from nets.backend import to_device, xp
+from nets.checks import check_integers, check_number, check_real, check_rng
 from nets.layers.basic import Layer
 from nets.layers.windows import PATCHES, col2im, count_places, im2col
 
@@ -24,6 +27,10 @@ def draw_filters(shape, rng, equal=True, dtype="float64"):
     begin independently stay unaligned, and pooling over neighbours averages them to noise.
     It draws row by row in `dtype`, and so takes no more memory than W.
     """
+    if np.ndim(shape) != 1 or len(shape) != 6 or shape[4] != shape[5]:
+        raise ValueError(f"draw_filters: shape {shape}; expected (h, w, M, C, k, k)")
+    check_integers("draw_filters", 1, **dict(zip("hwMCk", shape[:5], strict=True)))
+    check_rng("draw_filters", rng)
     W, row_shape = xp.empty(shape, dtype), shape[2:] if equal else shape[1:]
     for i in range(shape[0]):
         if i == 0 or not equal:
@@ -105,6 +112,7 @@ class Local(Layer):
 
     def __init__(self, W):
         """W: (h, w, M, C, k, k) on the device, from `draw_filters`; not copied."""
+        check_real("Local", "W", W, ndim=6)
         self.params = [W]
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -127,6 +135,7 @@ class LocalTranspose(Layer):
 
     def __init__(self, W):
         """W: (h, w, M, C, k, k) on the device; not copied."""
+        check_real("LocalTranspose", "W", W, ndim=6)
         self.params = [W]
 
     def forward(self, y, rng=None):         # (N, M, h, w)
@@ -166,6 +175,8 @@ class L2Pool(Layer):
     """y = sqrt(epsilon + sum of x^2 over size x size neighbours of one map).  Cache: x, y."""
 
     def __init__(self, size, epsilon):
+        check_integers("L2Pool", 1, size=size)
+        check_number("L2Pool", "epsilon", epsilon, least=0)
         self.size, self.epsilon = size, epsilon
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -191,6 +202,8 @@ class ContrastNorm(Layer):
     def __init__(self, size, c=0.01):
         """size: of the window, odd.  The Gaussian's deviation is size / 4, as in Torch; not stated.
         """
+        check_integers("ContrastNorm", 1, size=size)
+        check_number("ContrastNorm", "c", c, least=0)
         if size % 2 == 0:
             raise ValueError(f"ContrastNorm: a window of {size}; expected an odd number")
         self.size, self.c = size, c

@@ -15,6 +15,7 @@ pixels, at least 67, torchvision 63) and `classes`, for smaller machines and ima
 """
 import numpy as np
 
+from nets.checks import check_number
 from nets.layers.basic import BGR, RGB, Dense, Dropout, Flatten, Preprocess, ReLU
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.windows import count_places
@@ -111,6 +112,8 @@ def _scale_sizes(sizes, width):
     The last size, of the dense layers, is rounded first, and its factor is used for all sizes.  So
     one can tell the width of a net from its weights.
     """
+    check_number("AlexNet", "width", width, least=1e-6)
+
     def scale(n, width):
         return 2 * max(1, round(n * width / 2))
     width = scale(sizes[-1], width) / sizes[-1]

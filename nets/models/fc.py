@@ -18,6 +18,8 @@ def fc(sizes, rng):
 
     FC10 is sizes = (784, 10): no hidden layer, a softmax regression.
     """
+    if len(sizes) < 2:
+        raise ValueError(f"fc: sizes {sizes}; expected the pixels and the labels at least")
     layers = [Flatten()]
     for D, H in zip(sizes[:-1], sizes[1:], strict=True):
         layers += [Dense(D, H, rng), Sigmoid()]

@@ -6,6 +6,7 @@ Le et al. (2012), "Building high-level features using large scale unsupervised l
 import numpy as np
 
 from nets.backend import to_device, xp
+from nets.checks import check_integers
 from nets.layers.basic import Flatten, Layer
 from nets.models.quocnet import BATCH, stages
 from nets.net import Net, evaluate_in_chunks
@@ -21,6 +22,7 @@ class GridMean(Layer):
     """
 
     def __init__(self, n):
+        check_integers("GridMean", 1, n=n)
         self.n = n
 
     def forward(self, x, rng=None):         # (N, C, H, W)
@@ -85,6 +87,8 @@ def compute_features(layer, x):
 
     layer: `AllStages(net)` or `last_stage(net)`.  x: (N, 3, H, W) uint8.
     """
+    if x.dtype != "uint8":
+        raise ValueError(f"compute_features: pixels of type {x.dtype}; expected uint8, 0 to 255")
     return evaluate_in_chunks(lambda part: layer.forward(scale_pixels(part))[0], x, BATCH)
 
 
@@ -117,6 +121,9 @@ def optimal_stimulus(net, unit, z, steps=100):
     def length(z):
         return xp.sqrt((z * z).sum(tuple(range(1, z.ndim)), keepdims=True))
 
+    if unit not in range(net.forward(z[:1])[0].size):
+        raise ValueError(f"optimal_stimulus: unit {unit}; the net has units 0 to "
+                         f"{net.forward(z[:1])[0].size - 1}")
     radius = length(z)
     step = xp.ones_like(radius)             # as a share of the radius
     f, (y, caches) = evaluate(z)

@@ -9,6 +9,7 @@ The strides are not printed.  With 1 everywhere there are 1,144,863,072 weights;
 from typing import NamedTuple
 
 from nets.backend import xp
+from nets.checks import check_choice
 from nets.layers.basic import RGB, Preprocess
 from nets.layers.local import ContrastNorm, L2Pool, Local, LocalTranspose, draw_filters
 from nets.net import Net
@@ -50,6 +51,8 @@ def stage_shapes(size):
 
     The decoders have as many weights again.  The paper's billion does not count them.
     """
+    if not isinstance(size, Size):
+        raise ValueError(f"size {size!r}; expected a Size, such as SIZES['S']")
     rows, maps, side = [], 3, size.pixels
     for _ in range(size.stages):
         grid = side - size.field + 1
@@ -166,6 +169,7 @@ def reconstruction(net, decoders, lam=LAMBDA, below="input and target"):
         cost(x, t, rng) -> value, a mean over the images, and gradients in the order of net.params,
         then of the decoders.  It does not use t and rng.
     """
+    check_choice("reconstruction", "part of the gradient", below, BELOW)
     pass_down = BELOW[below]
 
     def cost(x, t=None, rng=None):

@@ -1,17 +1,16 @@
-"""Checks of the arguments of D: errors before the first search."""
+"""Checks of the arguments of D: errors before the first search.  See nets/checks.py too."""
 import numpy as np
 
 from nets.backend import to_host
+from nets.checks import check_images, check_integers, check_labels, check_real
 
 
-def check_images(x, box):
+def check_pixels(x, box):
     """x and its box as float32 arrays (N, ...) on the host, or ValueError."""
-    x = np.asarray(to_host(x), np.float32)
-    if x.ndim < 2:
-        raise ValueError(f"D: x of shape {x.shape}; expected images (N, ...), one row an image")
+    x = to_host(check_images("D", x)).astype(np.float32)
     if not hasattr(box, "__len__") or len(box) != 2:
         raise ValueError(f"D: box {box}; expected the smallest and the largest values")
-    ends = [np.asarray(to_host(end), np.float32) for end in box]
+    ends = [to_host(check_real("D", "box", end)).astype(np.float32) for end in box]
     try:
         lower, upper = (np.broadcast_to(end, x.shape) for end in ends)
     except ValueError:
@@ -37,27 +36,20 @@ def check_targets(target, logits, label, among):
     if target is None:
         others = logits.copy()
         others[np.arange(N), label] = -np.inf
-        if K < 2 or among < 1:
-            raise ValueError(f"D: among {among} of {K} labels; expected one other at least")
+        check_integers("D", 1, among=among)
+        if K < 2:
+            raise ValueError(f"D: the net has {K} label; expected one other at least")
         return np.argsort(-others, 1, kind="stable")[:, :min(among, K - 1)]
-    target = np.asarray(to_host(target))
-    if target.dtype.kind not in "iu":
-        raise ValueError(f"D: targets of type {target.dtype}; expected integers, or None")
-    if target.shape not in ((), (N,)):
-        raise ValueError(f"D: targets of shape {target.shape} for {N} images; expected one for "
-                         f"all, or shape ({N},)")
-    target = np.broadcast_to(target, N)
-    if (wrong := np.flatnonzero((target < 0) | (target >= K))).size:
-        raise ValueError(f"D: target {target[wrong[0]]} of image {wrong[0]}; the net has labels "
-                         f"0 to {K - 1}")
-    return target[:, None].astype(int)
+    target = to_host(target)
+    target = np.broadcast_to(target, N) if target.ndim == 0 else target     # one for all
+    return check_labels("D", target, N, K, "target")[:, None].astype(int)
 
 
 def cast(net, dtype):
     """The net in the precision of the search, or ValueError."""
     if dtype is None:
         return net
-    if np.dtype(dtype).kind != "f" or not hasattr(net, "astype"):
+    if dtype not in ("float32", "float64", np.float32, np.float64) or not hasattr(net, "astype"):
         raise ValueError(f"D: dtype {dtype} for a {type(net).__name__}; expected float32 or "
                          "float64, and a net with astype(dtype), as nets.Net has it")
     return net.astype(dtype)

@@ -2,7 +2,11 @@
 
 `classification` makes the paper's: mean cross-entropy plus weight decay.
 """
+import math
 
+import numpy as np
+
+from nets.checks import check_choice, check_labels
 from nets.losses import softmax_cross_entropy
 
 DECAYS = {                                  # lambda's meaning is not stated beyond section 2
@@ -28,6 +32,10 @@ def decay(net, lams, reading="half"):
     """
     value, grads, decays = 0.0, [], iter(net.decays)
     weighted = [layer.params for layer in net.layers if layer.params]
+    check_choice("decay", "reading", reading, DECAYS)
+    if np.shape(lams) != (len(weighted),):
+        raise ValueError(f"decay: lambdas {lams!r} for {len(weighted)} layers with parameters; "
+                         "expected one each")
     for params, lam in zip(weighted, lams, strict=True):
         decayed = [next(decays) for _ in params]
         k = sum(p.size for p, is_weight in zip(params, decayed, strict=True) if not is_weight)
@@ -42,12 +50,15 @@ def cross_entropy(net):
     """The cost of a classifier without weight decay: mean cross-entropy.
 
     Returns cost(x, t, rng) -> value in nats, gradients in the order of net.params;
-    x (N, ...) and t (N,) on the device.
+    x (N, ...) and t (N,) on the device.  ValueError if the net does not have a label.
     """
     def cost(x, t, rng=None):
         logits, caches = net.forward(x, rng)
         loss, dlogits = softmax_cross_entropy(logits, t)
-        return float(loss.mean(dtype="float64")), net.gradients(dlogits / len(x), caches)
+        value = float(loss.mean(dtype="float64"))
+        if value == math.inf:               # only now, because looking at t waits for the device
+            check_labels("cross_entropy", t, *logits.shape)
+        return value, net.gradients(dlogits / len(x), caches)
     return cost
 
 

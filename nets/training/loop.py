@@ -5,7 +5,18 @@ from contextvars import copy_context
 
 import numpy as np
 
-from nets.backend import to_device, to_host
+from nets.backend import to_device
+from nets.checks import (
+    check_choice,
+    check_images,
+    check_integers,
+    check_labels,
+    check_methods,
+    check_number,
+    check_real,
+    check_shape,
+    count_labels,
+)
 from nets.training import optimisers
 
 SCHEDULES = {                               # the rate's share of the first one, at a share of
@@ -19,6 +30,10 @@ def make_rates(schedule, rate, epochs, images, batch):
 
     schedule: a key of SCHEDULES.  A set of fewer images than a batch is one batch.
     """
+    check_choice("make_rates", "schedule", schedule, SCHEDULES)
+    check_integers("make_rates", 1, images=images, batch=batch)
+    check_integers("make_rates", 0, epochs=epochs)
+    check_number("make_rates", "rate", rate, least=0)
     batches = images // min(batch, images)
     done = np.arange(epochs * batches) / (epochs * batches)
     return (rate * SCHEDULES[schedule](done)).reshape(epochs, batches).tolist()
@@ -30,6 +45,9 @@ def train_epoch(optimiser, cost, x, t, rates, rng, batch):
     cost: as `cross_entropy` returns it; rng is given to it too.  x: (N, ...), t: (N,) on the
     device.  rates: of each step.  Returns the cost of each batch before its step, a list.
     """
+    x = check_real("train_epoch", "x", x)
+    check_integers("train_epoch", 1, batch=batch)
+    check_shape("train_epoch", "t", t, (len(x),))
     order = to_device(rng.permutation(len(x)))
     values = []
     for i, rate in enumerate(rates):
@@ -46,6 +64,7 @@ def divide_over_threads(cost, shard):
     A mean over images, so the shards' costs are averaged, always in their order: the number of
     cores changes nothing.  rng gives each shard one of its own.  BLAS should have one thread.
     """
+    check_integers("divide_over_threads", 1, shard=shard)
     pool = ThreadPoolExecutor()
 
     def of_shards(x, t, rng):
@@ -77,4 +96,8 @@ def fit_adam(params, cost, x, t, epochs, rate, rng, batch=100, tick=None):
 
 def error(net, x, t):
     """The share of images x (N, ...) that the net does not give their labels t (N,)."""
-    return float((net.predict(x) != to_host(t)).mean())
+    check_methods("error", net, "predict")
+    if len(check_images("error", x)) == 0:
+        raise ValueError("error: no images; expected one at least")
+    t = check_labels("error", t, len(x), count_labels(net, x))
+    return float((net.predict(x) != t).mean())

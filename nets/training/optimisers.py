@@ -6,6 +6,7 @@ All minimise a cost, a function of a batch: nets/training/costs.py.
 import numpy as np
 
 from nets.backend import fuse, to_device, to_host, xp
+from nets.checks import check_integers, check_real, check_shape
 from nets.search.scipy_lbfgsb import minimize
 
 # Images that full-batch training evaluates together: on a CPU as many as stay in its cache, on a
@@ -20,6 +21,9 @@ def fit_lbfgs(params, cost, x, t, iterations, tick=None, ftol=1e-10):
     x (N, ...), t (N,) on the device.  tick: called after every evaluation with the value.
     ftol: it ends when an iteration lowers the cost by less than ftol max(cost, 1).
     """
+    x = check_real("fit_lbfgs", "x", x)
+    check_integers("fit_lbfgs", 1, images=len(x), iterations=iterations)
+    check_shape("fit_lbfgs", "t", t, (len(x),))
     cuts = np.cumsum([p.size for p in params])[:-1]
 
     def evaluate(z, rows):
@@ -59,6 +63,13 @@ def _mean_over_chunks(cost, x, t, size=IMAGES_AT_ONCE):
     return value, grads
 
 
+def _lam_of_each(params, lams):
+    """lams, or 0 for each parameter; ValueError if their numbers differ."""
+    if lams is not None and len(lams) != len(params):
+        raise ValueError(f"{len(lams)} lambdas for {len(params)} parameters; expected one each")
+    return [0.0] * len(params) if lams is None else lams
+
+
 @fuse
 def adam_step(w, g, m, v, size):
     """One parameter w, its gradient g, and the running means m and v of g and g^2, in place."""
@@ -68,16 +79,19 @@ def adam_step(w, g, m, v, size):
 
 
 class Adam:
-    """m <- m + 0.1 (g - m),  v <- v + 0.001 (g^2 - v),  w <- w - eps (m / sqrt(v) + lam w).
+    """m <- m + 0.1 (g - m),  v <- v + 0.001 (g^2 - v),
+    w <- w - eps_t m / (sqrt(v) + 1e-8) - eps lam w,  eps_t = eps sqrt(1 - 0.999^t) / (1 - 0.9^t).
 
-    Kingma and Ba (2015), m and v divided by what they lack because they start from 0, as the end
-    of their section 2 has it.  With lam above 0, AdamW: Loshchilov and Hutter (2019).
+    eps: the rate of step t.  eps_t makes up for m and v, which start from 0.  This is the form at
+    the end of section 2 of Kingma and Ba (2015): 1e-8 is its epsilon-hat.  Their Algorithm 1 adds
+    epsilon to sqrt(v / (1 - 0.999^t)) instead, so that its 1e-8 counts for more in the first steps.
+    With lam above 0, AdamW: Loshchilov and Hutter (2019).
     State: the number of steps, every m, every v.
     """
 
     def __init__(self, params, lams=None):
         """lams: lam of each parameter; None: all 0."""
-        self.params, self.lams = params, lams or [0.0] * len(params)
+        self.params, self.lams = params, _lam_of_each(params, lams)
         self.steps = xp.zeros(())
         self.mean = [xp.zeros_like(p) for p in params]
         self.square = [xp.zeros_like(p) for p in params]
@@ -103,7 +117,7 @@ class Momentum:
 
     def __init__(self, params, lams=None):
         """lams: lam of each parameter; None: all 0."""
-        self.params, self.lams = params, lams or [0.0] * len(params)
+        self.params, self.lams = params, _lam_of_each(params, lams)
         self.state = [xp.zeros_like(p) for p in params]
 
     def step(self, grads, rate):

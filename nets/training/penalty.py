@@ -4,6 +4,7 @@ L = prod_k ||W_k||, up to a constant, bounds how far the logits move.  The penal
 mu log L = mu sum_k log ||W_k||.  So it pulls each norm by the same share of itself.
 """
 from nets.backend import to_device, xp
+from nets.checks import check_number, check_rng
 from nets.norms import drop_bias, input_shapes
 
 
@@ -29,16 +30,17 @@ def power_step(layer, v):
     sum of this over all places, and `gradients` computes it.
 
     Args:
-        layer: without bias.
+        layer: linear, so without its bias, and with one array of weights.
         v: (1, ...), of length 1.
 
     Returns:
         |W^T u|, which rises to the norm from step to step, its gradient in W, and the next v.
     """
-    y, _ = layer.forward(v)
+    y, cache = layer.forward(v)
     u, _ = normalise(y)
-    v, length = normalise(layer.backward(u, v))
-    return length, layer.gradients(u, v)[0], v
+    v, length = normalise(layer.backward(u, cache))
+    _, cache = layer.forward(v)
+    return length, layer.gradients(u, cache)[layer.decays.index(True)], v
 
 
 def add_penalty(cost, net, mu, input_shape, rng, steps=1):
@@ -56,8 +58,13 @@ def add_penalty(cost, net, mu, input_shape, rng, steps=1):
     Returns:
         cost(x, t, rng) with the penalty.
     """
+    check_number("add_penalty", "mu", mu, least=0)
+    check_rng("add_penalty", rng)
+    weights = [i for i, is_weight in enumerate(net.decays) if is_weight]
     layers = linear_layers(net, input_shape)
-    weights = [i for i, is_weight in enumerate(net.decays) if is_weight]    # one a layer
+    if any(sum(layer.decays) != 1 for layer, _ in layers):
+        raise ValueError("add_penalty: a layer that has more or less than one array of weights; "
+                         "the norm of a layer is that of one matrix")
     vs = [normalise(to_device(rng.normal(size=(1, *shape))).astype(layer.params[0].dtype))[0]
           for layer, shape in layers]
 

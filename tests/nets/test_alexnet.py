@@ -39,7 +39,7 @@ def test_channel_norms_gradient_is_its_slope(C, n):
 
 @pytest.mark.parametrize("n", [4, 0, -1])
 def test_channel_norm_over_an_even_number_of_channels_is_an_error(n):
-    with pytest.raises(ValueError, match=f"ChannelNorm: n = {n} channels; expected an odd number"):
+    with pytest.raises(ValueError, match=f"ChannelNorm: n = {n}.*; expected an"):
         ChannelNorm(n, 1, 1, 1)
 
 

@@ -69,6 +69,36 @@ def test_the_norm_of_a_dense_layer_is_its_largest_singular_value(shape):
     assert norms.operator_norm(layer, shape[:1]) == pytest.approx(expected, rel=norms.ACCURACY)
 
 
+def test_the_largest_singular_value_is_found_where_the_second_is_within_a_thousandth():
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        layer, values = Dense(40, 40, rng), np.r_[1, 0.999, rng.uniform(0, 0.9, 38)]
+        U, V = (np.linalg.qr(rng.normal(size=(40, 40)))[0] for _ in range(2))
+        layer.params[0][...] = to_device(U * values @ V.T)
+        assert 1 - norms.ACCURACY <= norms.operator_norm(layer, (40,)) <= 1 + 1e-9
+
+
+def test_the_norm_of_a_convolution_whose_largest_singular_values_lie_close_together():
+    for seed in range(100):
+        layer = Conv(1, 4, 3, np.random.default_rng(seed))
+        exact = top(matrix(layer, (1, 9, 5)))
+        found = norms.operator_norm(layer, (1, 9, 5))
+        assert exact * (1 - norms.ACCURACY) <= found <= exact * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("spectrum", [
+    lambda n: np.linspace(1 / n, 1, n),                         # all close together
+    lambda n: 1 - np.linspace(0, 1, n) ** 3,                    # ... most of all near the largest
+    lambda n: np.r_[1, np.zeros(n - 1)], lambda n: np.ones(n)])     # where T is done in two steps
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_norm_is_found_whatever_the_other_singular_values_are(spectrum, dtype):
+    layer = Dense(1, 1, np.random.default_rng(0))
+    layer.params = [np.sqrt(to_device(spectrum(800)).astype(dtype)), to_device(np.zeros(1, dtype))]
+    layer.forward = lambda v, rng=None: (v * layer.params[0], v)    # a diagonal matrix
+    layer.backward = lambda dy, v: dy * layer.params[0]
+    assert norms.operator_norm(layer, (800,)) == pytest.approx(1, rel=norms.ACCURACY)
+
+
 @pytest.mark.parametrize(("stride", "k", "points"), [
     (1, 3, 5), (1, 3, 6), (1, 2, 4), (2, 3, 3), (2, 5, 4), (2, 2, 3), (3, 3, 3), (3, 5, 2),
     (3, 2, 3), (4, 3, 2), (4, 5, 2), (4, 6, 3)])

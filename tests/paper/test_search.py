@@ -491,11 +491,11 @@ class Watched:
 @pytest.mark.parametrize(("target", "says"), [
     ([0] * 599 + [7], "target 7 of image 599; the net has labels 0 to 4"),
     ([0] * 599 + [-1], "target -1 of image 599"),
-    (np.full(600, 1.0), "targets of type float64; expected integers"),
+    (np.full(600, 1.0), "targets of type float64 and shape"),
     (np.full(600, True), "targets of type bool"),
     (np.full(600, "1"), "targets of type <U1"),
     (np.full(600, None), "targets of type object"),
-    (np.zeros((600, 1), int), r"targets of shape \(600, 1\) for 600 images"),
+    (np.zeros((600, 1), int), r"targets of type int64 and shape \(600, 1\); expected an array"),
     ("1", "targets of type <U1")])
 def test_bad_targets_are_refused_before_the_first_search(sigmoid, target, says):
     net = Watched(sigmoid)

@@ -1,0 +1,116 @@
+"""Checks of arguments at each public door: a slip is an error of one line, not a wrong number.
+
+Shapes and types cost nothing to look at.  Functions that look at values say so: on a GPU they wait
+for the device, so no loop calls them.
+"""
+import numbers
+
+import numpy as np
+
+from nets.backend import to_device, to_host
+
+
+def check_real(where, name, a, ndim=None):
+    """The array a, of the host or the device, of real numbers or bool; a list becomes an array.
+
+    ndim: how many axes it must have; None: any number.
+    """
+    a = a if hasattr(a, "dtype") else np.asarray(a)
+    if a.dtype.kind not in "fiub":
+        raise ValueError(f"{where}: {name} of type {a.dtype}; expected real numbers")
+    if ndim not in (None, a.ndim):
+        raise ValueError(f"{where}: {name} of shape {a.shape}; expected {ndim} axes")
+    return a
+
+
+def check_images(where, x, name="x"):
+    """Images (N, ...) of the host or the device, as an array of real numbers."""
+    x = check_real(where, name, x)
+    if x.ndim < 2:
+        raise ValueError(f"{where}: {name} of shape {x.shape}; expected images (N, ...), one row "
+                         "an image; x[None] makes a batch of one image")
+    return x
+
+
+def check_shape(where, name, a, expected):
+    """Whether the array a has the expected shape, a tuple."""
+    if np.shape(a) != tuple(expected):
+        raise ValueError(f"{where}: {name} of shape {np.shape(a)}; expected {tuple(expected)}")
+
+
+def check_sizes(where, shape, ndim=None):
+    """Whether `shape`, of one image, holds integers from 1 on; `ndim` of them, if given."""
+    if np.ndim(shape) != 1 or ndim not in (None, len(shape)):
+        expected = "(C, H, W), of one image" if ndim else "such as (C, H, W)"
+        raise ValueError(f"{where}: shape {shape!r}; expected {expected}")
+    for length in shape:
+        check_integers(where, 1, length=length)
+
+
+def check_labels(where, t, N, K=None, name="label"):
+    """The labels (N,), integers from 0 to K - 1, on the host.  Looks at values.
+
+    K: None if it is not known.
+    """
+    t = to_host(t)
+    check_label_array(where, t, N, name)
+    if (wrong := np.flatnonzero((t < 0) | (K is not None and t >= K))).size:
+        expected = "expected 0 or more" if K is None else f"the net has labels 0 to {K - 1}"
+        raise ValueError(f"{where}: {name} {t[wrong[0]]} of image {wrong[0]}; {expected}")
+    return t
+
+
+def check_label_array(where, t, N, name="label"):
+    """Whether t is an array of integers (N,); does not look at their values."""
+    found = t.dtype if hasattr(t, "dtype") else type(t).__name__
+    if getattr(found, "kind", "?") not in "iu" or t.shape != (N,):
+        hint = "; of one-hot rows, t.argmax(1)" if np.ndim(t) == 2 and np.shape(t)[1] > 1 else ""
+        raise ValueError(f"{where}: {name}s of type {found} and shape {np.shape(t)}; expected an "
+                         f"array of integers, ({N},){hint}")
+
+
+def check_integers(where, least, **given):
+    """Whether each number, by its name, is an integer and at least `least`."""
+    for name, number in given.items():
+        if not isinstance(number, numbers.Integral) or number < least:
+            raise ValueError(f"{where}: {name} = {number!r}; expected an integer, at least {least}")
+
+
+def check_number(where, name, number, least=-np.inf, below=np.inf):
+    """Whether it is a real number from `least` on, and below `below`."""
+    real = isinstance(number, numbers.Real) and not isinstance(number, bool)
+    if not (real and least <= number < below):          # NaN is neither
+        ends = f", {least} or more" * (least > -np.inf) + f", below {below}" * (below < np.inf)
+        raise ValueError(f"{where}: {name} = {number!r}; expected a number{ends}")
+
+
+def check_rng(where, rng):
+    """Whether rng is a generator of random numbers, and not a seed."""
+    if not hasattr(rng, "normal"):
+        raise ValueError(f"{where}: rng = {rng!r}; expected a generator, such as "
+                         "numpy.random.default_rng(0)")
+
+
+def check_choice(where, name, key, choices):
+    """Whether the key is one of the choices."""
+    if key not in list(choices):
+        raise ValueError(f"{where}: no {name} is called {key!r}; choose one of "
+                         f"{', '.join(choices)}")
+
+
+def check_methods(where, thing, *methods):
+    """Whether a net or a layer has these methods."""
+    missing = [name for name in methods if not callable(getattr(thing, name, None))]
+    if missing or isinstance(thing, type):
+        name = f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
+        raise ValueError(f"{where}: {name} given; expected an object with {', '.join(methods)}")
+
+
+def count_labels(net, x):
+    """K: how many logits the net gives for the first of the images x (N, ...).
+
+    None for a net without forward, and where there is no image.
+    """
+    if len(x) == 0 or not hasattr(net, "forward"):
+        return None
+    return net.forward(to_device(to_host(x[:1]).astype(float)))[0].shape[1]
