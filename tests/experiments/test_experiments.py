@@ -291,7 +291,7 @@ def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "fingerprint", lambda *job, code=(): None if code else next(numbers))
     for i in range(48):
         shard = x[i % 24 * cache.SHARD:][:cache.SHARD]
-        store.save_arrays(tmp_path / "toys" / "distorted" / f"{i}.npz", images=shard)
+        store.save_sealed(tmp_path / "toys" / "distorted" / f"{i}.npz", images=shard)
     tracemalloc.start()
     found = cache.load_or_search(dict.fromkeys("ab"), x, x[:, 0, 0, 0], None, "toys", "auto", 1,
                                  True)
@@ -350,7 +350,7 @@ def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_
         cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)
     monkeypatch.setattr(cache, "fingerprint", lambda *parts, **code: "0123456789")
     name = "FC10(1), seed 5, lbfgs to 1e-06, 01234567.npz"
-    store.save(tmp_path / "strokes" / name, net)
+    store.save(tmp_path / "strokes" / name, net, store.save_sealed)
     found = cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
     assert (found.params[1] == 7).all() and found.params[1].dtype == float
 
