@@ -175,7 +175,7 @@ def test_an_archive_with_more_than_files_below_its_folder_is_refused(
 def member(kind, target=""):
     """The first file of CIFAR-10 as a link, a folder, a pipe."""
     info = tarfile.TarInfo("cifar-10-batches-bin/data_batch_1.bin")
-    info.type, info.linkname = kind, target
+    info.type, info.linkname, info.size = kind, target, 9219
     return info
 
 
@@ -191,7 +191,7 @@ OTHERS = {f"cifar-10-batches-bin/{name}": BATCHES[name] for name in cifar10.FILE
     (TAR, "an archive that cannot be unpacked (not a gzip file"),
     (tar(OTHERS), "no data_batch_1.bin in it, expected 6 files"),
     *((tar({"x": member(kind, target), **OTHERS}),
-       "data_batch_1.bin as a link, folder or device of 0 bytes, expected a file of 9,219")
+       "data_batch_1.bin as a link, folder or device of 9,219 bytes, expected a file of 9,219")
       for kind, target in ((tarfile.SYMTYPE, "/etc/hostname"), (tarfile.SYMTYPE, "test_batch.bin"),
                            (tarfile.LNKTYPE, "nowhere"), (tarfile.DIRTYPE, ""),
                            (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, ""))),

@@ -140,12 +140,16 @@ def test_a_damaged_cache_is_drawn_again_and_mended(small, damage, monkeypatch):
 
 @pytest.mark.parametrize("change", [
     {"t": np.full(30, 10)}, {"t": np.arange(30.0) % 10}, {"x": np.zeros((30, 28, 28))},
-    {"x": np.zeros((29, 28, 28), np.uint8)}, {"x": np.zeros((30, 28, 28), np.uint8)}, {"y": 0},
-], ids=["labels", "floats", "pixels", "fewer", "black", "more"])
+    {"x": np.zeros((29, 28, 28), np.uint8)}, {"y": 0},
+], ids=["labels", "floats", "pixels", "fewer", "more"])
 def test_a_cache_with_other_arrays_is_drawn_again(small, change):
     first = strokes.load(quiet=True)
     path, = small.iterdir()
-    store.save_arrays(path, **{**np.load(path), **change})
+    arrays = dict(np.load(path))
+    seal = arrays.pop("seal")
+    store.save_sealed(path, **{**arrays, **change})
+    assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
+    store.save_arrays(path, **{**arrays, "x": 0 * arrays["x"], "seal": seal})
     assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from experiments import __main__ as everything
 from experiments import figure1_2, figure7, table1, table2, table3_4
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import search, timing
-from experiments.shared import cache, measures, models, page, pictures, processes, samples
+from experiments.shared import cache, cli, measures, models, page, pictures, processes, samples
 from experiments.shared.models import BEYOND
 from experiments.shared.noise import add_noise
 from nets import store
@@ -332,6 +333,13 @@ def test_what_was_found_for_another_net_is_not_believed(monkeypatch, tmp_path):
     cache.load_or_search(*jobs[1])
     with pytest.raises(ValueError, match=f"{paths[0]}: its seal is not that of its name and arr"):
         cache.load_or_search(*jobs[0])
+
+
+def test_a_run_deletes_what_a_killed_one_left_unfinished(tmp_path):
+    left = tmp_path / f"unfinished@{socket.gethostname()}-99999999-abcd1234.part"
+    left.write_bytes(b"half of it")
+    cli.check_writable(tmp_path, "")
+    assert not left.exists()
 
 
 def test_parts_give_what_the_whole_gives():

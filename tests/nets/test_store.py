@@ -340,7 +340,8 @@ store.write_whole(sys.argv[1] + "/x", write)
 
 def test_what_a_killed_process_left_unfinished_is_deleted_and_nothing_else(tmp_path):
     kept = [f"unfinished@{socket.gethostname()}-{os.getpid()}-abcd1234.part",     # still runs
-            "unfinished@elsewhere-99999999-abcd1234.part", "mine.part", "unfinished@mine.part", "x.npz"]
+            "unfinished@elsewhere-99999999-abcd1234.part", "mine.part", "unfinished@mine.part",
+            "x.npz"]
     for name in kept:
         (tmp_path / name).write_bytes(b"")
     run = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE,
