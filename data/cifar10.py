@@ -4,13 +4,13 @@ It looks in $INTRIGUING_DATA/cifar10, then in data/raw/cifar10, and else downloa
 verifies the archive each time.  Sources and licence: data/README.md.
 """
 
-import tarfile
 from pathlib import Path
 
 import numpy as np
 
 from data import files, folder
 from data.files import damage_error
+from nets.store import open_regular
 
 ARCHIVE = files.Archive(
     "CIFAR-10", "cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 170_052_171,
@@ -41,7 +41,8 @@ def load(size, short=None, strict=False, quiet=False):
     if place := files.find_unpacked(ARCHIVE, UNPACKED, FILES):
         batches = {name: read(place / name) for name in FILES}
     else:
-        batches = read_archive(files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
+        batches = read_archive(files.find(ARCHIVE) or files.download(
+            ARCHIVE, quiet, files.describe_missing(ARCHIVE, UNPACKED, FILES)))
     *train, test = (batches[name] for name in FILES)
     return [folder.Photographs(Path("cifar10"), *split_records(rows), list(CLASSES), size, short,
                                strict, quiet) for rows in (np.concatenate(train), test)]
@@ -49,14 +50,15 @@ def load(size, short=None, strict=False, quiet=False):
 
 def read_archive(path):
     """The six files of the archive, {name: (IMAGES, RECORD) uint8}.  It writes no file."""
-    with tarfile.open(path) as tar:          # in the archive's order, so that it is read once
-        return {name: parse_records(tar.extractfile(member).read(), path) for member in tar
-                if (name := member.name.removeprefix(f"{UNPACKED}/")) in FILES}
+    sizes = dict.fromkeys(FILES, IMAGES * RECORD)
+    with files.open_tar(path) as tar:        # in the archive's order, so that it is read once
+        return {name: parse_records(file.read(), path)
+                for name, file in files.open_members(tar, path, UNPACKED, sizes)}
 
 
 def read(path):
     """One file of records on disk: (IMAGES, RECORD) uint8."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return parse_records(file.read(IMAGES * RECORD + 1), path)  # a byte more: is it too long?
 
 

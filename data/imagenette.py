@@ -7,8 +7,6 @@ Sources and licence: data/README.md.
 
 import os
 import tarfile
-import tempfile
-from pathlib import Path
 
 from data import files, folder
 from data.files import damage_error
@@ -38,8 +36,8 @@ def load(size, short=None, strict=False, quiet=False):
         files.Unavailable: an OSError; neither is here, and the archive cannot be downloaded.
         ValueError: INTRIGUING_DATA names no folder, or short < size.
     """
-    place = files.find_unpacked(ARCHIVE, ".", [UNPACKED])
-    root = place / UNPACKED if place else unpack(
+    places = (place / UNPACKED for place in files.search_folders(ARCHIVE.folder))
+    root = next(filter(os.path.isdir, places), None) or unpack(
         files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
     for part, count in IMAGES.items():
         found = {path.name: len(folder.list_names(path)) for path in root.glob(f"{part}/*/")
@@ -55,18 +53,16 @@ def load(size, short=None, strict=False, quiet=False):
 def unpack(path):
     """Unpack a verified archive into data/raw, under its name only when it is whole.
 
-    Returns the folder.  Raises files.Damaged if a member is neither a file nor a folder, or lies
-    outside.
+    Returns the folder.  Raises files.Unavailable, an OSError, if it cannot write, and files.Damaged
+    if the archive is cut, or a member is neither a file nor a folder, or lies outside.
     """
-    target = files.make_archive_folder(ARCHIVE) / UNPACKED
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
-        try:
-            with tarfile.open(path) as tar:
-                tar.extractall(temporary, filter=allow_files_only)
-        except tarfile.TarError as error:
-            raise damage_error(path, f"an archive that cannot be unpacked ({error})",
-                               "files and folders below its own") from error
-        os.replace(Path(temporary, UNPACKED), target)
+    target = files.RAW / ARCHIVE.folder / UNPACKED
+    with files.make_in_raw_of(ARCHIVE) as folder:
+        with files.open_tar(path) as tar:
+            tar.extractall(folder, filter=allow_files_only)
+        if not (folder / UNPACKED).is_dir():
+            raise damage_error(path, f"no folder {UNPACKED} in it", "Imagenette's own folder")
+        os.replace(folder / UNPACKED, target)
     return target
 
 

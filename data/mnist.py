@@ -8,14 +8,12 @@ import gzip
 import hashlib
 import math
 import os
-import tempfile
 import zlib
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from data import files
+from nets.store import open_regular
 
 # Name: shape, and SHA-256 of the unpacked file, so that any gzip of the right bytes is accepted.
 FILES = {
@@ -67,10 +65,13 @@ def is_on_disk():
 
 
 def find(name):
-    """The path of the first file of this name, plain or gzipped, or None."""
-    paths = (folder / (name + suffix) for folder in files.search_folders("mnist")
-             for suffix in ("", ".gz"))
-    return next((path for path in paths if path.exists()), None)
+    """The path of the first file of this name, plain or gzipped, or None.
+
+    Some mirrors and programs that unpack files write train-images.idx3-ubyte.
+    """
+    paths = (folder / (spelling + suffix) for folder in files.search_folders("mnist")
+             for spelling in (name, name.replace("-idx", ".idx")) for suffix in ("", ".gz"))
+    return next((path for path in paths if os.path.isfile(path)), None)
 
 
 def read(path):
@@ -79,13 +80,13 @@ def read(path):
     An IDX file holds: 0, 0, 8 (for unsigned bytes), and the number of axes; the length of each axis
     in four bytes, the highest first; the bytes.  Raises files.Damaged if this file does not.
     """
-    shape, sha256 = FILES[path.name.removesuffix(".gz")]
+    shape, sha256 = FILES[path.name.removesuffix(".gz").replace(".idx", "-idx")]
     magic = bytes([0, 0, 8, len(shape)])
-    start = len(magic) + 4 * len(shape)
-    size = start + math.prod(shape)
+    size = count_bytes(shape)
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            raw = file.read(size + 1)  # one byte more, to notice a file that is too long
+        with open_regular(path) as file:
+            unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            raw = unpacked.read(size + 1)  # one byte more, to notice a file that is too long
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise files.damage_error(path, f"a broken gzip file ({error})", "a whole one") from error
     if len(raw) != size:
@@ -95,7 +96,12 @@ def read(path):
         raise files.damage_error(path, f"magic number {raw[:4].hex()}", magic.hex())
     if (found := hashlib.sha256(raw).hexdigest()) != sha256:
         raise files.damage_error(path, f"SHA-256 {found}", sha256)
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(raw, np.uint8, offset=size - math.prod(shape)).reshape(shape)
+
+
+def count_bytes(shape):
+    """The size of an IDX file: its header and its bytes."""
+    return 4 + 4 * len(shape) + math.prod(shape)
 
 
 def download(names, quiet):
@@ -104,28 +110,30 @@ def download(names, quiet):
     When a mirror fails, in any way, the next one serves.  Raises files.Unavailable if all fail.
     """
     arrays, failures = {}, []
-    raw = files.make_raw("mnist", "MNIST: not here, and not downloaded because",
-                         "let INTRIGUING_DATA name a folder that holds the four files in mnist/")
-    for mirror in MIRRORS:
-        try:
-            for name in names:
-                if name not in arrays:
-                    arrays[name] = fetch(mirror, name, raw, quiet)
-            return arrays
-        except (OSError, files.Damaged) as error:
-            failures.append(f"{urlsplit(mirror).netloc} ({type(error).__name__})")
+    with files.make_in_raw(
+            "mnist", "MNIST: not here, and not downloaded because",
+            "let INTRIGUING_DATA name a folder that holds the four files in mnist/") as folder:
+        for mirror in MIRRORS:
+            try:
+                for name in names:
+                    if name not in arrays:
+                        arrays[name] = fetch(mirror, name, folder, quiet)
+                return arrays
+            except (files.DownloadFailed, files.Damaged) as error:
+                failures.append(files.describe_failure(mirror, error))
     places = " or ".join(map(str, files.search_folders("mnist")))
     raise files.Unavailable(
         f"MNIST: no {', '.join(name for name in names if name not in arrays)} in {places}, nor "
-        f"from {', '.join(failures)}; put the four files into {raw}, or let INTRIGUING_DATA "
-        "name a folder that holds them in mnist/")
+        f"from {', '.join(failures)}; put the four files into {files.RAW / 'mnist'}, or let "
+        "INTRIGUING_DATA name a folder that holds them in mnist/")
 
 
-def fetch(mirror, name, raw, quiet):
-    """Download one file from one mirror, verify it, and move it to `raw`.  Returns its array."""
-    with tempfile.TemporaryDirectory(dir=raw, prefix="download-") as folder:
-        path = Path(folder) / (name + ".gz")
-        files.fetch(mirror + path.name, path, quiet)
-        array = read(path)
-        os.replace(path, raw / path.name)
+def fetch(mirror, name, folder, quiet):
+    """Download one file from one mirror to `folder`, verify it, and move it up.  Returns its array.
+    """
+    path = folder / (name + ".gz")
+    size = count_bytes(FILES[name][0])
+    files.fetch(mirror + path.name, path, size + size // 100 + 1000, quiet)  # gzip adds little
+    array = read(path)
+    os.replace(path, folder.parent / path.name)
     return array

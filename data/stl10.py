@@ -10,15 +10,14 @@ import hashlib
 import math
 import os
 import shutil
-import tarfile
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from data import files, folder
-from data.files import Unavailable, damage_error
+from data.files import damage_error
+from nets.store import open_regular
 
 ARCHIVE = files.Archive(
     "STL-10", "stl10", "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz", 2_640_397_119,
@@ -70,8 +69,9 @@ def load_unlabelled(size, short=None, strict=False, quiet=False):
 
 def find_or_unpack(names, quiet):
     """The folder that holds these files.  If there is none, it unpacks or downloads the archive."""
-    return (files.find_unpacked(ARCHIVE, UNPACKED, names)
-            or unpack(files.find(ARCHIVE) or files.download(ARCHIVE, quiet), quiet))
+    return files.find_unpacked(ARCHIVE, UNPACKED, names) or unpack(
+        files.find(ARCHIVE) or files.download(
+            ARCHIVE, quiet, files.describe_missing(ARCHIVE, UNPACKED, names)), quiet)
 
 
 def unpack(path, quiet):
@@ -80,24 +80,20 @@ def unpack(path, quiet):
     Returns the folder.  Raises files.Unavailable, an OSError, if it cannot write, and files.Damaged
     if a file is not STL-10's.
     """
-    target = files.make_archive_folder(ARCHIVE) / UNPACKED
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix="unpacking-") as temporary:
-            with tarfile.open(path) as tar:
-                for member in tar:
-                    if (name := member.name.removeprefix(f"{UNPACKED}/")) in FILES:
-                        write(tar.extractfile(member), Path(temporary, name), quiet)
-            for name in FILES:
-                verify(Path(temporary, name))
-            target.mkdir(exist_ok=True)
-            for name in FILES:
-                os.replace(Path(temporary, name), target / name)
-    except OSError as error:
-        size = sum(math.prod(shape) for shape, _ in FILES.values())
-        raise Unavailable(
-            f"{ARCHIVE.title}: {path} cannot be unpacked into {target} ({error.strerror}), which "
-            f"takes {size:,} bytes; let INTRIGUING_DATA name a folder that holds, unpacked, "
-            f"{', '.join(FILES)} in {ARCHIVE.folder}/") from error
+    target = files.RAW / ARCHIVE.folder / UNPACKED
+    sizes = {name: math.prod(shape) for name, (shape, _) in FILES.items()}
+    with files.make_in_raw(
+            ARCHIVE.folder, f"{ARCHIVE.title}: {path} cannot be unpacked into {target}, because",
+            f"it takes {sum(sizes.values()):,} bytes; let INTRIGUING_DATA name a folder that "
+            f"holds, unpacked, {', '.join(FILES)} in {ARCHIVE.folder}/") as folder:
+        with files.open_tar(path) as tar:
+            for name, file in files.open_members(tar, path, UNPACKED, sizes):
+                write(file, folder / name, quiet)
+        for name in FILES:
+            verify(folder / name)
+        target.mkdir(exist_ok=True)
+        for name in FILES:
+            os.replace(folder / name, target / name)
     return target
 
 
@@ -114,7 +110,7 @@ def verify(path):
     """Raise files.Damaged if the size or the MD5 of the file is not STL-10's."""
     _, md5 = FILES[path.name]
     map_file(path)                           # its size
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         digest = hashlib.file_digest(file, "md5").hexdigest()
     if digest != md5:
         raise damage_error(path, f"MD5 {digest}", md5)

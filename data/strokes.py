@@ -9,13 +9,14 @@ correctly, a softmax regression 87 %.  On new strokes they err on 5 % and 15 %.
 """
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
+
+from nets import store
 
 TRAIN, TEST = 20_000, 5_000      # images that load() returns
 TRAIN_SEED, TEST_SEED = 1, 2
@@ -137,26 +138,19 @@ def load(quiet=False):
     """((x, t), (x_test, t_test)), each as from `draw`.  The first call draws and fills CACHE."""
     digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
     path = CACHE / f"{digest}.npz"         # if this file changes, so does the name of the cache
+    expected = {"x": store.Expected((TRAIN, SIZE, SIZE), (np.uint8,)),
+                "t": store.Expected((TRAIN,), (np.int64,), 0, 9),
+                "x_test": store.Expected((TEST, SIZE, SIZE), (np.uint8,)),
+                "t_test": store.Expected((TEST,), (np.int64,), 0, 9)}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            x, t, x_test, t_test = (arrays[name] for name in ("x", "t", "x_test", "t_test"))
-    except Exception:                      # missing or broken in any way: draw again
-        x, t = draw_bytes(TRAIN, TRAIN_SEED, quiet)
-        x_test, t_test = draw_bytes(TEST, TEST_SEED, quiet)
-        save_cache(path, x=x, t=t, x_test=x_test, t_test=t_test)
+        arrays = store.load_sealed(path, expected)
+    except (OSError, ValueError):          # missing or broken in any way: draw again
+        sets = draw_bytes(TRAIN, TRAIN_SEED, quiet), draw_bytes(TEST, TEST_SEED, quiet)
+        arrays = dict(zip(expected, (*sets[0], *sets[1]), strict=True))
+        with suppress(OSError):            # without a cache the next call draws again
+            store.save_sealed(path, **arrays)
+    x, t, x_test, t_test = (arrays[name] for name in expected)
     return to_floats(x, t), to_floats(x_test, t_test)
-
-
-def save_cache(path, **arrays):
-    """Write the cache under another name, then rename it, so that nobody reads half of it."""
-    temporary = path.with_suffix(f".{os.getpid()}.npz")
-    with suppress(OSError):                # without a cache the next call draws again
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            np.savez_compressed(temporary, **arrays)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def to_floats(x, t):

@@ -152,11 +152,8 @@ def load_or_train(arms, data, epochs, validation, workers, quiet):
 
 
 def load_curve(path, epochs):
-    """The curve (epochs,) in a file; ValueError if the file holds anything else."""
-    arrays = store.load_arrays(path)
-    if {name: a.shape for name, a in arrays.items()} != {"curve": (epochs,)}:
-        raise ValueError(f"{path}: not a curve of {epochs} epochs; delete it and run again")
-    return arrays["curve"]
+    """The curve (epochs,) in a file, in %; ValueError if the file holds anything else."""
+    return store.load_sealed(path, {"curve": store.Expected((epochs,), low=0, high=100)})["curve"]
 
 
 def net_path(name, seed, data, epochs, validation):
@@ -206,7 +203,7 @@ def train_arm(name, seed, data, epochs, validation, curve_file):
         loop.train_epoch(adam, cost, x, t, epoch_rates, rng, BATCH)
         curve.append(100 * loop.error(net, *test))
         tick(100 / epochs)
-    store.save_arrays(curve_file, curve=np.array(curve))
+    store.save_sealed(curve_file, curve=np.array(curve))
     return net
 
 

@@ -59,20 +59,30 @@ def no_network(monkeypatch):
 def server(monkeypatch):
     """A web server on this machine: (its address, {path: bytes} to fill, paths asked for).
 
-    Of what lies under /cut/ it promises more bytes than it sends; to /late/ it answers late.
+    Of what lies under /cut/ it promises more bytes than it sends; to /late/ it answers late; /slow/
+    comes a byte at a time, /endless/ again and again, /lengths/ with two lengths.
     """
     files, asked = {}, []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
-            if self.path.startswith("/late/"):
+            kind = self.path.split("/")[1]
+            if kind == "late":
                 time.sleep(1)
             body = files.get(self.path)
             self.send_response(404 if body is None else 200)
             body = body or b""
-            self.send_header("Content-Length", len(body) + 99 * self.path.startswith("/cut/"))
+            lengths = {"cut": len(body) + 99, "lengths": f"{len(body)}, 7"}
+            if kind != "endless":
+                self.send_header("Content-Length", lengths.get(kind, len(body)))
             self.end_headers()
+            if kind == "slow":
+                for i in range(len(body)):
+                    self.wfile.write(body[i:i + 1])
+                    time.sleep(0.03)
+            while kind == "endless" and body:
+                self.wfile.write(body)
             self.wfile.write(body)
 
         def log_message(self, *args):

@@ -3,7 +3,7 @@ import os
 import time
 from pathlib import Path
 
-from nets import store
+import numpy as np
 
 
 def linger(folder):
@@ -75,4 +75,4 @@ def parts(folder):
 
 
 def images(folder):
-    return {name: a.tobytes() for name, a in store.load_arrays(folder / "found.npz").items()}
+    return {name: a.tobytes() for name, a in np.load(folder / "found.npz").items()}

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from experiments.report import digits, headlines, photographs, speed
 from experiments.shared import cli, page
-from nets.store import write_whole
+from nets.store import open_regular, write_whole
 
 MADE_BY_CODE_OF = "4e423de"                 # the last commit whose code the records come from
 
@@ -147,7 +147,8 @@ def read_record(folder, stem):
     path = folder / f"{stem}.json"
     mend = f"make it by `python -m experiments.{RECORDS[stem]} --out {folder}`"
     try:
-        record = json.loads(path.read_text())
+        with open_regular(path) as file:
+            record = json.load(file)
         return Record(*(record[field] for field in Record._fields))
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file; {mend}") from None

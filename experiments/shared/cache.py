@@ -74,13 +74,13 @@ def train_missing(nets, paths, function, jobs, workers, quiet, small):
             list(run_in_processes(train_and_save, some, workers, 100 * len(some), "training", quiet,
                                   are_small))
     for name, net in nets.items():
-        store.load(paths[name], net)
+        store.load(paths[name], net, store.load_sealed)
     return {name: net.astype("float64") for name, net in nets.items()}
 
 
 def train_and_save(path, function, job):
     """In a worker: the net that function(*job) gives, to its file."""
-    store.save(path, function(*job))
+    store.save(path, function(*job), store.save_sealed)
 
 
 def train_net(name, data, seed, method):
@@ -133,17 +133,17 @@ def load_or_search(nets, x, t, targets, data, solver, workers, quiet):
 
 
 def load_shard(path, shape):
-    """The images in a shard's file, or ValueError if they are not of this shape (n, ...)."""
-    arrays = store.load_arrays(path)
-    if set(arrays) != {"images"} or arrays["images"].shape != shape:
-        raise ValueError(f"{path}: holds {({k: a.shape for k, a in arrays.items()})}, not images "
-                         f"{shape}; delete it and run again")
-    return arrays["images"]
+    """The images (n, ...) in a shard's file; ValueError if it holds anything else.
+
+    They are in [0, 1], or NaN as a whole.
+    """
+    images = store.Expected(shape, (np.float32,), 0, 1, nan=True)
+    return store.load_sealed(path, {"images": images})["images"]
 
 
 def search_and_save(path, *job):
     """In a worker: what `search_shard` finds, to the shard's file."""
-    store.save_arrays(path, images=search_shard(*job))
+    store.save_sealed(path, images=search_shard(*job))
 
 
 def search_shard(net, x, t, targets, solver):

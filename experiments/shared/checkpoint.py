@@ -41,7 +41,7 @@ def train_epochs(path, state, epochs, images, train_epoch, quiet, comm=None):
         The rows, each with the seconds so far at its end.
     """
     comm = comm or ranks.OneRank()
-    rows = comm.bcast(resume(path, state))
+    rows = comm.bcast(resume(path, state, epochs))
     ranks.broadcast_start(state, comm)
     with (tqdm(total=epochs * images, initial=len(rows) * images, desc="training",
                disable=quiet or None, leave=False) as bar, threadpool_limits(1, "blas"),
@@ -82,26 +82,25 @@ def watch_cost(cost, name, other, tick):
 
 def save(path, state, rows):
     """Write all that the next epoch needs: arrays, and the rows so far, one an epoch."""
-    store.save_arrays(path, curve=np.array(rows),
+    store.save_sealed(path, curve=np.array(rows),
                       **{f"a{i}": to_host(a) for i, a in enumerate(state)})
 
 
-def resume(path, state):
+def resume(path, state, epochs):
     """The rows so far, [] at first; the arrays as they were then, in place.
 
     Raises:
-        ValueError: the file is not what `save` writes of such arrays, or not all of it is finite.
+        ValueError: the file is not what `save` writes of such arrays and at most so many epochs.
     """
     if not path.exists():
         return []
-    arrays = store.load_arrays(path)
-    wanted = {f"a{i}": a.shape for i, a in enumerate(state)}
-    found = {name: a.shape for name, a in arrays.items() if name != "curve"}
-    if (found != wanted or np.ndim(arrays.get("curve")) != 2
-            or not all(np.isfinite(a).all() for a in arrays.values())):
-        raise ValueError(f"{path}: not the state of such a run, or not all of it finite; delete it "
-                         "to start anew")
-    for a, saved in zip(state, (arrays[name] for name in wanted), strict=True):
-        a[...] = to_device(saved)
-    print(f"Going on after epoch {len(arrays['curve'])}; delete {path} to start anew.", flush=True)
-    return arrays["curve"].tolist()
+    wanted = {f"a{i}": store.Expected(a.shape, (a.dtype.type,)) for i, a in enumerate(state)}
+    arrays = store.load_sealed(path, {**wanted, "curve": store.Expected((None, None))})
+    curve = arrays["curve"].tolist()
+    if not 1 <= len(curve) <= epochs:
+        raise ValueError(f"{path}: a curve of {len(curve)} epochs, expected 1 to {epochs}; delete "
+                         "it and run again")
+    for a, name in zip(state, wanted, strict=True):
+        a[...] = to_device(arrays[name])
+    print(f"Going on after epoch {len(curve)}; delete {path} to start anew.", flush=True)
+    return curve

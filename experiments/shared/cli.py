@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from intriguing import ENGINES
+from nets.store import clear_unfinished
 
 FLAGS = {                                   # texts; a script's own HELP goes before them
     "data": "digits: auto (MNIST, or strokes if MNIST cannot be downloaded), mnist or strokes",
@@ -225,9 +226,13 @@ def start(flags):
 
 
 def check_writable(folder, mend):
-    """Make the folder; OSError, before hours of work, if nothing can be written to it."""
+    """Make the folder; OSError, before hours of work, if nothing can be written to it.
+
+    It deletes what an earlier run left unfinished in it when it was killed.
+    """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
+        clear_unfinished(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

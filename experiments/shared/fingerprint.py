@@ -17,7 +17,7 @@ from types import ModuleType
 
 import numpy as np
 
-from nets import backend
+from nets import backend, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def fingerprint(*parts, code=(), apart=()):
     modules = {one.__name__ for one in code if isinstance(one, ModuleType)}
     functions = [one for one in code if not isinstance(one, ModuleType)]
     try:
-        add_value(sha, [*parts, *map(read_code, functions)], modules)
+        add_value(sha, [*parts, *map(read_code, [*functions, store.save_sealed])], modules)
         sha.update(hash_modules(frozenset(modules), apart))
     except (OSError, TypeError, SyntaxError) as error:
         warnings.warn(f"{error}: what depends on it is computed each time", stacklevel=2)

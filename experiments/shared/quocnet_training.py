@@ -8,7 +8,7 @@ import numpy as np
 from experiments.shared import checkpoint, memory
 from experiments.shared.samples import random_stream
 from nets import store
-from nets.backend import to_device, to_host, xp
+from nets.backend import to_device, xp
 from nets.models import features, quocnet
 from nets.net import Net, chunk_size
 from nets.training import loop
@@ -128,9 +128,8 @@ class TrainedNet(NamedTuple):
 
 def save(path, net, decoders, size, lam, below):
     """Save net and decoders with what TrainedNet says of them."""
-    params = Net(net.layers + decoders).params
-    store.save_arrays(path, size=np.array(size), lam=np.array(lam), below=np.array(below),
-                      **{f"p{i}": to_host(p) for i, p in enumerate(params)})
+    store.save_arrays(path, size=np.array(size), lam=np.array(float(lam)),
+                      below=np.array(below), **store.name_parameters(Net(net.layers + decoders)))
 
 
 def load(path):
@@ -138,11 +137,14 @@ def load(path):
     if not Path(path).exists():
         raise ValueError(f"--weights {path}: there is no such file; python -m "
                          "experiments.train_quocnet makes one")
-    arrays = store.load_arrays(path)
-    size, lam, below = (arrays.pop(key, np.array(None)).tolist() for key in TrainedNet._fields[1:])
-    if size not in quocnet.SIZES or below not in quocnet.BELOW or not isinstance(lam, float):
-        raise ValueError(f"--weights {path}: not a file of experiments.train_quocnet's")
+    words = {"size": store.TEXT, "lam": store.Expected((), low=0), "below": store.TEXT}
+    size, lam, below = (a.item() for a in store.load_arrays(path, words, more=True).values())
+    if size not in quocnet.SIZES or below not in quocnet.BELOW:
+        raise ValueError(f"--weights {path}: says size {size!r} and below {below!r}; expected a "
+                         "file of experiments.train_quocnet's")
+    shapes = [shape for shape, _, _ in quocnet.stage_shapes(quocnet.SIZES[size])]
+    weights = store.expect_shapes(2 * shapes)           # the encoder's, then the decoder's
+    arrays = store.load_arrays(path, {**words, **weights})
     net = build(size, 0)
-    store.fill(Net(net.layers + quocnet.make_decoders(net)), arrays, path)  # they share their
-                                                                            # arrays
+    store.fill(Net(net.layers + quocnet.make_decoders(net)), arrays)    # they share their arrays
     return TrainedNet(net, size, lam, below)

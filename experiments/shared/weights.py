@@ -11,7 +11,7 @@ from data import files, imagenet
 from data.imagenet import match_labels
 from experiments.shared.samples import random_stream
 from nets import store
-from nets.backend import to_device, to_host
+from nets.backend import to_device
 from nets.models import alexnet
 from nets.net import Net
 from nets.onnx_net import bad_file, import_onnx, read_arrays
@@ -74,31 +74,36 @@ def read_weights(choice, quiet=False):
 def save_npz(path, name, net, size, short, classes):
     """Save a net with the other fields of its Weights."""
     store.save_arrays(path, name=np.array(name), size=np.array(size), short=np.array(short),
-                      classes=np.array(classes, str),
-                      **{f"p{i}": to_host(p) for i, p in enumerate(net.params)})
+                      classes=np.array(classes, str), **store.name_parameters(net))
 
 
 def load_npz(path):
     """The Weights that save_npz saved; ValueError if the file holds anything else."""
-    arrays = store.load_arrays(path)
-    name = str(arrays.pop("name", None))
-    labels = [f"p{i}" for i in range(len(AXES))]
-    if name not in IMAGE_SIZES or set(arrays) != {"size", "short", "classes", *labels}:
-        raise bad_file(path, f"a net called {name!r} with arrays {sorted(arrays)}; expected "
-                       f"{' or '.join(IMAGE_SIZES)} with size, short, classes and p0 to "
-                       f"{labels[-1]}")
-    weights = build_weights(path, name, {label: arrays[label] for label in labels})
-    size, short, classes = (arrays[label].tolist() for label in ("size", "short", "classes"))
-    sizes = range(weights.size, weights.size + 32)      # the same net takes them all
-    if type(size) is not int or type(short) is not int or size not in sizes or short < size:
-        raise bad_file(path, f"images of {size} pixels out of {short}; this net takes {sizes[0]} "
-                             "to "
-                       f"{sizes[-1]}, out of as many at least")
-    K = weights.net.params[-1].size
-    if arrays["classes"].dtype.kind != "U" or arrays["classes"].shape != (K,):
-        raise bad_file(path, f"its classes are {arrays['classes'].dtype} "
-                       f"{arrays['classes'].shape}, expected the names of the net's {K}")
-    return weights._replace(size=size, short=short, classes=classes)
+    about = {"name": store.TEXT, "size": store.INTEGER, "short": store.INTEGER,
+             "classes": store.Expected((None,), (np.str_,))}
+    last = {"p14": store.Expected((None, None))}        # tells the width and the number of labels
+    name, size, short, classes, W = store.load_arrays(path, about | last, more=True).values()
+    name, size, short, classes = (a.tolist() for a in (name, size, short, classes))
+    H, K = W.shape
+    if name not in IMAGE_SIZES or not 2 <= H <= 4096 or len(classes) != K:
+        raise bad_file(path, f"a net called {name!r} of width {H} / 4096, with {K} labels and "
+                       f"{len(classes)} classes; expected {' or '.join(IMAGE_SIZES)}, a width of "
+                       "2 / 4096 to 1, and a class for each label")
+    largest = IMAGE_SIZES[name] + 31        # the same net takes 32 sizes
+    if not largest - 191 <= size <= min(largest, short):
+        raise bad_file(path, f"images of {size} pixels out of {short}; expected {largest - 191} "
+                       f"to {largest}, out of as many at least")
+    net = build_zeros(name, H / 4096, size, K).astype("float32")
+    arrays = store.load_arrays(
+        path, {**about, **store.expect_shapes([p.shape for p in net.params])})
+    store.fill(net, arrays)
+    return Weights(name, net, size, short, classes)
+
+
+def build_zeros(name, width, size, classes):
+    """A net of zeros."""
+    zeros = SimpleNamespace(normal=lambda mean, std, shape: np.zeros(shape, np.float32))
+    return getattr(alexnet, name)(zeros, width, size, classes)
 
 
 def load_onnx(path):
@@ -136,8 +141,7 @@ def build_zero_net(name, arrays):
     size = IMAGE_SIZES[name] - 32 * (6 - side)  # the strides' product is 32
     width = min(max(H, 2), 4096) / 4096
     classes = max(arrays[14].size // max(H, 1), 1)
-    zeros = SimpleNamespace(normal=lambda mean, std, shape: np.zeros(shape, np.float32))
-    return getattr(alexnet, name)(zeros, width, size, classes), size
+    return build_zeros(name, width, size, classes), size
 
 
 def load_net_and_photographs(weights, data, strict, quiet):

@@ -1,11 +1,14 @@
 """CIFAR-10 and Imagenette: found, verified, downloaded, unpacked; and what is said if not right."""
 
+import gzip
 import hashlib
+import os
 import re
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
-import pooch
 import pytest
 from toy_archives import (
     BATCHES,
@@ -21,6 +24,7 @@ from toy_archives import (
 )
 
 from data import cifar10, imagenet, imagenette
+from data import files as data_files
 from data.files import Damaged, Unavailable, download
 
 
@@ -66,6 +70,26 @@ def test_five_files_of_the_six_are_not_cifar10(raw, server):
     fill(raw / "cifar10", {name: BATCHES[name] for name in cifar10.FILES[1:]})
     assert_cifar(cifar10.load(32, quiet=True))
     assert server[2] == ["/good/cifar-10-binary.tar.gz"]
+
+
+def test_the_files_that_are_missing_are_named(raw, tmp_path, monkeypatch):
+    monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path))
+    fill(tmp_path / "cifar10", {name: BATCHES[name] for name in cifar10.FILES[:5]})
+    monkeypatch.setattr(cifar10, "ARCHIVE", cifar10.ARCHIVE._replace(url="http://127.0.0.1:1/x"))
+    with pytest.raises(Unavailable, match=rf"; {tmp_path}/cifar10 lacks test_batch.bin; download"):
+        cifar10.load(32, quiet=True)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_what_is_no_file_is_passed_over(raw, server, tmp_path, monkeypatch, make):
+    monkeypatch.setenv("INTRIGUING_DATA", str(tmp_path))
+    fill(tmp_path / "cifar10", {name: BATCHES[name] for name in cifar10.FILES[1:]})
+    make(tmp_path / "cifar10" / cifar10.FILES[0])
+    make(tmp_path / "cifar10" / "cifar-10-binary.tar.gz")
+    (tmp_path / "imagenette").mkdir()
+    make(tmp_path / "imagenette" / "imagenette2-320.tgz")
+    load_both()
+    assert server[2] == ["/good/cifar-10-binary.tar.gz", "/good/imagenette2-320.tgz"]
 
 
 def test_an_unpacked_imagenette_will_do(raw, server, tmp_path, monkeypatch):
@@ -148,6 +172,59 @@ def test_an_archive_with_more_than_files_below_its_folder_is_refused(
         "raw", "imagenette", "imagenette2-320.tgz"]
 
 
+def member(kind, target=""):
+    """The first file of CIFAR-10 as a link, a folder, a pipe."""
+    info = tarfile.TarInfo("cifar-10-batches-bin/data_batch_1.bin")
+    info.type, info.linkname, info.size = kind, target, 9219
+    return info
+
+
+TAR = gzip.decompress(CIFAR)
+OTHERS = {f"cifar-10-batches-bin/{name}": BATCHES[name] for name in cifar10.FILES[1:]}
+
+
+@pytest.mark.parametrize(("contents", "said"), [
+    (CIFAR[:9000], "an archive that cannot be unpacked"),
+    (CIFAR[:5], "an archive that cannot be unpacked"),
+    (b"", "an archive that cannot be unpacked"),
+    (gzip.compress(TAR[:2000]), "an archive that cannot be unpacked"),
+    (TAR, "an archive that cannot be unpacked (not a gzip file"),
+    (tar(OTHERS), "no data_batch_1.bin in it, expected 6 files"),
+    *((tar({"x": member(kind, target), **OTHERS}),
+       "data_batch_1.bin as a link, folder or device of 9,219 bytes, expected a file of 9,219")
+      for kind, target in ((tarfile.SYMTYPE, "/etc/hostname"), (tarfile.SYMTYPE, "test_batch.bin"),
+                           (tarfile.LNKTYPE, "nowhere"), (tarfile.DIRTYPE, ""),
+                           (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, ""))),
+    (tar({"cifar-10-batches-bin/data_batch_1.bin": bytes(2 ** 20), **OTHERS}),
+     "data_batch_1.bin as a file of 1,048,576 bytes, expected a file of 9,219"),
+], ids=["cut", "cut at once", "empty", "tar cut", "no gzip", "missing", "link out", "link",
+        "hard link", "folder", "pipe", "device", "long"])
+def test_an_archive_that_cannot_be_read_is_named_in_one_line(raw, monkeypatch, contents, said):
+    known(monkeypatch, cifar10, contents, "http://127.0.0.1")
+    fill(raw / "cifar10", {"cifar-10-binary.tar.gz": contents})
+    with pytest.raises(Damaged, match=re.escape(said)) as caught:
+        cifar10.load(32, quiet=True)
+    message = str(caught.value)
+    assert message.startswith(f"{raw / 'cifar10' / 'cifar-10-binary.tar.gz'}: ")
+    assert "delete it" in message and "\n" not in message
+
+
+@pytest.mark.parametrize(("contents", "said"), [
+    (IMAGENETTE[:2000], "an archive that cannot be unpacked"),
+    (IMAGENETTE[:99], "an archive that cannot be unpacked"),
+    (IMAGENETTE[:9] + bytes(99) + IMAGENETTE[108:], "an archive that cannot be unpacked"),
+    (tar({"x": b""}), "no folder imagenette2-320 in it"),
+    (tar({"imagenette2-320": b""}), "no folder imagenette2-320 in it"),
+], ids=["cut", "cut at once", "overwritten", "another", "file"])
+def test_an_imagenette_that_cannot_be_unpacked_is_named_in_one_line(
+        raw, monkeypatch, contents, said):
+    known(monkeypatch, imagenette, contents, "http://127.0.0.1")
+    fill(raw / "imagenette", {"imagenette2-320.tgz": contents})
+    with pytest.raises(Damaged, match=f"imagenette2-320.tgz: {said}.*delete it"):
+        imagenette.load(8, quiet=True)
+    assert os.listdir(raw / "imagenette") == ["imagenette2-320.tgz"]
+
+
 def test_an_absolute_path_is_unpacked_below_the_folder(raw, monkeypatch, tmp_path):
     contents = tar({str(tmp_path / "evil"): b"e", **PHOTOGRAPHS})
     known(monkeypatch, imagenette, contents, "http://127.0.0.1")
@@ -187,11 +264,15 @@ def test_archives_are_downloaded_once_and_imagenette_unpacked_once(raw, server, 
 
 
 @pytest.mark.parametrize(("first", "why"), [
-    ("gone", "HTTPError"), ("wrong", "Damaged"), ("cut", "ChunkedEncodingError")])
+    ("gone", "HTTPError"), ("wrong", "Damaged"), ("cut", "ProtocolError"),
+    ("slow", "fewer than 10,000 bytes a second"), ("lengths", "InvalidHeader"),
+    ("endless", f"more than {len(CIFAR):,} bytes")])
 def test_without_a_whole_download_nothing_is_left_behind(raw, server, monkeypatch, first, why):
     address, files, asked = server
     serve(files, "wrong", {"cifar-10-binary.tar.gz": FLIPPED})
-    serve(files, "cut", {"cifar-10-binary.tar.gz": CIFAR})
+    for kind in ("cut", "slow", "lengths", "endless"):
+        serve(files, kind, {"cifar-10-binary.tar.gz": CIFAR})
+    monkeypatch.setattr(data_files, "PATIENCE", 0.2)
     known(monkeypatch, cifar10, CIFAR, f"{address}/{first}")
     with pytest.raises(Unavailable) as caught:
         cifar10.load(32, quiet=True)
@@ -203,20 +284,46 @@ def test_without_a_whole_download_nothing_is_left_behind(raw, server, monkeypatc
 
 
 def test_an_interrupted_download_leaves_nothing_behind(raw, monkeypatch):
-    def interrupted(url, path, pooch):
-        Path(path).write_bytes(b"half of it")
+    def interrupted(raw, size):
+        yield b"half of it"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: interrupted)
+    monkeypatch.setattr(data_files, "receive", interrupted)
     with pytest.raises(KeyboardInterrupt):
         imagenette.load(8, quiet=True)
     assert not list((raw / "imagenette").iterdir())
 
 
+def test_no_more_is_written_than_was_promised(server, tmp_path):
+    address, files, _ = server
+    serve(files, "endless", {"x": bytes(100_000)})
+    with pytest.raises(data_files.DownloadFailed, match="more than 1,000,000 bytes"):
+        data_files.fetch(f"{address}/endless/x", tmp_path / "x", 1_000_000, quiet=True)
+    assert (tmp_path / "x").stat().st_size <= 1_000_000
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from data import files
+files.RAW = Path(sys.argv[1])
+with files.make_in_raw("cifar10", "", "") as folder:
+    (folder / "half").write_bytes(b"half of it")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_download_is_cleared_away_by_the_next(raw):
+    subprocess.run([sys.executable, "-c", KILLED, raw], cwd=Path(__file__).parents[2])
+    assert len(list(raw.rglob("half"))) == 1
+    assert_cifar(cifar10.load(32, quiet=True))
+    assert os.listdir(raw / "cifar10") == ["cifar-10-binary.tar.gz"]
+
+
 @pytest.mark.parametrize("module", [cifar10, imagenette])
 def test_a_folder_that_cannot_be_made_is_told_of(raw, module):
     fill(raw.parent, {"raw": b"a file where the folder should be"})
-    with pytest.raises(Unavailable, match="cannot be made .Not a directory"):
+    with pytest.raises(Unavailable, match="cannot be written to .Not a directory"):
         download(module.ARCHIVE, quiet=True)
 
 

@@ -117,6 +117,9 @@ def test_what_is_wanted_is_all_that_must_be_there(stl, server, tmp_path, monkeyp
     load_all()
     assert not server[2]
     (tmp_path / "stl10" / "test_y.bin").unlink()
+    (tmp_path / "stl10" / "test_y.bin").mkdir()         # a folder is no file
+    assert files.describe_missing(stl10.ARCHIVE, stl10.UNPACKED, stl10.LABELLED) == (
+        f"; {tmp_path}/stl10 lacks test_y.bin")
     load_all()
     assert server[2] == [f"/good/{ARCHIVE}"]
 
@@ -210,7 +213,7 @@ def test_what_cannot_be_written_to_the_end_leaves_nothing_behind(stl, monkeypatc
     if raised is files.Unavailable:
         message = str(caught.value)
         assert "\n" not in message and message.startswith(f"STL-10: {stl / ARCHIVE} cannot be unp")
-        assert "(No space left on device), which takes 331,783 bytes" in message
+        assert "(No space left on device); it takes 331,783 bytes" in message
     assert [path.name for path in stl.iterdir()] == [ARCHIVE]
     load_all()
 
@@ -218,13 +221,14 @@ def test_what_cannot_be_written_to_the_end_leaves_nothing_behind(stl, monkeypatc
 @pytest.mark.parametrize("contents", [
     {**WHOLE, "stl10_binary/test_X.bin": flipped(FILES["test_X.bin"])},
     {**WHOLE, "stl10_binary/test_X.bin": b""},
+    {**WHOLE, "stl10_binary/test_X.bin": bytes(2 ** 20)},
     {name: WHOLE[name] for name in WHOLE if not name.endswith("test_X.bin")},
-], ids=["other bytes", "fewer bytes", "none"])
+], ids=["other bytes", "fewer bytes", "more bytes", "none"])
 def test_files_get_their_names_only_when_all_are_right(stl, monkeypatch, contents):
     contents = tar(contents)
     known(monkeypatch, stl10, contents, "http://127.0.0.1")
     fill(stl, {ARCHIVE: contents})
-    with pytest.raises((files.Damaged, files.Unavailable)):
+    with pytest.raises(files.Damaged, match="test_X.bin"):
         stl10.load_unlabelled(96, quiet=True)
     assert [path.name for path in stl.iterdir()] == [ARCHIVE]
 

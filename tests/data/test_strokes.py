@@ -1,9 +1,12 @@
 """The digits that we draw: repeatable, laid out as MNIST's, legible, and kept on disk with care."""
 
+import os
+
 import numpy as np
 import pytest
 
 from data import strokes
+from nets import store
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +138,26 @@ def test_a_damaged_cache_is_drawn_again_and_mended(small, damage, monkeypatch):
     assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
 
 
+@pytest.mark.parametrize("change", [
+    {"t": np.full(30, 10)}, {"t": np.arange(30.0) % 10}, {"x": np.zeros((30, 28, 28))},
+    {"x": np.zeros((29, 28, 28), np.uint8)}, {"y": 0},
+], ids=["labels", "floats", "pixels", "fewer", "more"])
+def test_a_cache_with_other_arrays_is_drawn_again(small, change):
+    first = strokes.load(quiet=True)
+    path, = small.iterdir()
+    arrays = dict(np.load(path))
+    seal = arrays.pop("seal")
+    store.save_sealed(path, **{**arrays, **change})
+    assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
+    store.save_arrays(path, **{**arrays, "x": 0 * arrays["x"], "seal": seal})
+    assert all(same(a, b) for a, b in zip(first, strokes.load(quiet=True), strict=True))
+
+
 def test_an_interrupted_write_leaves_neither_half_a_cache_nor_a_temporary_file(small, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(strokes.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     assert len(strokes.load(quiet=True)[0][0]) == 30
     assert list(small.iterdir()) == []
 

@@ -189,7 +189,8 @@ def test_a_curve_that_is_lost_is_made_again_and_a_damaged_one_is_named(quick):
     path = adversarial_training.curve_path(net)
     path.unlink()
     assert (curve()["dropout", 0] == whole).all() and len(whole) == 2
-    for damage in ({"line": np.ones(2)}, {"curve": np.ones(7)}):
-        store.save_arrays(path, **damage)
-        with pytest.raises(ValueError, match="curve.npz: not a curve of .* epochs; delete it and"):
+    for damage in ({"line": whole}, {"curve": np.ones(7)}, {"curve": np.array([1, np.nan])},
+                   {"curve": -whole}, {"curve": np.array(["1", "2"])}, {"curve": 1j * whole}):
+        store.save_sealed(path, **damage)
+        with pytest.raises(ValueError, match="curve.npz: not the .*; delete it and run again"):
             curve()

@@ -1,7 +1,9 @@
 """The experiments, run small: flags, errors in one line, caches, tables, figures."""
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ from experiments import __main__ as everything
 from experiments import figure1_2, figure7, table1, table2, table3_4
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import search, timing
-from experiments.shared import cache, measures, models, page, pictures, processes, samples
+from experiments.shared import cache, cli, measures, models, page, pictures, processes, samples
 from experiments.shared.models import BEYOND
 from experiments.shared.noise import add_noise
 from nets import store
@@ -291,7 +293,7 @@ def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "fingerprint", lambda *job, code=(): None if code else next(numbers))
     for i in range(48):
         shard = x[i % 24 * cache.SHARD:][:cache.SHARD]
-        store.save_arrays(tmp_path / "toys" / "distorted" / f"{i}.npz", images=shard)
+        store.save_sealed(tmp_path / "toys" / "distorted" / f"{i}.npz", images=shard)
     tracemalloc.start()
     found = cache.load_or_search(dict.fromkeys("ab"), x, x[:, 0, 0, 0], None, "toys", "auto", 1,
                                  True)
@@ -299,6 +301,45 @@ def test_distorted_images_are_in_memory_once(monkeypatch, tmp_path):
     tracemalloc.stop()
     assert (found["a"] == x).all() and (found["b"] == x).all()
     assert peak < 1.2 * 2 * x.nbytes
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: 7 * x, lambda x: x / 0, lambda x: 1j * x, lambda x: x.astype(str),
+    lambda x: x.astype(float), lambda x: x[1:], lambda x: -x,
+    lambda x: np.where(np.arange(x.size).reshape(x.shape) == 99, np.nan, x).astype(x.dtype),
+], ids=["seven", "inf", "complex", "text", "type", "fewer", "negative", "one NaN"])
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_a_shard_whose_images_cannot_be_is_refused(tmp_path, change):
+    x = np.random.default_rng(0).random((8, 1, 6, 6), np.float32)
+    x[3] = np.nan                           # none was found
+    store.save_sealed(tmp_path / "x.npz", images=x)
+    assert np.array_equal(cache.load_shard(tmp_path / "x.npz", x.shape), x, equal_nan=True)
+    store.save_sealed(tmp_path / "x.npz", images=change(x))
+    with pytest.raises(ValueError, match="x.npz: not the .*; delete it and run again"):
+        cache.load_shard(tmp_path / "x.npz", x.shape)
+
+
+@on_numpy
+def test_what_was_found_for_another_net_is_not_believed(monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "CACHE", tmp_path)
+    rng = np.random.default_rng(0)
+    x, folder, paths = rng.random((4, 1, 4, 4), np.float32), tmp_path / "toys" / "distorted", []
+    jobs = [({"net": net}, x, net.predict(x), None, "toys", "scipy", 1, True)
+            for net in (fc.fc((16, 3), rng).astype("float64") for _ in range(2))]
+    for job in jobs:
+        cache.load_or_search(*job)
+        paths += set(folder.iterdir()) - set(paths)
+    shutil.copy(paths[1], paths[0])
+    cache.load_or_search(*jobs[1])
+    with pytest.raises(ValueError, match=f"{paths[0]}: its seal is not that of its name and arr"):
+        cache.load_or_search(*jobs[0])
+
+
+def test_a_run_deletes_what_a_killed_one_left_unfinished(tmp_path):
+    left = tmp_path / f"unfinished@{socket.gethostname()}-99999999-abcd1234.part"
+    left.write_bytes(b"half of it")
+    cli.check_writable(tmp_path, "")
+    assert not left.exists()
 
 
 def test_parts_give_what_the_whole_gives():
@@ -350,7 +391,7 @@ def test_trained_nets_are_loaded_from_the_cache_under_a_name_of_all_they_depend_
         cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)
     monkeypatch.setattr(cache, "fingerprint", lambda *parts, **code: "0123456789")
     name = "FC10(1), seed 5, lbfgs to 1e-06, 01234567.npz"
-    store.save(tmp_path / "strokes" / name, net)
+    store.save(tmp_path / "strokes" / name, net, store.save_sealed)
     found = cache.load_or_train(["FC10(1)"], "strokes", 5, "adam", 1, True)["FC10(1)"]
     assert (found.params[1] == 7).all() and found.params[1].dtype == float
 

@@ -181,7 +181,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights_bit_for_bit(
     again = run(small, tmp_path / "again")
     said = capsys.readouterr().out
     assert "Going on after epoch 2;" in said and "epoch  3:" in said and "epoch  2:" not in said
-    a, b = (store.load_arrays(tmp_path / out / "net.npz") for out in ("whole", "again"))
+    a, b = (dict(np.load(tmp_path / out / "net.npz")) for out in ("whole", "again"))
     assert all((a[name] == b[name]).all() for name in a)
     assert [row["error %"] for row in whole["curve"]] == [row["error %"] for row in again["curve"]]
 
@@ -224,20 +224,43 @@ def damaged(arrays, how):
         del arrays["a1"]
     elif how == "another shape":
         arrays["a0"] = arrays["a0"][1:]
+    elif how == "another type":
+        arrays["a0"] = arrays["a0"].astype("float32")
+    elif how == "longer":
+        arrays["curve"] = np.ones((5, 2))
+    elif how == "empty":
+        arrays["curve"] = np.ones((0, 2))
     else:
         arrays["a2"].flat[3] = np.nan
     return arrays
 
 
-@pytest.mark.parametrize("how", ["no curve", "an array less", "another shape", "not finite"])
+@pytest.mark.parametrize("how", ["no curve", "an array less", "another shape", "another type",
+                                 "longer", "empty", "not finite"])
 def test_a_damaged_checkpoint_is_named_and_changes_nothing(tmp_path, how):
     path, state = tmp_path / "kept.npz", [to_device(np.ones((2, 3))) for _ in range(3)]
     checkpoint.save(path, state, [[1.0, 2.0]])
-    store.save_arrays(path, **damaged(store.load_arrays(path), how))
+    arrays = dict(np.load(path))
+    arrays.pop("seal")
+    store.save_sealed(path, **damaged(arrays, how))
+    assert_refused(path, state)
+
+
+def test_a_checkpoint_that_was_changed_or_copied_is_not_believed(tmp_path):
+    path, state = tmp_path / "kept.npz", [to_device(np.ones((2, 3))) for _ in range(3)]
+    checkpoint.save(path, state, [[1.0, 2.0]])
+    whole = dict(np.load(path))
+    store.save_arrays(path, **{name: a if name == "seal" else 0 * a for name, a in whole.items()})
+    assert_refused(path, state)             # all zero
+    checkpoint.save(tmp_path / "other.npz", state, [[1.0, 2.0]])
+    (tmp_path / "other.npz").rename(path)
+    assert_refused(path, state)
+
+
+def assert_refused(path, state):
     state = [0 * a for a in state]
-    with pytest.raises(ValueError, match="kept.npz: not the state of such a run, or not all of it "
-                       "finite; delete it to start anew$"):
-        checkpoint.resume(path, state)
+    with pytest.raises(ValueError, match="kept.npz: .*; delete it and run again$"):
+        checkpoint.resume(path, state, 4)
     assert all((to_host(a) == 0).all() for a in state)
 
 
@@ -470,9 +493,12 @@ def test_drawn_are_x_then_what_was_found_then_the_difference_one_under_the_other
 
 
 @pytest.mark.parametrize(("flags", "said"), [
-    ("--weights other.npz", "--weights other.npz: not a file of experiments.train_quocnet's"),
-    ("--weights short.npz", "short.npz: holds arrays {"),
-    ("--weights nan.npz", "nan.npz: weights of type float32 that are not all finite"),
+    ("--weights other.npz", "other.npz: not the .npz file that was expected (it holds ["),
+    ("--weights short.npz", "short.npz: not the .npz file that was expected (it holds ["),
+    ("--weights nan.npz", "nan.npz: not the .npz file that was expected (p1 has values from nan"),
+    ("--weights full.npz", "full.npz: not the .npz file that was expected (it holds ["),
+    ("--weights text.npz", "(p0 is <U4 (), expected float32 or float64 ("),
+    ("--weights XL.npz", "--weights XL.npz: says size 'XL' and below 'nothing'; expected a file"),
     ("--count 99", "are recognised; choose 1 to "),
 ])
 def test_figure_6_says_in_one_line_what_cannot_be(
@@ -483,6 +509,9 @@ def test_figure_6_says_in_one_line_what_cannot_be(
     quocnet_training.save("net.npz", net, back, "S", 0.3, "nothing")
     quocnet_training.save("short.npz", net, back[:1], "S", 0.3, "nothing")
     store.save("other.npz", net)
+    quocnet_training.save("full.npz", net, back, "full", 0.3, "nothing")
+    quocnet_training.save("XL.npz", net, back, "XL", 0.3, "nothing")
+    store.save_arrays("text.npz", **{**np.load("net.npz"), "p0": np.array("text")})
     net.params[1][0, 0, 0, 0, 0, 0] = np.nan
     quocnet_training.save("nan.npz", net, back, "S", 0.3, "nothing")
     words = ["--data", small, "--weights", "net.npz", "--quiet", *flags.split()]

@@ -1,7 +1,13 @@
 """Weights on disk: whole or not at all, arrays only, and only into the net that they fit."""
 import errno
+import io
 import os
+import socket
+import subprocess
+import sys
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +15,7 @@ import pytest
 from nets import store
 from nets.backend import to_host
 from nets.models.fc import fc
+from nets.store import Expected
 
 SIZES = (5, 4, 3)
 
@@ -45,9 +52,12 @@ def test_loading_fills_the_arrays_in_place_so_that_parts_of_the_net_follow(path)
 
 
 def test_named_arrays_come_back_with_their_names_shapes_and_types(path):
-    arrays = {"x": np.zeros((0, 3), np.float32), "t": np.arange(4), "name": np.array("MNIST")}
+    arrays = {"x": np.zeros((0, 3), np.float32), "t": np.arange(4), "name": np.array("MNIST"),
+              "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3))}
     store.save_arrays(path, **arrays)
-    found = store.load_arrays(path)
+    found = store.load_arrays(path, {
+        "x": Expected((None, 3)), "t": Expected((4,), (np.int64,), 0, 3), "name": store.TEXT,
+        "columns": Expected((2, 3))})
     assert list(found) == list(arrays)
     for name, a in arrays.items():
         assert found[name].dtype == a.dtype
@@ -70,15 +80,18 @@ def with_last(value):
 
 
 @pytest.mark.parametrize(("params", "said"), [
-    *((values(made(0, sizes)), r"holds arrays .*; this net has .*\(5, 4\)")
-      for sizes in ((5, 4, 2), (5, 3), (5, 4, 4, 3))),
-    (with_last(np.nan), "weights .* not all finite"), (with_last(np.inf), "weights .* not all fin"),
-    ([np.zeros(p.shape, int) for p in values(made(0))], "weights of type int64"),
-], ids=["narrower", "shallower", "deeper", "NaN", "infinity", "integers"])
+    (values(made(0, (5, 4, 2))), r"p2 is float64 \(4, 2\), expected .* \(4, 3\)"),
+    (values(made(0, (5, 3))), r"it holds \['p0', 'p1'\], expected \['p0', 'p1', 'p2', 'p3'\]"),
+    (values(made(0, (5, 4, 4, 3))), "it holds .*'p5'.*, expected"),
+    (with_last(np.nan), "p3 has values from nan to nan, expected -3.4.* to 3.4"),
+    (with_last(np.inf), "p3 has values from .* to inf"),
+    (with_last(-1e39), "p3 has values from -1e.39 to"),
+    ([np.zeros(p.shape, int) for p in values(made(0))], "p0 is int64"),
+], ids=["narrower", "shallower", "deeper", "NaN", "infinity", "not of float32", "integers"])
 def test_weights_that_do_not_fit_are_refused_and_the_net_stays_as_it_was(path, params, said):
     store.save_arrays(path, **{f"p{i}": p for i, p in enumerate(params)})
     net, before = made(1), values(made(1))
-    with pytest.raises(ValueError, match=rf"net\.npz: {said}"):
+    with pytest.raises(ValueError, match=rf"net\.npz: .*{said}"):
         store.load(path, net)
     assert all((a == b).all() for a, b in zip(values(net), before, strict=True))
 
@@ -116,11 +129,11 @@ def test_pickled_objects_are_refused_and_never_run(path):
     path.parent.mkdir()
     with zipfile.ZipFile(path, "w") as archive, archive.open("p0.npy", "w") as file:
         np.lib.format.write_array(file, np.array([Trap()], object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"net\.npz"):
-        store.load_arrays(path)
+    with pytest.raises(ValueError, match=r"net\.npz: .*p0 is object \(1,\), expected float32"):
+        store.load_arrays(path, {"p0": Expected((1,))})
     np.array([Trap()], object).dump(path)
     with pytest.raises(ValueError, match=r"net\.npz"):
-        store.load_arrays(path)
+        store.load_arrays(path, {"p0": Expected((1,))})
     assert not ran.exists()
 
 
@@ -134,11 +147,125 @@ def test_a_file_of_another_kind_is_refused(path):
     path.parent.mkdir()
     np.save(path.with_suffix(".npy"), np.zeros(3))
     path.with_suffix(".npy").rename(path)
-    with pytest.raises(ValueError, match=r"net\.npz: not a whole \.npz"):
-        store.load_arrays(path)
+    with pytest.raises(ValueError, match=r"net\.npz: not the \.npz file that was expected"):
+        store.load_arrays(path, {})
     path.write_text("error: not found")
-    with pytest.raises(ValueError, match=r"net\.npz: not a whole \.npz"):
-        store.load_arrays(path)
+    with pytest.raises(ValueError, match=r"net\.npz: not the \.npz file that was expected"):
+        store.load_arrays(path, {})
+
+
+def npy(a):
+    file = io.BytesIO()
+    np.save(file, a, allow_pickle=True)
+    return file.getvalue()
+
+
+def header(text):
+    """The bytes of an .npy file with this header and ten bytes."""
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text.encode() + bytes(10)
+
+
+NUMBERS = np.zeros((2, 3), np.float32)
+SHAPED = "{{'descr': '<f4', 'fortran_order': False, 'shape': {}}}"
+
+
+@pytest.mark.parametrize(("members", "said"), [
+    ([("a.npy", NUMBERS), ("a.npy", NUMBERS + 1)], r"it holds \['a', 'a'\], expected \['a'\]"),
+    ([("a", b"no array")], "no item named 'a.npy'"),
+    ([("a.npy", b"no array")], "magic string is not correct"),
+    ([("a.npy", NUMBERS), ("b", b"")], r"it holds \['a', 'b'\], expected \['a'\]"),
+    ([], r"it holds \[\], expected \['a'\]"),
+    ([("a.npy", NUMBERS.astype(complex))], "a is complex128"),
+    ([("a.npy", NUMBERS.astype(object))], r"a is object \(2, 3\), expected"),
+    ([("a.npy", NUMBERS.astype(str))], "a is <U32"),
+    ([("a.npy", NUMBERS.astype("datetime64[s]"))], "a is datetime64"),
+    ([("a.npy", NUMBERS.astype("f4,i4"))], r"a is .*\('f0', '<f4'\)"),
+    ([("a.npy", NUMBERS.astype(bool))], "a is bool"),
+    ([("a.npy", NUMBERS.astype(">f4"))], "a is >f4"),
+    ([("a.npy", NUMBERS.T)], r"a is float32 \(3, 2\), expected float32 or float64 \(2, 3\)"),
+    ([("a.npy", NUMBERS[:, :, None])], r"a is float32 \(2, 3, 1\)"),
+    ([("a.npy", npy(NUMBERS)[:-1])], "not of its 24 bytes"),
+    ([("a.npy", npy(NUMBERS) + b"0")], "not of its 24 bytes"),
+    ([("a.npy", header(SHAPED.format("(2, 3)")))], "not of its 24 bytes"),
+    ([("a.npy", header(SHAPED.format("(2, 10**9)")))], "malformed node"),
+    ([("a.npy", header("(" * 60_000))], "is large and may not be safe to load"),
+    ([("a.npy", header("1\n" * 99))], "Cannot parse header|Header is not a dictionary"),
+    ([("a.npy", b"\x93NUMPY\3\0" + npy(NUMBERS)[8:])], r"a header of version \(3, 0\), expected"),
+], ids=["twice", "no array", "no array, named so", "more", "empty", "complex", "objects", "text",
+        "dates", "records", "booleans", "big-endian", "turned", "axes", "short", "long", "lies",
+        "terms", "deep", "lines", "version"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_only_the_arrays_that_are_expected_are_believed(tmp_path, members, said):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, contents in members:
+            archive.writestr(name, npy(contents) if isinstance(contents, np.ndarray) else contents)
+    with pytest.raises(ValueError, match=said) as caught:
+        store.load_arrays(path, {"a": Expected((2, 3))})
+    message = str(caught.value)
+    assert message.startswith(f"{path}: not the .npz file that was expected (")
+    assert message.endswith("; delete it and run again")
+    assert "\n" not in message and len(message) < 500
+
+
+@pytest.mark.parametrize("save", [np.savez_compressed, np.savez])
+@pytest.mark.parametrize("wanted", [(2, 3), (None,)])
+def test_no_memory_is_taken_for_an_array_that_is_refused(path, save, wanted):
+    path.parent.mkdir()
+    save(path, a=np.zeros(5_000_000) if save is np.savez_compressed else np.zeros((9, 500_000)))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"net\.npz: "):
+        store.load_arrays(path, {"a": Expected(wanted)})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500_000
+
+
+def test_a_row_may_be_nan_as_a_whole_only_where_it_is_said(path):
+    x = np.random.default_rng(0).random((4, 2, 3), np.float32)
+    rows, all_rows, one = x.copy(), np.full_like(x, np.nan), x.copy()
+    rows[[0, 2]], one[1, 1, 1] = np.nan, np.nan
+    images = Expected((4, 2, 3), (np.float32,), 0, 1, nan=True)
+    for a in (x, rows, all_rows):
+        store.save_arrays(path, a=a)
+        assert np.array_equal(store.load_arrays(path, {"a": images})["a"], a, equal_nan=True)
+    for a in (one, np.where(x > x.min(), x, -1e-9), np.where(x < x.max(), x, 1.001),
+              np.where(x < x.max(), x, np.inf)):
+        store.save_arrays(path, a=a.astype(np.float32))
+        with pytest.raises(ValueError, match="a has values from .* to .*, expected 0 to 1"):
+            store.load_arrays(path, {"a": images})
+    store.save_arrays(path, a=rows)
+    with pytest.raises(ValueError, match="a has values from nan to nan"):
+        store.load_arrays(path, {"a": images._replace(nan=False)})
+
+
+def test_other_arrays_are_passed_over_only_where_it_is_said(path):
+    store.save_arrays(path, a=NUMBERS, b=np.array("text"))
+    assert list(store.load_arrays(path, {"b": store.TEXT}, more=True)) == ["b"]
+    for names, more in ((["b"], False), (["b", "c"], True)):
+        with pytest.raises(ValueError, match=r"it holds \['a', 'b'\]"):
+            store.load_arrays(path, dict.fromkeys(names, store.TEXT), more)
+
+
+def test_a_sealed_file_is_believed_only_under_its_own_name_and_as_it_was_saved(tmp_path):
+    path, other = tmp_path / "one.npz", tmp_path / "two.npz"
+    wanted = {"a": Expected((2, 3))}
+    store.save_sealed(path, a=NUMBERS)
+    store.save_sealed(other, a=NUMBERS)
+    assert (store.load_sealed(path, wanted)["a"] == NUMBERS).all()
+    (tmp_path / "deep").mkdir()
+    assert list(store.load_sealed(path.rename(tmp_path / "deep" / path.name), wanted)) == ["a"]
+    seal = np.load(other)["seal"]
+    other.rename(path)
+    with pytest.raises(ValueError, match="one.npz: its seal .*; delete it and run again"):
+        store.load_sealed(path, wanted)
+    for a in (NUMBERS + 1, NUMBERS.astype(float)):
+        store.save_arrays(other, a=a, seal=seal)
+        with pytest.raises(ValueError, match="two.npz: its seal"):
+            store.load_sealed(other, wanted)
+    store.save_arrays(other, a=NUMBERS)
+    with pytest.raises(ValueError, match=r"it holds \['a'\], expected \['a', 'seal'\]"):
+        store.load_sealed(other, wanted)
 
 
 def test_a_missing_file_is_named(path):
@@ -196,3 +323,33 @@ def test_a_device_is_not_opened_and_a_file_is(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     with store.open_regular(tmp_path / "x") as file:
         assert file.read() == b"abc"
+
+
+KILLED = """
+import sys, tempfile, time
+from nets import store
+
+def write(file):
+    print(flush=True)
+    time.sleep(60)
+
+tempfile.mkdtemp(**store.name_unfinished(sys.argv[1]))
+store.write_whole(sys.argv[1] + "/x", write)
+"""
+
+
+def test_what_a_killed_process_left_unfinished_is_deleted_and_nothing_else(tmp_path):
+    kept = [f"unfinished@{socket.gethostname()}-{os.getpid()}-abcd1234.part",     # still runs
+            "unfinished@elsewhere-99999999-abcd1234.part", "mine.part", "unfinished@mine.part",
+            "x.npz"]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"")
+    run = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE,
+                           cwd=Path(__file__).parents[2])
+    run.stdout.readline()
+    store.clear_unfinished(tmp_path)
+    assert len(os.listdir(tmp_path)) == len(kept) + 2       # it writes on
+    run.kill()
+    run.communicate()
+    store.clear_unfinished(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
