@@ -58,7 +58,7 @@ def write_together(files):
 
 def save_arrays(path, **arrays):
     """Save named arrays of the host, of any shapes, to the .npz file at `path`."""
-    write_whole(path, lambda file: np.savez(file, **arrays))
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def load_arrays(path):
