@@ -137,6 +137,7 @@ def _run_job(function, *args):
 
 def _end_with_parent():
     """End this worker when its parent ends."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)      # they are to wake the main thread
     multiprocessing.parent_process().join()
     os._exit(1)
 

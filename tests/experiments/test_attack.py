@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from experiments import attack
-from experiments.shared import cache, samples
+from experiments.shared import cache, pictures, samples
 from nets.models.fc import fc
 
 SQUARE = (28, 28)
@@ -251,17 +251,21 @@ def test_where_no_image_is_found_nothing_is_written(net, tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_where_the_page_cannot_be_saved_no_page_of_another_run_stands_beside_new_pictures(
+def test_where_one_file_cannot_be_written_all_are_those_of_the_run_before(
         net, tmp_path, monkeypatch):
-    attacked(net, tmp_path)
+    def full(picture, file):
+        if picture.mode == "L":             # attack-adversarial.png, after attack.png
+            raise OSError(28, "no room")
 
-    def full(*args):
-        raise OSError("no room")
-    monkeypatch.setattr(attack.page, "save", full)
+    attacked(net, tmp_path)
+    files = list((tmp_path / "out").iterdir())
+    for path in files:
+        path.write_bytes(b"of the run before")
+    monkeypatch.setattr(pictures, "write", full)
     with pytest.raises(OSError, match="no room"):
         attacked(net, tmp_path)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "attack.png", "attack-adversarial.png"}
+    assert sorted((tmp_path / "out").iterdir()) == sorted(files)
+    assert {path.read_bytes() for path in files} == {b"of the run before"}
 
 
 def test_r_is_magnified_as_far_as_99_per_cent_of_it_stays_in_range():

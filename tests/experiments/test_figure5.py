@@ -68,7 +68,7 @@ def test_every_photograph_takes_the_target_and_all_numbers_are_of_the_photograph
     seen = {}
     monkeypatch.setattr(figure5, "draw_photographs", lambda *args: seen.update(args=args))
     numbers = figure5.main(count=5, workers=1, **quick)
-    x, images, t, after, names, _ = seen["args"]
+    x, images, t, after, names = seen["args"]
     assert names == ["blue", "ostrich", "red"] and numbers["target"] == "ostrich"
     assert (world.net.predict(x) == t).all() and 1 not in t
     assert (world.net.predict(images) == 1).all() and after.tolist() == [1] * 5

@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,7 @@ def test_a_signal_clears_temporary_files_and_is_one_line(start, tmp_path, number
     run = start("--what hold", 'exec "$@"', start_new_session=True, preexec_fn=hear)
     while len(list((tmp_path / "out").glob("of*"))) < 3:
         assert run.poll() is None
+        time.sleep(0.05)
     kill(run.pid, number)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 128 + number
@@ -116,6 +118,7 @@ def test_ctrl_c_while_it_imports_leaves_no_line(tmp_path):
                            stderr=subprocess.PIPE, preexec_fn=hear)
     while not (tmp_path / "begun").exists():
         assert run.poll() is None
+        time.sleep(0.05)
     run.send_signal(signal.SIGINT)
     assert run.communicate(timeout=60)[1] == "" and run.returncode == -signal.SIGINT
 
