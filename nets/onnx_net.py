@@ -1,101 +1,159 @@
-"""The weights of an AlexNet in an ONNX file, as arrays.
+"""A net from an ONNX file: its graph, read node by node, as our layers with the nodes' numbers.
 
-It knows two ONNX files, by the names of their tensors: BVLC's, as Caffe2 wrote it, and
-torchvision's, as PyTorch exports it.  It reads the weights, and the graph to recognise the net.
-It never runs the graph, never unpickles anything and opens no other file.
+The graph must be a chain: each node takes what the node before it gave, and weights.  Any node that
+is none of NODES, and any other attribute, is refused by name.  No other file is opened.
 """
+import inspect
 import os
+from typing import NamedTuple
 
-TENSOR_NAMES = {                            # in the order of the net's params
-    "bvlc": [f"{layer}_{part}_0" for layer in (
-        "conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8") for part in "wb"],
-    "torchvision": [f"{layer}.{part}" for layer in (
-        "features.0", "features.3", "features.6", "features.8", "features.10",
-        "classifier.1", "classifier.4", "classifier.6") for part in ("weight", "bias")],
-}
-# CaffeNet has BVLC's names and shapes, but it pools before it normalises.  So look at the graph.
-OPERATIONS = {"bvlc": ["LRN", "MaxPool", "LRN", "MaxPool", "MaxPool"],
-              "torchvision": ["MaxPool", "MaxPool", "MaxPool"]}
-MAX_BYTES = 10 ** 9                         # bytes of a file
+import numpy as np
+
+from nets import store
+from nets.backend import to_device
+from nets.net import Net
+from nets.onnx_nodes import (
+    CONSTANTS,
+    FLOATS,
+    NODES,
+    check_size,
+    find_shape,
+    import_onnx,
+    read_attributes,
+    read_tensor,
+)
+
+MAX_BYTES, MAX_NODES = 10 ** 9, 1000        # of a file
+SIDES = (224, 227, *range(1, 1025))         # pixels to try where the graph leaves the size open
 
 
-def read_arrays(path):
-    """The net in an ONNX file: its name, a key of TENSOR_NAMES, and its parameters {label: array}.
+class OnnxNet(NamedTuple):
+    """What an ONNX file holds."""
+    net: Net        # in float32
+    shape: tuple    # of one image: (C, H, W), or (D,)
+    weights: list   # the names of the weights of Conv, Gemm and MatMul, in order
 
-    Raises:
-        RuntimeError: there is no onnx package.
-        ValueError: the file is not whole, or holds another net.
+
+def read_net(path):
+    """The OnnxNet of a file.
+
+    Raises RuntimeError without the onnx package, OSError if the file cannot be read, ValueError if
+    it is not whole or its graph is not a chain of NODES.
     """
-    tensors, order = parse(path)
-    name = recognise_net(path, tensors, order)
-    arrays = {}
-    for label in TENSOR_NAMES[name]:
-        a = read_tensor(path, label, tensors[label])
-        # Dense weights are (outputs, inputs) in ONNX, (inputs, outputs) here.
-        arrays |= {f"{label} transposed": a.T} if a.ndim == 2 else {label: a}
-    return name, arrays
-
-
-def import_onnx():
-    """The onnx package, or RuntimeError that says how to install it."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise RuntimeError(f"weights in ONNX need the onnx package ({error}); pip install -r "
-                           "requirements-onnx.txt") from error
-    return onnx
+    graph = parse(path)
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    images = [value for value in graph.input if value.name not in constants]
+    if (len(images), len(graph.output)) != (1, 1) or len(graph.node) > MAX_NODES:
+        raise bad_file(path, f"{len(images)} inputs, {len(graph.output)} outputs, "
+                       f"{len(graph.node):,} nodes; expected 1, 1 and {MAX_NODES:,} at most")
+    tensor = images[0].type.tensor_type
+    dims = [dim.dim_value for dim in tensor.shape.dim]      # 0: any number
+    if len(dims) not in (2, 4) or min(dims) < 0 or not dims[1] or tensor.elem_type not in FLOATS:
+        raise bad_file(path, f"its input is {dims} (0: any number) of ONNX's type "
+                       f"{tensor.elem_type}; expected (N, C, H, W) or (N, D) of type 1, float32")
+    errors = []
+    for side in SIDES if 0 in dims[2:] else SIDES[:1]:
+        shape = (dims[1], *(n or side for n in dims[2:]))
+        try:
+            net = build_net(graph, Chain(dict(constants), images[0].name, dims[0], shape))
+            return OnnxNet(net, shape, [node.input[1] for node in graph.node
+                                        if node.op_type in ("Conv", "Gemm", "MatMul")])
+        except ValueError as error:
+            errors.append(error)
+    raise bad_file(path, errors[0]) from errors[0]          # with the size that is tried first
 
 
 def parse(path):
-    """{name: tensor} of an ONNX file, and the operations that normalise and pool, in order."""
+    """The graph of an ONNX file that has passed the onnx package's own checks."""
     onnx = import_onnx()
     from google.protobuf.message import DecodeError
-    if (size := os.path.getsize(path)) > MAX_BYTES:
-        raise bad_file(path, f"{size:,} bytes, expected {MAX_BYTES:,} at most")
+    with store.open_regular(path) as file:
+        if not 0 < (size := os.fstat(file.fileno()).st_size) <= MAX_BYTES:
+            raise bad_file(path, f"{size:,} bytes, expected 1 to {MAX_BYTES:,}")
+        contents = file.read(size)
     try:
-        graph = onnx.load(path, format="protobuf", load_external_data=False).graph
-        names = [tensor.name for tensor in graph.initializer]
-        order = [node.op_type for node in graph.node if node.op_type in ("LRN", "MaxPool")]
-    except (DecodeError, UnicodeDecodeError) as error:      # versions of protobuf differ
-        raise bad_file(path, f"not a whole ONNX file ({error})") from error
-    if len(set(names)) < len(names):
-        raise bad_file(path, "two tensors of the same name")
-    return dict(zip(names, graph.initializer, strict=True)), order
-
-
-def recognise_net(path, tensors, order):
-    """The name of the net that has exactly these tensors, a key of TENSOR_NAMES, or ValueError."""
-    name = next((name for name in TENSOR_NAMES if TENSOR_NAMES[name][0] in tensors), None)
-    if name is None:
-        firsts = " or ".join(names[0] for names in TENSOR_NAMES.values())
-        raise bad_file(path, f"no tensor is called {firsts}")
-    if missing := [label for label in TENSOR_NAMES[name] if label not in tensors]:
-        raise bad_file(path, f"no tensor is called {' or '.join(missing)}")
-    # Other tensors, such as the shape of a reshape, have one axis at most.
-    others = tensors.keys() - TENSOR_NAMES[name]
-    if more := [label for label in others if len(tensors[label].dims) > 1]:
-        raise bad_file(path, f"weights too many: {sorted(map(str, more))}")
-    if order != OPERATIONS[name]:
-        raise bad_file(path, f"its net has {', '.join(order) or 'no LRN and no MaxPool'}; expected "
-                       f"{', '.join(OPERATIONS[name])}")
-    return name
-
-
-def read_tensor(path, label, tensor):
-    """A tensor as an array of float32, or ValueError."""
-    onnx = import_onnx()
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:   # to_array would open that file
-        raise bad_file(path, f"{label} lies in another file; export with external_data=False")
-    if tensor.data_type != onnx.TensorProto.FLOAT:
-        raise bad_file(path, f"{label} is of ONNX's type {tensor.data_type}, expected "
-                       f"{onnx.TensorProto.FLOAT}, float32")
-    try:
-        return onnx.numpy_helper.to_array(tensor)
-    except ValueError as error:             # more or fewer numbers than its shape says
-        raise bad_file(path, f"{label} cannot be read ({error})") from error
+        model = onnx.load_model_from_string(contents)
+        graph = model.graph
+        for t in [*graph.initializer, *(a.t for node in graph.node for a in node.attribute)]:
+            if t.data_location == onnx.TensorProto.EXTERNAL:    # the checks would look for it
+                raise bad_file(path, f"{t.name} lies in another file; export with "
+                               "external_data=False")
+        for value in [*graph.input, *graph.output]:     # the checks want a shape, runtimes do not
+            value.type.tensor_type.shape.SetInParent()
+        onnx.checker.check_model(model)
+    except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
+        raise bad_file(path, f"not a whole ONNX file ({' '.join(str(error).split())})") from error
+    return graph
 
 
 def bad_file(path, found):
     """The ValueError to raise: the file, what was found in it, and where to read what is expected.
     """
     return ValueError(f"{path}: {found}; experiments/README.md says which weights can be read")
+
+
+# ---- The walk along the chain ----------------------------------------------------------------
+
+
+class Chain:
+    """The layers so far, and what they give for one image."""
+
+    def __init__(self, constants, last, batch, shape):
+        """constants: {name: tensor}.  last: the input's name.  batch: its images, 0: any number."""
+        self.constants, self.last, self.batch, self.shape = constants, last, batch, shape
+        self.layers, self.numbers = [], 0
+
+    def append(self, node):
+        """Append the layer of a node, or keep the weights that it makes; ValueError if neither."""
+        inputs, is_constant = list(node.input), self.last not in node.input
+        if node.op_type not in NODES | CONSTANTS or node.domain not in ("", "ai.onnx"):
+            raise ValueError(f"expected one of {', '.join(NODES | CONSTANTS)}, and a softmax at "
+                             "the end")
+        if node.op_type == "Add" and inputs[-1] == self.last:
+            inputs.reverse()                # a + b = b + a
+        if not is_constant and inputs.pop(0) != self.last:
+            raise ValueError(f"its first input is a weight, expected {self.last}")
+        if branches := [name for name in inputs if name and name not in self.constants]:
+            raise ValueError(f"its input {branches[0]} is neither a weight nor the output of the "
+                             "node before it; expected a chain")
+        make = (CONSTANTS if is_constant else NODES).get(node.op_type)
+        if make is None:
+            raise ValueError("it takes only weights, or the chain; expected the other")
+        arrays = [read_tensor(self.constants[name]) if name else None for name in inputs]
+        if any(a is not None and a.size == 0 for a in arrays):
+            raise ValueError("weights without numbers")
+        call = inspect.signature(make).bind(self, *arrays, **read_attributes(node))
+        result = make(*call.args, **call.kwargs)
+        if is_constant:
+            self.constants[node.output[0]] = result
+            return
+        self.last = node.output[0]
+        if result is not None:
+            self.numbers += sum(p.size for p in result.params)
+            check_size(self.numbers)
+            self.layers.append(result)
+            self.shape = find_shape(result, self.shape)
+
+
+def build_net(graph, chain):
+    """The Net of a graph, in float32, by appending its nodes to the chain; or ValueError."""
+    nodes, output = list(graph.node), graph.output[0].name
+    if (nodes and nodes[-1].op_type in ("Softmax", "LogSoftmax") and output in nodes[-1].output
+            and read_attributes(nodes[-1]).get("axis", 1) in (1, -1)):
+        output = nodes.pop().input[0]       # left out, because D wants logits
+    for node in nodes:
+        try:
+            chain.append(node)
+        except (ValueError, TypeError, OverflowError) as error:
+            name = node.name or ", ".join(node.output)
+            raise ValueError(f"node {name!r}, {node.op_type}: {error}") from error
+    if chain.last != output or len(chain.shape) != 1 or not chain.numbers or chain.shape[0] < 2:
+        raise ValueError(f"its last node gives {chain.last} (N, {str(chain.shape)[1:]}; expected "
+                         f"{output}, the logits (N, K) of two labels at least")
+    for layer in chain.layers:              # copies: the file's own arrays are read-only
+        with np.errstate(over="ignore"):
+            params = [np.array(p, np.float32, order="C") for p in layer.params]
+        if not all(np.isfinite(p).all() for p in params):
+            raise ValueError(f"weights {[p.shape for p in params]} that are not all finite")
+        layer.params = list(map(to_device, params))
+    return Net(chain.layers)
