@@ -13,6 +13,7 @@ from data.imagenet import match_labels
 from data.pictures import escape
 from experiments.shared.samples import random_stream
 from nets import store
+from nets.backend import to_device
 from nets.layers.basic import Flatten
 from nets.models import alexnet
 from nets.net import Net
