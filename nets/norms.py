@@ -17,11 +17,20 @@ import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 
 from nets.backend import to_device, xp
-from nets.checks import check_integers, check_methods, check_real, check_sizes
-from nets.layers.basic import Dense, Dropout, Flatten, Preprocess, ReLU, Sigmoid
+from nets.checks import check_axes, check_integers, check_methods, check_real, check_sizes
+from nets.layers.basic import (
+    Dense,
+    Dropout,
+    Flatten,
+    Preprocess,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    Tanh,
+)
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.local import L2Pool
-from nets.layers.windows import count_places
+from nets.layers.windows import by_axis, by_side, count_places_by_axis
 
 POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # relative, of `operator_norm`
@@ -54,7 +63,7 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, as_printed=False):
 
     Args:
         W: (D, C / groups, k, k).
-        stride: s.
+        stride: s, or a pair (s, t), for rows and columns: then s t is in place of s^2.
         groups: the result is the largest norm of all groups.
         points: xi = 0 .. points - 1 along each axis.
         as_printed: whether to return the paper's |A| / s^2, which is s times too small.
@@ -63,28 +72,32 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, as_printed=False):
         A number.
     """
     W = check_real("conv_norm", "W", W, ndim=4)
-    check_integers("conv_norm", 1, stride=stride, groups=groups, points=points)
-    if W.shape[2] != W.shape[3] or len(W) % groups or not xp.isfinite(W).all():
+    check_axes("conv_norm", 1, stride=stride)
+    check_integers("conv_norm", 1, groups=groups, points=points)
+    if len(W) % groups or not xp.isfinite(W).all():
         raise ValueError(f"conv_norm: W of shape {W.shape} and {groups} groups; expected finite "
                          "numbers (D, C / groups, k, k), and D a multiple of the groups")
-    n = stride * points
-    phase = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(W.shape[3])))
-    phase = to_device(phase).astype(np.result_type(W.dtype, "complex64"))       # (n, k)
-    parts = W.astype(phase.dtype).reshape(groups, len(W) // groups, *W.shape[1:])
+    dtype, phases = np.result_type(W.dtype, "complex64"), []
+    for s, k in zip(by_axis(stride), W.shape[2:], strict=True):
+        n = s * points
+        phase = np.exp(-2j * np.pi / n * np.outer(np.arange(n), np.arange(k)))
+        phases.append(to_device(phase).astype(dtype))           # (n, k)
+    parts = W.astype(dtype).reshape(groups, len(W) // groups, *W.shape[1:])
     # W is real, so A(-xi) is the conjugate of A(xi), and half of the frequencies are enough.
-    largest = max(dense_norm(_frequency_row(part, phase, xi, points)) for part in parts
+    largest = max(dense_norm(_frequency_row(part, phases, xi, points)) for part in parts
                   for xi in range(points // 2 + 1))
-    return largest / (stride ** 2 if as_printed else stride)
+    area = math.prod(by_axis(stride))
+    return largest / (area if as_printed else math.sqrt(area))
 
 
-def _frequency_row(W, phase, xi, points):
+def _frequency_row(W, phases, xi, points):
     """A at the frequencies (xi, 0 .. points - 1): one row of them, to bound the memory.
 
-    W: (D, C, k, k).  phase: (s points, k).  Returns (points, D, C s^2).
+    W: (D, C, k, k).  phases: (s points, k) for each axis.  Returns (points, D, C s^2).
     """
-    (D, C, _, _), s = W.shape, len(phase) // points
-    along_u = xp.tensordot(phase[xi::points], W, (1, 2))        # (s, D, C, k)
-    A = (along_u @ phase.T).reshape(s, D, C, s, points)
+    (D, C, _, _), (s, t) = W.shape, (len(phase) // points for phase in phases)
+    along_u = xp.tensordot(phases[0][xi::points], W, (1, 2))    # (s, D, C, k)
+    A = (along_u @ phases[1].T).reshape(s, D, C, t, points)
     return A.transpose(4, 1, 2, 0, 3).reshape(points, D, -1)
 
 
@@ -94,8 +107,10 @@ def points_for(layer, shape):
     The image and its padding then fit on the circle.  At least POINTS.
     """
     check_sizes("points_for", shape, ndim=3)
-    room = max(shape[1:]) + 2 * layer.padding
-    return max(POINTS, -(-room // layer.stride))
+    rooms = (length + sum(sides) for length, sides in zip(shape[1:], by_side(layer.padding),
+                                                          strict=True))
+    return max(POINTS, *(-(-room // s) for room, s in zip(rooms, by_axis(layer.stride),
+                                                          strict=True)))
 
 
 def drop_bias(layer):
@@ -158,10 +173,10 @@ def pool_bound(layer, shape):
     (slip 7 in the README).  For AlexNet's windows, 3 x 3 with stride 2, the bound is 2.
     """
     check_sizes("pool_bound", shape, ndim=3)
-    stride = getattr(layer, "stride", 1)
-    return math.sqrt(math.prod(min(-(-layer.size // stride),
-                                   count_places(length, layer.size, stride))
-                               for length in shape[1:]))
+    how = layer.size, getattr(layer, "stride", 1), getattr(layer, "padding", 0)
+    places = count_places_by_axis(shape, *how)
+    return math.sqrt(math.prod(min(-(-k // s), n) for k, s, n in
+                               zip(*map(by_axis, how[:2]), places, strict=True)))
 
 
 def lrn_bound(layer, proven=True):
@@ -185,9 +200,11 @@ BOUNDS = {                                  # L_k of a layer, given the shape of
     L2Pool: pool_bound,
     ChannelNorm: lambda layer, shape: lrn_bound(layer),
     Sigmoid: lambda layer, shape: 1 / 4,    # y (1 - y), at y = 1/2
+    Tanh: lambda layer, shape: 1.0,
     ReLU: lambda layer, shape: 1.0,
     Dropout: lambda layer, shape: 1.0 if layer.inverted else 1 - layer.p,       # in testing
     Flatten: lambda layer, shape: 1.0,
+    Reshape: lambda layer, shape: 1.0,
     Preprocess: lambda layer, shape: abs(layer.scale) / min(layer.std),         # for any order
 }
 

@@ -76,6 +76,19 @@ class Sigmoid(Layer):
         return dy * y * (1 - y)
 
 
+class Tanh(Layer):
+    """y = tanh(x).  Cache: y, because dy/dx = 1 - y^2."""
+
+    def forward(self, x, rng=None):
+        """y = tanh(x)"""
+        y = xp.tanh(x)
+        return y, y
+
+    def backward(self, dy, y):
+        """dx = dy (1 - y^2)"""
+        return dy * (1 - y * y)
+
+
 class ReLU(Layer):
     """y = max(x, 0).  Cache: y, because dy/dx = 1 where y > 0, else 0."""
 
@@ -123,6 +136,21 @@ class Flatten(Layer):
 
     def backward(self, dy, shape):
         """dx = dy, in the shape of the images"""
+        return dy.reshape(shape)
+
+
+class Reshape(Layer):
+    """(N, ...) -> (N, *shape), the same numbers in the same order.  Cache: the shape of x."""
+
+    def __init__(self, shape):
+        self.shape = tuple(shape)
+
+    def forward(self, x, rng=None):
+        """y = x, in another shape"""
+        return x.reshape(len(x), *self.shape), x.shape
+
+    def backward(self, dy, shape):
+        """dx = dy, in the shape of x"""
         return dy.reshape(shape)
 
 

@@ -8,11 +8,13 @@ import math
 import numpy as np
 
 from nets.backend import to_device, xp
-from nets.checks import check_integers, check_number, check_rng
+from nets.checks import check_axes, check_integers, check_number, check_rng, check_sides
 from nets.layers.basic import Layer
 from nets.layers.windows import (
     backward_by_patches,
-    count_places,
+    by_axis,
+    by_side,
+    count_places_by_axis,
     forward_by_patches,
     gradient_by_patches,
     put_images_last,
@@ -34,6 +36,7 @@ class Conv(Layer):
 
     s: stride.  p: padding, zeros around the image.  With two groups, the first half of the outputs
     d sees only the first half of the inputs c, and the second half only the second.  Cache: x.
+    The window k and s may be pairs, for rows and columns; p may be ((top, bottom), (left, right)).
 
     The definition is a loop over the taps (u, v) of the window, with one matrix product for each
     tap.  For fewer than MANY_CHANNELS channels the functions `..._by_patches` compute the same in
@@ -44,12 +47,14 @@ class Conv(Layer):
 
     def __init__(self, C, D, k, rng, stride=1, padding=0, groups=1):
         """W (D, C / groups, k, k), normal with variance 1 / (terms of the sum); b = 0."""
-        check_integers("Conv", 1, C=C, D=D, k=k, stride=stride, groups=groups)
-        check_integers("Conv", 0, padding=padding)
+        check_integers("Conv", 1, C=C, D=D, groups=groups)
+        check_axes("Conv", 1, k=k, stride=stride)
+        check_sides("Conv", padding)
         check_rng("Conv", rng)
         if C % groups or D % groups:
             raise ValueError(f"Conv: {C} inputs and {D} outputs do not divide into {groups} groups")
-        W = rng.normal(0, 1 / np.sqrt(C // groups * k * k), (D, C // groups, k, k))
+        shape = D, C // groups, *by_axis(k)
+        W = rng.normal(0, 1 / np.sqrt(math.prod(shape[1:])), shape)
         self.params = [to_device(W), to_device(np.zeros(D))]
         self.k, self.stride, self.padding, self.groups = k, stride, padding, groups
 
@@ -67,13 +72,14 @@ class Conv(Layer):
         """dx[tap] += W[:, :, u, v]^T dy"""
         if not self._has_many_channels():
             return backward_by_patches(self, dy, x)
-        (N, C, H, W), p, dy = x.shape, self.padding, put_images_last(dy)
-        WT, dx = self._matrices().swapaxes(3, 4), xp.zeros((C, H + 2 * p, W + 2 * p, N), dy.dtype)
+        (N, C, H, W), dy, WT = x.shape, put_images_last(dy), self._matrices().swapaxes(3, 4)
+        (top, bottom), (left, right) = by_side(self.padding)
+        dx = xp.zeros((C, top + H + bottom, left + W + right, N), dy.dtype)
         for i, taps_of_band in self._bands(dy):
             band = xp.ascontiguousarray(dy[:, i])
             for u, v, tap in taps_of_band:
                 dx[tap] += multiply(WT[u, v], band)
-        return dx[:, p:p + H, p:p + W].transpose(3, 0, 1, 2)    # (N, C, H, W)
+        return dx[:, top:top + H, left:left + W].transpose(3, 0, 1, 2)      # (N, C, H, W)
 
     def gradients(self, dy, x):                 # (N, D, h, w), (N, C, H, W)
         """dW[:, :, u, v] = dy x[tap]^T,  db = sum of dy, over images and places"""
@@ -88,8 +94,7 @@ class Conv(Layer):
 
     def size(self, x):
         """The size h, w of the output."""
-        return [count_places(length + 2 * self.padding, self.k, self.stride)
-                for length in x.shape[2:]]
+        return count_places_by_axis(x.shape, self.k, self.stride, self.padding)
 
     def _has_many_channels(self):
         return self.params[0].shape[1] >= MANY_CHANNELS
@@ -101,8 +106,7 @@ class Conv(Layer):
 
     def _padded(self, x):
         """(N, C, H, W) -> (C, H + 2p, W + 2p, N)"""
-        p = (self.padding, self.padding)
-        return xp.pad(x.transpose(1, 2, 3, 0), ((0, 0), p, p, (0, 0)))
+        return xp.pad(x.transpose(1, 2, 3, 0), ((0, 0), *by_side(self.padding), (0, 0)))
 
     def _bands(self, y):
         """Yield a slice i of rows of y, as many as BAND allows, and [(u, v, tap)] of these rows.
@@ -127,19 +131,27 @@ class MaxPool(Layer):
     """y[c, i, j] = max over u, v of x[c, i s + u, j s + v], u and v below `size`, s: stride.
 
     Windows overlap if size > stride.  Pixels at the right and at the bottom where no whole window
-    fits are ignored.  Cache: which tap is the largest (the first of equals), and the shape of x.
+    fits are ignored.  Padding is never the largest.  It must be smaller than the window, so that
+    each window sees a pixel.  All three may differ by axis, as in Conv.
+    Cache: which tap is the largest (the first of equals), and the shape of x.
     """
 
-    def __init__(self, size, stride):
-        check_integers("MaxPool", 1, size=size, stride=stride)
-        if size > 16:                                   # a tap's number fits into 8 bits
-            raise ValueError(f"MaxPool: a window of {size}; expected 16 at most")
-        self.size, self.stride = size, stride
+    def __init__(self, size, stride, padding=0):
+        check_axes("MaxPool", 1, size=size, stride=stride)
+        check_sides("MaxPool", padding)
+        if max(by_axis(size)) > 16 or any(max(sides) >= k for k, sides in zip(
+                by_axis(size), by_side(padding), strict=True)):
+            raise ValueError(f"MaxPool: window {size}, padding {padding}; expected a window of 16 "
+                             "at most, for a tap's number fits into 8 bits, and less padding")
+        self.size, self.stride, self.padding = size, stride, padding
 
     def forward(self, x, rng=None):         # (N, C, H, W)
         """y = the largest of each window"""
-        h, w = (count_places(length, self.size, self.stride) for length in x.shape[2:])
+        shape = x.shape
+        h, w = count_places_by_axis(shape, self.size, self.stride, self.padding)
         x = xp.ascontiguousarray(x)         # Conv's output has images last: twice the time
+        if self.padding:
+            x = xp.pad(x, ((0, 0), (0, 0), *by_side(self.padding)), constant_values=-math.inf)
         views = (xp.ascontiguousarray(x[:, :, rows, columns])   # a copy, because it is read twice
                  for _, _, rows, columns in taps(self.size, self.stride, h, w))
         y = next(views)
@@ -148,15 +160,16 @@ class MaxPool(Layer):
             larger = (tap > y).view("uint8") * np.uint8(t)
             which = xp.maximum(which, larger)           # t grows, so it replaces a smaller one
             y = xp.maximum(y, tap)
-        return y, (which, x.shape)          # (N, C, h, w)
+        return y, (which, shape)            # (N, C, h, w)
 
     def backward(self, dy, cache):          # (N, C, h, w)
         """dx = the sum of dy over the windows in which the pixel is the largest"""
-        (which, shape), dy = cache, xp.ascontiguousarray(dy)
-        dx = xp.zeros(shape, dy.dtype)
+        (which, (N, C, H, W)), dy = cache, xp.ascontiguousarray(dy)
+        (top, bottom), (left, right) = by_side(self.padding)
+        dx = xp.zeros((N, C, top + H + bottom, left + W + right), dy.dtype)
         for t, (_, _, rows, columns) in enumerate(taps(self.size, self.stride, *dy.shape[2:])):
             dx[:, :, rows, columns] += dy * (which == t)
-        return dx                           # (N, C, H, W)
+        return dx[:, :, top:top + H, left:left + W]     # (N, C, H, W)
 
 
 class ChannelNorm(Layer):

@@ -14,15 +14,25 @@ from nets.backend import xp
 PATCHES = 2 ** 20 if xp is np else 2 ** 26
 
 
+def by_axis(n):
+    """(n of the rows, n of the columns) of a window or a stride: one number counts for both."""
+    return n if np.ndim(n) else (n, n)
+
+
+def by_side(padding):
+    """((top, bottom), (left, right)) of a padding: one number counts for all four sides."""
+    return padding if np.ndim(padding) else ((padding, padding), (padding, padding))
+
+
 def taps(k, stride, h, w, top=0):
-    """Yield (u, v, rows, columns) for each tap of a k x k window that moves over h x w places.
+    """Yield (u, v, rows, columns) for each tap of a window of k that moves over h x w places.
 
     The tap (u, v) sees the rows and columns, two slices.  top: the first row of places.
     """
-    for u in range(k):
-        for v in range(k):
-            yield (u, v, slice(u + stride * top, u + stride * (top + h), stride),
-                   slice(v, v + stride * w, stride))
+    (rows, columns), (s, t) = by_axis(k), by_axis(stride)
+    for u in range(rows):
+        for v in range(columns):
+            yield u, v, slice(u + s * top, u + s * (top + h), s), slice(v, v + t * w, t)
 
 
 def count_places(length, k, stride):
@@ -32,15 +42,22 @@ def count_places(length, k, stride):
     return (length - k) // stride + 1
 
 
+def count_places_by_axis(shape, k, stride, padding):
+    """[h, w]: the places of a window along both axes of padded images of `shape` (..., H, W)."""
+    return [count_places(length + sum(sides), k, s) for length, sides, k, s in
+            zip(shape[-2:], by_side(padding), by_axis(k), by_axis(stride), strict=True)]
+
+
 def im2col(x, k, stride, padding):
     """patches[c, u, v, i, j, n] = x[n, c, i s + u - p, j s + v - p], the view of each tap.
 
     x: (N, C, H, W), and 0 outside.  Returns (C, k, k, h, w, N).  The images are last, so that
     copies are of long rows even if images are small.
     """
+    s, t = by_axis(stride)
     x = xp.ascontiguousarray(x.transpose(1, 2, 3, 0))
-    x = xp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    windows = xp.lib.stride_tricks.sliding_window_view(x, (k, k), (1, 2))[:, ::stride, ::stride]
+    x = xp.pad(x, ((0, 0), *by_side(padding), (0, 0)))
+    windows = xp.lib.stride_tricks.sliding_window_view(x, by_axis(k), (1, 2))[:, ::s, ::t]
     return xp.ascontiguousarray(windows.transpose(0, 4, 5, 1, 2, 3))
 
 
@@ -50,12 +67,12 @@ def col2im(patches, stride, padding, shape):
     The places of one tap differ, so each tap is one addition of arrays.  The order of additions is
     the same on any device.
     """
-    N, C, H, W = shape
-    p, (k, h, w) = padding, patches.shape[2:5]
-    x = xp.zeros((C, H + 2 * p, W + 2 * p, N), patches.dtype)
+    (N, C, H, W), (_, *k, h, w, _) = shape, patches.shape
+    (top, bottom), (left, right) = by_side(padding)
+    x = xp.zeros((C, top + H + bottom, left + W + right, N), patches.dtype)
     for u, v, rows, columns in taps(k, stride, h, w):
         x[:, rows, columns] += patches[:, u, v]
-    return x[:, p:p + H, p:p + W].transpose(3, 0, 1, 2)
+    return x[:, top:top + H, left:left + W].transpose(3, 0, 1, 2)
 
 
 def put_images_last(x):
@@ -85,7 +102,7 @@ def forward_by_patches(layer, x):           # (N, C, H, W)
 
 def backward_by_patches(layer, dy, x):      # (N, D, h, w)
     """dx = W^T dy, where each patch is added up where it came from"""
-    WT, shape = _rows(layer).swapaxes(1, 2), (x.shape[1], layer.k, layer.k, *dy.shape[2:], -1)
+    WT, shape = _rows(layer).swapaxes(1, 2), (x.shape[1], *by_axis(layer.k), *dy.shape[2:], -1)
     return xp.concatenate([                 # (N, C, H, W)
         col2im((WT @ split_groups(put_images_last(dy[n]), layer.groups)).reshape(shape),
                layer.stride, layer.padding, x[n].shape) for n in _chunks(layer, x)])
@@ -107,10 +124,10 @@ def _rows(layer):
 
 def _patches(layer, x):                     # (n, C, H, W) -> (g, C/g k k, h w n)
     patches = im2col(x, layer.k, layer.stride, layer.padding)
-    return patches.reshape(layer.groups, x.shape[1] // layer.groups * layer.k ** 2, -1)
+    return patches.reshape(layer.groups, layer.params[0][0].size, -1)
 
 
 def _chunks(layer, x):
     """Slices of the images, with PATCHES numbers in the patches of a slice, or one image."""
-    n = max(1, PATCHES // (x.shape[1] * layer.k ** 2 * math.prod(layer.size(x))))
+    n = max(1, PATCHES // (layer.groups * layer.params[0][0].size * math.prod(layer.size(x))))
     return [slice(i, i + n) for i in range(0, max(1, len(x)), n)]

@@ -23,6 +23,8 @@ SIZES = [  # C, D, k, stride, padding, groups, (H, W)
     (6, 3, 1, 1, 0, 3, (3, 4)),
     (2, 2, 2, 3, 3, 2, (4, 5)),             # a stride that leaves gaps, more padding than window
     (3, 3, 3, 1, 1, 1, (1, 3)),
+    (2, 4, (2, 3), (3, 1), ((2, 0), (1, 3)), 2, (5, 4)),        # each axis and each side different
+    (1, 2, (4, 1), (1, 2), ((0, 1), (0, 0)), 1, (6, 5)),
 ]
 
 
@@ -36,13 +38,16 @@ def form(request, monkeypatch):
 
 def by_loops(x, W, b, stride, padding, groups):
     """The equation of Conv, number by number."""
-    (height, width), (D, part, k, _) = x.shape[2:], W.shape
-    h, w = ((length + 2 * padding - k) // stride + 1 for length in (height, width))
+    (height, width), (D, part, *k) = x.shape[2:], W.shape
+    s, t = (stride, stride) if isinstance(stride, int) else stride
+    (top, bottom), (left, right) = [[padding] * 2] * 2 if isinstance(padding, int) else padding
+    h = (height + top + bottom - k[0]) // s + 1
+    w = (width + left + right - k[1]) // t + 1
     y = np.zeros((len(x), D, h, w)) + b[:, None, None]
     for n, d, i, j in np.ndindex(y.shape):
         first = d // (D // groups) * part   # the first input channel that d sees
-        for c, u, v in np.ndindex(part, k, k):
-            row, column = i * stride + u - padding, j * stride + v - padding
+        for c, u, v in np.ndindex(part, *k):
+            row, column = i * s + u - top, j * t + v - left
             if 0 <= row < height and 0 <= column < width:
                 y[n, d, i, j] += W[d, c, u, v] * x[n, first + c, row, column]
     return y
@@ -146,6 +151,24 @@ def test_no_buffer_holds_more_patches_than_it_may(monkeypatch):
     assert max(patches.size for patches in made) <= 2000
 
 
+@pytest.mark.parametrize(("size", "stride", "padding"), [
+    (3, 2, 1), ((3, 2), (2, 1), ((2, 0), (0, 1))), ((1, 4), (1, 3), ((0, 0), (3, 2))),
+    (3, 2, ((0, 1), (0, 1)))])
+def test_padding_is_never_the_largest_of_a_window(size, stride, padding):
+    """As pooling of an image with a border of very small numbers; all numbers are below zero."""
+    x = -1 - np.random.default_rng(7).random((2, 3, 6, 5))
+    sides = [[padding] * 2] * 2 if isinstance(padding, int) else padding
+    bordered = np.pad(x, [(0, 0), (0, 0), *sides], constant_values=-9)
+    y, cache = MaxPool(size, stride, padding).forward(to_device(x))
+    expected, other = MaxPool(size, stride).forward(to_device(bordered))
+    assert (y == expected).all() and float(y.min()) > -2
+    dy = to_device(np.random.default_rng(8).normal(size=y.shape))
+    dx = to_host(MaxPool(size, stride, padding).backward(dy, cache))
+    whole = to_host(MaxPool(size, stride).backward(dy, other))
+    (top, _), (left, _) = sides
+    assert (dx == whole[:, :, top:top + 6, left:left + 5]).all()
+
+
 def test_no_images_are_no_images():
     layer = Conv(2, 4, 3, np.random.default_rng(0), 1, 1, 2)
     y, cache = layer.forward(xp.zeros((0, 2, 6, 6)))
@@ -178,7 +201,9 @@ def test_groups_that_do_not_divide_the_channels_are_an_error():
 
 @pytest.mark.parametrize("make", [
     lambda: Conv(1, 1, 3, np.random.default_rng(0), stride=0), lambda: MaxPool(2, 0),
-    lambda: Conv(1, 1, 3, np.random.default_rng(0), padding=-1), lambda: MaxPool(17, 1)])
+    lambda: Conv(1, 1, 3, np.random.default_rng(0), padding=-1), lambda: MaxPool(17, 1),
+    lambda: MaxPool(2, 1, 2), lambda: MaxPool((3, 2), 1, ((0, 0), (0, 2))),
+    lambda: Conv(1, 1, 3, np.random.default_rng(0), padding=((0, 0), (0, -1)))])
 def test_sizes_that_make_no_sense_are_an_error(make):
     with pytest.raises(ValueError, match="expected"):
         make()

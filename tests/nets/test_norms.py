@@ -113,6 +113,24 @@ def test_the_circular_operator_is_the_fourier_form_with_one_over_the_stride(
     assert stride * printed == pytest.approx(exact, rel=1e-8)
 
 
+@pytest.mark.parametrize(("k", "stride", "points"), [((3, 2), (1, 2), 3), ((2, 5), (3, 2), 4)])
+def test_a_stride_that_differs_by_axis_counts_as_its_geometric_mean(k, stride, points):
+    W = np.random.default_rng(0).normal(size=(2, 2, *k))
+    m, (s, t) = points, stride
+    A = np.zeros((2, m, m, 2, s * m, t * m))
+    for d, c, i, j, u, v in np.ndindex(2, 2, m, m, *k):
+        A[d, i, j, c, (i * s + u) % (s * m), (j * t + v) % (t * m)] += W[d, c, u, v]
+    assert conv_norm(W, stride, 1, points) == pytest.approx(top(A.reshape(2 * m * m, -1)), rel=1e-8)
+
+
+@pytest.mark.parametrize("layer", [
+    Conv(2, 4, (2, 3), np.random.default_rng(1), (1, 2), ((0, 3), (2, 0)), 2),
+    Conv(2, 2, (5, 1), np.random.default_rng(2), (2, 3), ((4, 4), (0, 1)))])
+def test_the_bound_holds_where_axes_and_sides_differ(layer):
+    exact, bound = top(matrix(layer, (2, 6, 5))), norms.layer_bound(layer, (2, 6, 5))
+    assert exact <= bound * (1 + 1e-9) and bound < 3 * exact
+
+
 PADDED = [(stride, k, padding, groups, side) for (stride, k), padding, groups, side in
           itertools.product([(1, 3), (2, 3), (3, 5), (4, 5)], (0, 1, 2), (1, 2), (5, 8))]
 
