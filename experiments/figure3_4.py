@@ -19,7 +19,7 @@ import numpy as np
 
 import data as datasets
 from experiments.shared import charts, cli, coherence, measures, page, pictures
-from experiments.shared.weights import read_weights
+from experiments.shared.weights import read_colour_weights
 from intriguing import phi
 
 DIRECTIONS, IMAGES, PANELS = 200, 5, 4      # of a kind; top photographs of each; directions shown
@@ -34,12 +34,13 @@ AXES = {                                    # of the histograms: edges of the bi
 HELP = {"data": cli.FLAGS["photographs"]}
 
 
-def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs", strict=False,
-         quiet=False):
+def main(weights="runs/alexnet.npz", preprocess="auto", data="cifar10", layer=7, seed=0, out="runs",
+         strict=False, quiet=False):
     flags, started = cli.start(locals())
-    model = read_weights(weights, quiet)
-    nets = {"AlexNet": model.net,
-            coherence.name_untrained("AlexNet"): model.build_untrained(np.random.default_rng(seed))}
+    model = read_colour_weights(weights, quiet, preprocess)
+    nets = {model.title: model.net,
+            coherence.name_untrained(model.title): model.build_untrained(
+                np.random.default_rng(seed))}
     data, _, photographs = datasets.load_photographs(data, model.size, model.short, strict, quiet)
     rows, layers, blocks = compute_activations(nets, photographs, layer)
     groups = {(name, kind): group for name, a in layers.items()
@@ -48,12 +49,12 @@ def main(weights="runs/alexnet.npz", data="cifar10", layer=7, seed=0, out="runs"
     t = photographs.t[rows]
     values = {key: measure_photographs(blocks[g.images], t[g.images], t)
               for key, g in groups.items()}
-    study = coherence.make_study(groups, values, ["AlexNet"], seed)
+    study = coherence.make_study(groups, values, [model.title], seed)
     what = f"{model.description}, {page.describe_data(data)}"
     numbers = {**coherence.make_record(study), "photographs": len(rows)}
     page.save("figure3_4", main, flags, data, started,
-              format_page(study, layer, len(rows), what), numbers,
-              {**draw_figures(groups, layer, photographs, rows, what),
+              format_page(study, model.title, layer, len(rows), what), numbers,
+              {**draw_figures(groups, model.title, layer, photographs, rows, what),
                "figure3_4-histograms.png": draw_histograms(values, what)})
     return numbers
 
@@ -104,12 +105,13 @@ def has_enough_labels(t):
     return len(t) > 0 and t.min() >= 0 and np.bincount(t).max() >= IMAGES
 
 
-def format_page(study, layer, N, what):
-    """The page in Markdown.  N: the number of photographs.  what: the net and the data set."""
+def format_page(study, title, layer, N, what):
+    """The page in Markdown.  title: the net's name.  N: the number of photographs.  what: the net
+    and the data set."""
     skipped = "" if "purity" in study.measures else (
         f"  No label has {IMAGES} photographs, so purity and entropy are left out.")
     return f"""\
-# Figures 3 and 4: single units of AlexNet against random directions
+# Figures 3 and 4: single units of {title} against random directions
 
 ![for four units, the five photographs with the largest activation](figure3.png)
 
@@ -126,21 +128,21 @@ def format_page(study, layer, N, what):
 phi_{layer} of {what}, of the test part; {N:,} photographs.{skipped}"""
 
 
-def draw_figures(groups, layer, photographs, rows, what):
-    """{name of its file: the picture} of Figures 3 and 4."""
+def draw_figures(groups, title, layer, photographs, rows, what):
+    """{name of its file: the picture} of Figures 3 and 4.  title: the net's name."""
     figures = {}
     for number, kind, how in ((3, "natural", "units, drawn by seed among those that vary"),
                               (4, "random", "random directions v, Gaussian, drawn by seed")):
-        g, parts = groups["AlexNet", kind], []
+        g, parts = groups[title, kind], []
         for name, images in zip(g.names[:PANELS], g.images, strict=False):
             x, readable = photographs.images(rows[images])
             labels = [photographs.classes[i] for i in photographs.t[readable] if i >= 0]
             parts.append((pictures.draw_grid(x, IMAGES, max(1, round(TILE / x.shape[3]))),
                           f"{name}: {', '.join(labels)}"))
-        title = (f"Figure {number}: {PANELS} {how}, phi_{layer} of {what}.  For each, the {IMAGES} "
-                 "photographs with the largest "
-                 f"{'activation' if kind == 'natural' else '<phi(x), v>'}, largest first.")
-        figures[f"figure{number}.png"] = pictures.draw_panels(parts, title, 2)
+        caption = (f"Figure {number}: {PANELS} {how}, phi_{layer} of {what}.  For each, the "
+                   f"{IMAGES} photographs with the largest "
+                   f"{'activation' if kind == 'natural' else '<phi(x), v>'}, largest first.")
+        figures[f"figure{number}.png"] = pictures.draw_panels(parts, caption, 2)
     return figures
 
 

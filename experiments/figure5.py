@@ -1,4 +1,4 @@
-"""Figure 5: photographs, and others that look the same and that AlexNet labels as the target.
+"""Figure 5: photographs, and others that look the same and that a net labels as the target.
 
     python -m experiments.figure5 --weights bvlc --data imagenette --count 64
     python -m experiments.figure5 --weights runs/alexnet.npz --data cifar10 --target bird
@@ -34,10 +34,11 @@ HELP = {"data": cli.FLAGS["photographs"],
         "target": "the wanted class, by its name or its WordNet id; without, ostrich or else bird"}
 
 
-def main(weights="runs/alexnet.npz", data="cifar10", count=8, target="", seed=0, solver="auto",
-         workers=0, out="runs", strict=False, quiet=False):
+def main(weights="runs/alexnet.npz", preprocess="auto", data="cifar10", count=8, target="", seed=0,
+         solver="auto", workers=0, out="runs", strict=False, quiet=False):
     flags, started = cli.start(locals())
-    model, photographs, t, names = load_net_and_photographs(weights, data, strict, quiet)
+    model, photographs, t, names = load_net_and_photographs(weights, data, strict, quiet,
+                                                            preprocess)
     wanted = find_label(target, model.classes)
     labelled = bool((t >= 0).all())
     x, t, rows, tried = pick_correct(model.net, photographs, t, wanted, count, seed)

@@ -36,10 +36,12 @@ Not run here: AlexNet, which needs weights and photographs: `python -m experimen
 """
 
 
-def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="cifar10",
-         solver="auto", workers=0, out="runs", strict=False, quiet=False):
+def main(data="auto", count=64, seed=0, train="adam", weights="", preprocess="auto",
+         photographs="cifar10", solver="auto", workers=0, out="runs", strict=False,
+         quiet=False):
     flags, started = cli.start(locals())
-    shown = load_net_and_photographs(weights, photographs, strict, quiet) if weights else None
+    shown = (load_net_and_photographs(weights, photographs, strict, quiet, preprocess)
+             if weights else None)
     data, (x, t), _ = samples.load(data, quiet)
     rows, _ = samples.sample_images(t, count, seed)
     jobs = {name: (net, x[right := rows[net.predict(x[rows].astype(float)) == t[rows]]],
@@ -57,7 +59,7 @@ def main(data="auto", count=64, seed=0, train="adam", weights="", photographs="c
         numbers[list(jobs)[i]] = row
     images = f"training images of {page.describe_data(data)}"
     if shown:
-        images += f" (for AlexNet: {page.describe_data(photographs)}, of the test part)"
+        images += f" (for {model.title}: {page.describe_data(photographs)}, of the test part)"
     page.save("stability", main, flags, data, started, f"""\
 # Section 4.3: the bound, and what can be found
 

@@ -56,13 +56,14 @@ HELP = {"count": "how many images to take; of them are searched those that the n
 
 
 def main(which="search", data="auto", count=1500, seed=0, train="adam", weights="",
-         photographs="cifar10", workers=0, out="runs", quiet=False):
+         preprocess="auto", photographs="cifar10", workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
     if which == "alexnet":
-        return benchmark_alexnet(weights, photographs, seed, quiet, flags, started)
+        return benchmark_alexnet(weights, preprocess, photographs, seed, quiet, flags, started)
     if which == "quocnet":
         return benchmark_quocnet(quiet, flags, started)
-    shown = prepare_photographs(weights, photographs, seed, quiet) if weights else {}
+    shown = (prepare_photographs(weights, preprocess, photographs, seed, quiet)
+             if weights else {})
     data, (x, t), _ = samples.load(data, quiet)
     jobs = prepare_searches(x, t, count, data, seed, train, workers, quiet)
     first = slice(training.IMAGES)
@@ -101,12 +102,13 @@ def prepare_searches(x, t, count, data, seed, train, workers, quiet):
     return jobs
 
 
-def prepare_photographs(weights, photographs, seed, quiet):
+def prepare_photographs(weights, preprocess, photographs, seed, quiet):
     """{net: arguments of `search.compare_searches`}: photographs that it labels right.
 
     (c) is left out: it takes as many gradients as there are labels, which are 1,000 for ImageNet.
     """
-    model, images, t, names = load_net_and_photographs(weights, photographs, False, quiet)
+    model, images, t, names = load_net_and_photographs(weights, photographs, False, quiet,
+                                                       preprocess)
     count = min(alexnet.PHOTOGRAPHS, len(t))
     x, t, *_ = pick_correct(model.net, images, t, -1, count, seed)
     searches = [search.TOGETHER, search.IMAGE_BY_IMAGE, search.BY_HAND]
@@ -177,9 +179,10 @@ stays on the host, {hours * solver:,.0f} hours of a core.  This is a calculation
 leaves out what D does between evaluations."""
 
 
-def benchmark_alexnet(weights, photographs, seed, quiet, flags, started):
+def benchmark_alexnet(weights, preprocess, photographs, seed, quiet, flags, started):
     """--which alexnet.  Arguments: flags of main, all flags, and the time of the start."""
-    shown = load_net_and_photographs(weights, photographs, False, quiet) if weights else None
+    shown = (load_net_and_photographs(weights, photographs, False, quiet, preprocess)
+             if weights else None)
     (batches, layers), rate = run_tasks({"AlexNet": (alexnet.measure,),
                                          "GFLOP/s": (measure_matrix_product,)},
                                         len(alexnet.BATCHES), quiet).values()

@@ -37,7 +37,10 @@ FLAGS = {                                   # texts; a script's own HELP goes be
     "solver": "which code minimises in the search: scipy (SciPy's L-BFGS-B), by-hand "
               "(nets/search/by_hand.py), or auto: by-hand on a GPU, scipy elsewhere",
     "targets": "the wanted label: random (one of the nine wrong ones) or nearest (of all nine)",
-    "weights": "AlexNet's: bvlc (downloaded), a .onnx file, or a .npz file of train_alexnet",
+    "weights": "bvlc (downloaded), a .onnx file of any chain of layers, or a .npz file of "
+               "train_alexnet",
+    "preprocess": "what the net of a .onnx file was trained on: bvlc (BGR, 0 to 255, less a mean), "
+                  "imagenet (less the mean, over the deviation), none (RGB in 0 to 1), or auto",
     "layer": "whose units: of those with weights, counted from 1",
     "which": "search (of the nets for MNIST), alexnet or quocnet",
     "strict": "stop at the first broken photograph; else it is left out",
@@ -51,6 +54,7 @@ CHOICES = {                                 # of the flags that allow some words
     "solver": ("auto", *ENGINES),
     "targets": ("random", "nearest"),
     "train": ("adam", "lbfgs"),
+    "preprocess": ("auto", "bvlc", "imagenet", "none"),
     "which": ("search", "alexnet", "quocnet"),
 }
 LIMITS = {                                  # of whole numbers: the least and the largest

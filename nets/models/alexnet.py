@@ -22,6 +22,10 @@ from nets.layers.windows import count_places
 from nets.net import Net
 
 MEAN = (122.67891, 116.66877, 104.00699)    # R, G, B of ILSVRC 2012's training images, from Caffe
+PREPROCESS = {                              # what published weights were trained on
+    "bvlc": Preprocess(255, BGR, MEAN[::-1]),
+    "imagenet": Preprocess(1, RGB, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 BIASES = (0, 1, 0, 1, 1, 1, 1, 0)           # of the eight layers at the start of training
 
 
@@ -83,7 +87,7 @@ def torchvision(rng, width=1, size=224, classes=1000):
     a, b, c, d, e, f = _scale_sizes((64, 192, 384, 256, 256, 4096), width)
     side = _last_side(size + 4)
     return Net([
-        Preprocess(1, RGB, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        PREPROCESS["imagenet"],
         Conv(3, a, 11, rng, 4, 2), MaxPool(3, 2), ReLU(),                   # (N, 64, 27, 27)
         Conv(a, b, 5, rng, 1, 2), MaxPool(3, 2), ReLU(),                    # (N, 192, 13, 13)
         Conv(b, c, 3, rng, 1, 1), ReLU(),                                   # (N, 384, 13, 13)
