@@ -21,7 +21,7 @@ from nets.net import Net
 MAX_BYTES, MAX_NODES = 10 ** 9, 1000        # of a file
 MAX_NUMBERS = 3 * 10 ** 8                   # in all weights, and in one image within a layer
 SIDES = (224, 227, *range(1, 1025))         # pixels to try where the graph leaves the size open
-FLOATS = (1, 10, 11)                        # ONNX's numbers of float32, float16 and float64
+FLOATS, OTHERS = (1, 10, 11), (6, 7, 9)     # ONNX's types: float32, float16, float64; int, bool
 NOT_DRAWN = SimpleNamespace(                # in place of random weights: zeros, without memory
     normal=lambda mean, std, shape: np.broadcast_to(np.float32(0), shape))
 
@@ -81,12 +81,15 @@ def parse(path):
             raise bad_file(path, f"{size:,} bytes, expected 1 to {MAX_BYTES:,}")
         contents = file.read(size)
     try:
-        graph = onnx.load_model_from_string(contents).graph
+        model = onnx.load_model_from_string(contents)
+        graph = model.graph
         for t in [*graph.initializer, *(a.t for node in graph.node for a in node.attribute)]:
             if t.data_location == onnx.TensorProto.EXTERNAL:    # the checks would look for it
                 raise bad_file(path, f"{t.name} lies in another file; export with "
                                "external_data=False")
-        onnx.checker.check_model(contents)
+        for value in [*graph.input, *graph.output]:     # the checks want a shape, runtimes do not
+            value.type.tensor_type.shape.SetInParent()
+        onnx.checker.check_model(model)
     except (DecodeError, UnicodeDecodeError, onnx.checker.ValidationError) as error:
         raise bad_file(path, f"not a whole ONNX file ({' '.join(str(error).split())})") from error
     return graph
@@ -169,10 +172,9 @@ def read_tensor(tensor):
     """A tensor of the file, or an array itself, as an array."""
     if isinstance(tensor, np.ndarray):
         return tensor
+    expect(f"ONNX's type of {tensor.name}", tensor.data_type, *FLOATS, *OTHERS)
     a = import_onnx().numpy_helper.to_array(tensor)
-    if a.shape != tuple(tensor.dims) or a.dtype.kind not in "fi":
-        raise ValueError(f"{tensor.name} holds {a.shape} numbers of type {a.dtype}; expected "
-                         f"{tuple(tensor.dims)}, float16, float32, float64 or integers")
+    expect(f"shape of {tensor.name}", tuple(tensor.dims), a.shape)
     return a
 
 
@@ -228,7 +230,8 @@ def make_conv(chain, W, b=None, *, kernel_shape=None, strides=(1, 1), pads=(0, 0
               dilations=(1, 1), group=1, auto_pad=b"NOTSET"):
     k, strides, padding = read_window(chain, W.shape[2:], strides, pads, dilations, auto_pad)
     expect("kernel_shape", list(kernel_shape or k), list(k))
-    layer = Conv(chain.shape[0], len(W), k, NOT_DRAWN, strides, padding, max(1, group))
+    expect("group", max(1, group), group)
+    layer = Conv(chain.shape[0], len(W), k, NOT_DRAWN, strides, padding, group)
     expect("shape of the weights", W.shape, layer.params[0].shape)
     expect("shape of the bias", W.shape[:1] if b is None else b.shape, W.shape[:1])
     return with_params(layer, W, b)
