@@ -117,7 +117,7 @@ def test_the_benchmark_searches_photographs_once_by_three_searches(world, monkey
         net.backward(logits, caches)
         return x
     monkeypatch.setattr(search, "D", D)
-    jobs = benchmark.prepare_photographs(world.weights, str(world.root), 0, True)
+    jobs = benchmark.prepare_photographs(world.weights, "auto", str(world.root), 0, True)
     [(name, (net, x, target, *how))] = jobs.items()
     assert name == read_weights(world.weights).description and len(x) == alexnet.PHOTOGRAPHS
     assert (net.predict(x) == (target - 1) % 3).all()

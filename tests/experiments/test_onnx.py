@@ -1,19 +1,21 @@
-"""AlexNet's weights from ONNX: the net against onnxruntime, and what is said of a file that is
-not right.  The files are written here, their constants number by number; nets/ has no share."""
+"""--weights: AlexNet and other nets from ONNX files, what their images are, and our own .npz.
+
+The AlexNets are written here, their constants number by number; nets/ has no share."""
 import hashlib
+import math
 import sys
-import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from toy_archives import fill, serve
+from toy_onnx import Graph, run_onnx
 
 from data import files as data_files
 from experiments.shared import weights
 from experiments.shared.weights import read_weights
 from nets import store
-from nets.backend import to_device, to_host
+from nets.backend import to_device, to_host, xp
 from nets.models import alexnet
 
 FAMILIES = ["bvlc", "torchvision"]
@@ -21,11 +23,6 @@ LAYERS = {"bvlc": ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "f
           "torchvision": ["features.0", "features.3", "features.6", "features.8", "features.10",
                           "classifier.1", "classifier.4", "classifier.6"]}
 PARTS = {"bvlc": ("{}_w_0", "{}_b_0"), "torchvision": ("{}.weight", "{}.bias")}
-PUBLISHED = {                                # the shapes of the weights in the published files
-    "bvlc": [(96, 3, 11, 11), (256, 48, 5, 5), (384, 256, 3, 3), (384, 192, 3, 3),
-             (256, 192, 3, 3), (4096, 9216), (4096, 4096), (1000, 4096)],
-    "torchvision": [(64, 3, 11, 11), (192, 64, 5, 5), (384, 192, 3, 3), (256, 384, 3, 3),
-                    (256, 256, 3, 3), (4096, 9216), (4096, 4096), (1000, 4096)]}
 SMALL = {                                    # a sixteenth of them, 2 x 2 at the end, seven classes
     "bvlc": [(6, 3, 11, 11), (16, 3, 5, 5), (24, 16, 3, 3), (24, 12, 3, 3), (16, 12, 3, 3),
              (256, 64), (256, 256), (7, 256)],
@@ -145,61 +142,85 @@ def test_every_weight_arrives_in_its_place_and_in_float32(onnx, written, family,
         p += 1                               # it can be trained further
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_published_shapes_make_the_published_net(family):
-    arrays = {}
-    for shape in PUBLISHED[family]:          # no memory: one zero, seen often
-        for s in (shape[::-1] if len(shape) == 2 else shape, shape[:1]):
-            arrays[len(arrays)] = np.broadcast_to(np.float32(0), s)
-    found = weights.build_weights("published", family, arrays)
-    assert [p.shape for p in found.net.params] == [a.shape for a in arrays.values()]
-    assert (found.size, found.short) == ({"bvlc": 227, "torchvision": 224}[family], 256)
-
-
 def test_no_random_number_is_drawn(onnx, written, monkeypatch):
     path = written(model(onnx, "bvlc"))
     monkeypatch.setattr(np.random, "default_rng", lambda *_: pytest.fail("drawn"))
     read_weights(path)
 
 
-# ---- A file that is not right ----------------------------------------------------------------
+# ---- What its images are ---------------------------------------------------------------------
 
 
-def but(name, change):
-    """BVLC's tensors, that one changed."""
-    arrays = tensors("bvlc")
-    return arrays | {name: change(arrays[name])}
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_was_chosen_is_said(onnx, written, capsys, family):
+    path = written(model(onnx, family))
+    read_weights(path)
+    side, known = SIDE[family], {"bvlc": "bvlc", "torchvision": "imagenet"}[family]
+    assert capsys.readouterr().err == (f"{path}: the AlexNet of {family} with 7 labels, for images "
+                                       f"of 3 x {side} x {side}; --preprocess {known}\n")
 
 
-def with_one(value):
-    def change(a):
-        a = a.copy()
-        a.flat[-1] = value
-        return a
+def test_a_net_that_is_not_known_sees_pixels_from_0_to_1_and_that_is_said(tmp_path, capsys):
+    g = Graph((3, 8, 8))
+    path = g.end(192).save(tmp_path)
+    found = read_weights(path)
+    assert "--preprocess none, so it sees RGB pixels in [0, 1]: if" in capsys.readouterr().err
+    assert (found.name, found.title, found.size, found.short) == ("net.onnx", "net.onnx", 8, 9)
+    assert found.description == "net.onnx (8 pixels)"
+    x = np.random.default_rng(0).random((2, 3, 8, 8), np.float32)
+    assert abs(to_host(found.net.forward(to_device(x))[0]) - run_onnx(path, x)).max() < 1e-5
+    again = found.build_untrained(np.random.default_rng(1))
+    W, b = map(to_host, again.params)
+    assert W.std() == pytest.approx(192 ** -0.5, rel=0.1) and not b.any()
+    assert (found.net.params[1] != 0).any()     # its own did not change
 
-    return change
+
+@pytest.mark.parametrize(("choice", "family"), [("bvlc", "bvlc"), ("imagenet", "torchvision")])
+def test_preprocessing_can_be_chosen(tmp_path, capsys, choice, family):
+    g = Graph((3, 8, 8))
+    path = g.end(192).save(tmp_path)
+    found = read_weights(path, preprocess=choice)
+    assert capsys.readouterr().err.endswith(f"--preprocess {choice}\n")
+    x = np.random.default_rng(0).random((2, 3, 8, 8), np.float32)
+    logits, expected = found.net.forward(to_device(x))[0], run_onnx(path, preprocessed(x, family))
+    assert abs(to_host(logits) - expected).max() < 1e-4 * np.ptp(expected)
 
 
-@pytest.mark.parametrize(("name", "change", "said"), [
-    ("conv3_w_0", lambda a: a[:, :8], r"conv3_w_0 is \(24, 8, 3, 3\), expected \(24, 16, 3, 3\)"),
-    ("conv2_w_0", lambda a: np.concatenate([a, a], 1), r"conv2_w_0 is \(16, 6, 5, 5\), expected"),
-    ("fc6_w_0", lambda a: a[:, :63], r"fc6_w_0 transposed is \(63, 256\), expected \(16, 256\)"),
-    ("fc6_w_0", lambda a: a.T.copy(), r"is \(6, 3, 11, 11\), expected \(2, 3, 11, 11\)"),
-    ("fc6_w_0", lambda a: a[:0], r"is \(6, 3, 11, 11\), expected \(2, 3, 11, 11\)"),
-    ("fc8_w_0", lambda a: a[:6], r"fc8_b_0 is \(7,\), expected \(6,\)"),
-    ("fc8_w_0", lambda a: a[:0], r"fc8_w_0 transposed is \(256, 0\), expected \(256, 1\)"),
-    ("conv5_w_0", lambda a: a[:0], r"conv5_w_0 is \(0, 12, 3, 3\), expected \(16, 12, 3, 3\)"),
-    ("conv1_b_0", lambda a: a[None], r"arrays of \[4, 2, 4, 1, .* axes, expected \[4, 1, 4, 1"),
-    ("conv1_w_0", lambda a: a[0], r"arrays of \[3, 1, 4, .* axes, expected \[4, 1, 4"),
-    ("fc7_w_0", with_one(np.nan), "fc7_w_0 transposed holds what is not a finite number"),
-    ("conv4_b_0", with_one(-np.inf), "conv4_b_0 holds what is not a finite number"),
-    ("conv4_w_0", np.float64, "conv4_w_0 is of ONNX's type 11, expected 1, float32"),
-    ("fc8_b_0", np.float16, "fc8_b_0 is of ONNX's type 10, expected 1, float32"),
-    ("conv1_w_0", lambda a: a.transpose(0, 2, 3, 1), r"conv1_w_0 is \(6, 11, 11, 3\), expected"),
-], ids=["inputs", "ungrouped", "not square", "transposed", "no unit", "six classes", "no class",
-        "no map", "wide bias", "flat kernel", "nan", "infinity", "float64", "float16", "channels"])
-def test_weights_that_do_not_fit_are_named_in_one_line(onnx, written, name, change, said):
-    refused(written(model(onnx, "bvlc", but(name, change))), said)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (784,), (3, 6, 6), (108,)], ids=str)
+def test_rows_of_pixels_are_images_too(tmp_path, shape):
+    g = Graph(shape)
+    if len(shape) == 1:
+        g.add("Gemm", g.draw(*shape, 10))
+    else:
+        g.end(math.prod(shape), 10)
+    found = read_weights(g.save(tmp_path))
+    C, side = (1, 28) if 28 in shape or shape[0] == 784 else (3, 6)
+    assert (found.channels, found.size) == (C, side)
+    assert found.net.forward(xp.zeros((2, C, side, side)))[0].shape == (2, 10)
+
+
+@pytest.mark.parametrize(("shape", "flags", "said"), [
+    ((3, 6, 7), {}, "images of 3 x 6 x 7; expected square ones of 1 channel"),
+    ((2, 6, 6), {}, "images of 2 x 6 x 6"), ((10,), {}, "images of 10 x 0 x 0"),
+    ((1, 6, 6), {"preprocess": "bvlc"}, "images of 1 x 6 x 6; expected .* 3 with --preprocess")],
+    ids=str)
+def test_images_that_are_no_pictures_are_refused(tmp_path, shape, flags, said):
+    g = Graph(shape)
+    g.end(math.prod(shape)) if len(shape) == 3 else g.add("Gemm", g.draw(*shape, 4))
+    with pytest.raises(ValueError, match=said):
+        read_weights(g.save(tmp_path), **flags)
+
+
+def test_photographs_for_a_net_of_grey_images_are_an_error(tmp_path):
+    path = Graph((1, 28, 28)).end(784).save(tmp_path)
+    with pytest.raises(ValueError, match="takes grey images, expected colours; experiments.attack"):
+        weights.read_colour_weights(path, True, "auto")
+
+
+def test_a_file_whose_name_is_in_capitals_is_read(tmp_path):
+    path = Graph((3, 6, 6)).end(108).save(tmp_path)
+    (tmp_path / "net.onnx").rename(tmp_path / "UP.ONNX")
+    assert read_weights(path.replace("net.onnx", "UP.ONNX")).name == "UP.ONNX"
 
 
 def refused(path, said):
@@ -210,134 +231,6 @@ def refused(path, said):
     assert message.startswith(f"{path}: ") and "\n" not in message
     assert message.endswith(("; experiments/README.md says which weights can be read",
                              "; delete it and run again"))
-
-
-def without(family, name):
-    """The family's tensors, less one."""
-    return {label: a for label, a in tensors(family).items() if label != name}
-
-
-def caffenet(onnx):
-    """The nodes of CaffeNet, which differs from AlexNet in its order: pooled, then normalised."""
-    nodes = graph(onnx, "bvlc")
-    for i in (2, 6):
-        assert [nodes[i].op_type, nodes[i + 1].op_type] == ["LRN", "MaxPool"]
-        nodes[i:i + 2] = nodes[i:i + 2][::-1]
-    return nodes
-
-
-def twice(onnx):
-    proto = model(onnx, "bvlc")
-    proto.graph.initializer.append(proto.graph.initializer[0])
-    return proto
-
-
-def resized(onnx, numbers):
-    """A model whose first tensor has so many numbers more than its shape says."""
-    proto = model(onnx, "bvlc")
-    tensor = proto.graph.initializer[0]
-    tensor.raw_data = (tensor.raw_data + bytes(4))[:len(tensor.raw_data) + 4 * numbers]
-    return proto
-
-
-@pytest.mark.parametrize(("make", "said"), [
-    (lambda onnx: model(onnx, "bvlc", without("bvlc", "fc7_b_0")), "no tensor is called fc7_b_0;"),
-    (lambda onnx: model(onnx, "torchvision", without("torchvision", "features.10.weight")),
-     "no tensor is called features.10.weight;"),
-    (lambda onnx: model(onnx, "bvlc", tensors("bvlc") | {"fc9_w_0": np.zeros((7, 7), np.float32)}),
-     r"weights too many: \['fc9_w_0'\]"),
-    (lambda onnx: model(onnx, "bvlc", {"layer1.weight": np.zeros((4, 3, 3, 3), np.float32)}),
-     "no tensor is called conv1_w_0 or features.0.weight"),
-    (lambda onnx: onnx.ModelProto(), "no tensor is called conv1_w_0 or features.0.weight"),
-    (lambda onnx: model(onnx, "bvlc", nodes=caffenet(onnx)),
-     "its net has MaxPool, LRN, .*; expected LRN, MaxPool, LRN, MaxPool, MaxPool;"),
-    (lambda onnx: model(onnx, "torchvision", nodes=[]),
-     "its net has no LRN and no MaxPool; expected MaxPool, MaxPool, MaxPool;"),
-    (twice, "two tensors of the same name"),
-    (lambda onnx: resized(onnx, -1), r"conv1_w_0 cannot be read \("),
-    (lambda onnx: resized(onnx, 1), r"conv1_w_0 cannot be read \("),
-], ids=["less", "less of torchvision's", "a layer more", "another net", "nothing", "CaffeNet",
-        "no graph", "twice", "fewer numbers", "more numbers"])
-def test_a_model_that_is_not_alexnets_is_refused(onnx, written, make, said):
-    refused(written(make(onnx)), said)
-
-
-def test_names_that_are_no_text_are_an_error_of_one_line(onnx, written):
-    more = {name: np.zeros((7, 7), np.float32) for name in ("fc9_w_0", "fc?_w_0")}
-    path = written(model(onnx, "bvlc", tensors("bvlc") | more))
-    with open(path, "rb") as file:
-        whole = file.read()
-    fill_one(path, whole.replace(b"fc?_w_0", b"fc\xff_w_0"))
-    refused(path, "weights too many|not a whole ONNX file")     # as protobuf's version has it
-
-
-def test_weights_in_another_file_are_refused_and_the_file_is_not_opened(
-        onnx, written, tmp_path, monkeypatch):
-    path = written(model(onnx, "bvlc"))
-    monkeypatch.chdir(tmp_path)              # where a careless reader would find them
-    onnx.save(onnx.load(path), path, save_as_external_data=True, location="more", size_threshold=0)
-    assert (tmp_path / "more").stat().st_size > 100_000
-    refused(path, "conv1_w_0 lies in another file; export with external_data=False")
-
-
-@pytest.mark.parametrize("contents", [
-    b"<html>not found</html>", b"version https://git-lfs.github.com/spec/v1\noid sha256:6b0d\n",
-    b"PK\x03\x04 an archive", b"\x93NUMPY", bytes(99)], ids=["web page", "pointer", "zip", "npy",
-                                                             "zeros"])
-def test_what_is_not_onnx_at_all_is_refused(onnx, tmp_path, contents):
-    fill(tmp_path, {"net.onnx": contents})
-    refused(str(tmp_path / "net.onnx"), "net.onnx: not a whole ONNX file")
-
-
-def test_a_file_cut_short_anywhere_is_refused_in_one_line(onnx, written):
-    path = written(model(onnx, "bvlc"))
-    with open(path, "rb") as file:
-        whole = file.read()
-    for length in range(0, len(whole), len(whole) // 40):
-        fill_one(path, whole[:length])
-        refused(path, ": ")
-
-
-def test_a_byte_changed_in_the_graph_is_refused_in_one_line_or_changes_no_weight(onnx, written):
-    path, arrays = written(model(onnx, "bvlc")), tensors("bvlc")
-    with open(path, "rb") as file:
-        whole = file.read()
-    head = whole.index(arrays["conv1_w_0"].tobytes())   # the nodes, and its name
-    spared = 0
-    for i in range(0, head, 3):
-        fill_one(path, whole[:i] + bytes([whole[i] ^ 0xff]) + whole[i + 1:])
-        try:
-            found = read_weights(path)
-        except ValueError:
-            refused(path, ": ")
-        else:
-            spared += 1
-            for p, a in zip(found.net.params, arrays.values(), strict=True):
-                assert np.array_equal(to_host(p), a.T if a.ndim == 2 else a)
-    assert 0 < spared < head // 3
-
-
-def fill_one(path, contents):
-    with open(path, "wb") as file:
-        file.write(contents)
-
-
-def test_a_file_too_large_is_not_read(onnx, tmp_path, monkeypatch):
-    path = tmp_path / "net.onnx"
-    with open(path, "wb") as file:
-        file.truncate(10 ** 9 + 1)           # a hole: it takes no room
-    monkeypatch.setattr(onnx, "load", lambda *_, **__: pytest.fail("read"))
-    refused(str(path), "1,000,000,001 bytes, expected 1,000,000,000 at most")
-
-
-def test_a_false_shape_does_not_fill_the_memory(onnx, written):
-    """A net this wide, 4 AlexNets, would need some 5 GB."""
-    path = written(model(onnx, "bvlc", but("fc6_w_0", lambda a: np.zeros((16384, 1), "float32"))))
-    tracemalloc.start()
-    refused(path, r"conv1_w_0 is \(6, 3, 11, 11\), expected \(96, 3, 11, 11\)")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 5e8
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "npz"])
@@ -374,7 +267,9 @@ def test_bvlcs_are_downloaded_once_with_a_progress_bar_unless_quiet(
     (tmp_path / "raw" / "weights" / "bvlcalexnet-12.onnx").unlink()
     for _ in range(2):
         assert read_weights("bvlc", quiet=True).size == 99
-    assert capsys.readouterr() == ("", "") and len(asked) == 2
+        said = capsys.readouterr()
+        assert said.out == "" and said.err.count("\n") == 1     # what was chosen, and no bar
+    assert len(asked) == 2
 
 
 def test_a_wrong_checksum_is_an_error_on_disk_and_in_a_download(onnx, published, tmp_path):

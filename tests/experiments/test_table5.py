@@ -90,7 +90,7 @@ def test_published_numbers_stand_beside_torchvisions_net_alone(model, tmp_path):
 def test_at_full_size_all_three_poolings_overlap():
     net = alexnet.krizhevsky2012(np.random.default_rng(0), 1 / 64, 227, 2)
     factors = table5.multiply_bounds(dict.fromkeys(table5.PAPER, dict.fromkeys(table5.COLUMNS, 1)),
-                                     norms.input_shapes(net, (3, 227, 227)))
+                                     norms.input_shapes(net, (3, 227, 227)), table5.PAPER)
     assert factors["max pooling"]["factor"] == 8
     assert factors["LRN, as seen"]["paper"] == pytest.approx(2.24e6, rel=1e-2)
 
