@@ -2,8 +2,13 @@
 
     python -m experiments.attack --image experiments/results/digit.png --target 7
     python -m experiments.attack --image experiments/results/digit.png --net "FC10(1e-4)"
+    python -m experiments.attack --image digit.png --weights mynet.onnx
+    python -m experiments.attack --image cat.jpg --weights bvlc --target ostrich
 
 Without --target: the nearest image with any other label.
+With --weights, the net is that file's, and --net, --data and --train do not count.  If it takes
+grey images of 28 x 28 pixels, the picture is made as for --net.  If it takes colours, the picture
+is a photograph, of which the centre is taken, and --target is a label's number or name.
 
 A picture of 28 x 28 pixels is taken as it is.  Any other is made as MNIST's images were
 (`make_like_mnist`), so you can write a digit in a paint program, or photograph one on plain paper.
@@ -17,8 +22,10 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from data import strokes
-from data.pictures import escape, open_picture
+from data.imagenet import class_name, find_label
+from data.pictures import cut_square, escape, open_picture
 from experiments.shared import cache, cli, models, page, pictures, samples
+from experiments.shared.weights import read_weights
 from intriguing import D, distortion
 from nets.backend import to_device
 from nets.losses import softmax_cross_entropy
@@ -27,32 +34,41 @@ FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)      # r is magnified by one of t
 FINE = 10                                   # the pen is thickened in an image so many times larger
 PEN = 2.5                                   # the least width of a pen's line, in pixels of 28
 LARGEST = 4096                              # pixels of a picture's side; larger ones are shrunk
-SCALE = 9                                   # of the pictures
+TILE = 252                                  # pixels of a side in the pictures, about
+MANY = 100                                  # labels; --target nearest would search each of more
+HELP = {"target": "the wanted label, its number or its name, or nearest for any other one",
+        "image": "the picture of a digit, or for --weights of colours a photograph"}
 
 
-def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, train="adam",
-         solver="auto", workers=0, out="runs", quiet=False):
+def main(image: str, target="nearest", net="FC100-100-10", weights="", preprocess="auto",
+         data="auto", seed=0, train="adam", solver="auto", workers=0, out="runs", quiet=False):
     models.parse_name(net)                  # before any folder is made
     flags, started = cli.start(locals())
-    if str(target) not in ("nearest", *"0123456789"):
-        raise ValueError(f"--target {target}: choose a label from 0 to 9, or nearest")
-    x, how = read_picture(image)
-    data = samples.load(data, quiet)[0]
-    f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
-    found, details = D(f, x, None if target == "nearest" else int(target), solver=solver,
-                       details=True)
+    model = read_weights(weights, quiet, preprocess) if weights else None
+    labels = name_labels(model)
+    wanted = find_target(target, labels, model)
+    x, how = read_photograph(image, model) if model and model.channels == 3 else read_picture(image)
+    if model:
+        f, net, who, data = model.net, model.description, model.description, "none"
+        if x.shape[1:] != (model.channels, model.size, model.size):
+            raise ValueError(f"--weights {weights}: its net takes grey images of {model.size} x "
+                             f"{model.size} pixels, expected 28 x 28")
+    else:
+        data = samples.load(data, quiet)[0]
+        f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
+        who = f"{net}, trained on {page.describe_data(data)},"
+    found, details = D(f, x, wanted, solver=solver, details=True)
     if np.isnan(found).any():
         other = f"labels {target}" if target != "nearest" else "labels otherwise"
         raise RuntimeError(f"found no image near {escape(image)} that {net} {other}; "
                            "nothing is written.  Try another --target or --net")
-    target = int(details.label[0])
-    eight_bits = Image.fromarray(pictures.to_8_bits(found[0, 0]))
-    rounded = to_grey(eight_bits)[None, None]
-    numbers = {name: measure_image(f, x, a)
+    target = labels[int(details.label[0])]
+    eight_bits = to_pixels(found)
+    rounded = eight_bits.reshape(*x.shape[2:], -1).transpose(2, 0, 1)[None] / np.float32(255)
+    numbers = {name: measure_image(f, x, a, labels)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
     factor = choose_magnification(found - x)
-    shown = draw_images(x, found, factor, numbers,
-                        f"{net}, trained on {page.describe_data(data)},")
+    shown = draw_images(x, found, factor, numbers, who)
     page.save("attack", main, flags, data, started, f"""\
 # D(x, {target}) for {escape(image)}
 
@@ -62,11 +78,37 @@ def main(image: str, target="nearest", net="FC100-100-10", data="auto", seed=0, 
 
 {format_results(net, target, numbers)}""",
               {"net": net, "target": target, "magnified": factor, **numbers},
-              {"attack.png": shown, "attack-adversarial.png": eight_bits})
+              {"attack.png": shown, "attack-adversarial.png": Image.fromarray(eight_bits)})
     folder = page.choose_folder(out, data)
     print(f"Pictures: {escape(folder / 'attack.png')}, and alone, 8-bit, "
           f"{escape(folder / 'attack-adversarial.png')}.")
     return numbers
+
+
+# ---- The net's labels ------------------------------------------------------------------------
+
+
+def name_labels(model):
+    """The labels of a Weights: names, or for grey images numbers.  None: those of digits."""
+    if model is None or model.channels == 1:
+        return list(range(model.net.params[-1].size if model else 10))
+    return list(map(class_name, model.classes))
+
+
+def find_target(target, labels, model):
+    """The number of a label, or None for nearest; ValueError if there is no such label."""
+    K = len(labels)
+    if str(target) == "nearest":
+        if K > MANY:
+            raise ValueError(f"--target nearest: the net has {K:,} labels, and each of them would "
+                             "be searched; choose one")
+        return None
+    if model and (known := find_label(str(target), model.classes)) is not None:
+        return known
+    if str(target).isdecimal() and int(target) < K:
+        return int(target)
+    raise ValueError(f"--target {escape(target)}: choose a label from 0 to {K - 1}, or nearest"
+                     + (f"; {labels[0]} is one" if model else ""))
 
 
 # ---- A picture becomes an image like MNIST's -------------------------------------------------
@@ -107,6 +149,24 @@ def read_picture(path):
         how.append("cropped to the ink" + pen + ", fitted into 20 x 20, centre of mass at the "
                    "centre of 28 x 28, as MNIST was made")
     return (pictures.to_8_bits(grey) / np.float32(255))[None, None], "; ".join(how)
+
+
+def read_photograph(path, model):
+    """The centre of a photograph, as a net takes it: x (1, 3, S, S), and how it was made."""
+    try:
+        image = open_picture(path)
+    except ValueError as error:
+        raise ValueError(f"--image {escape(path)}: not a photograph that can be read whole "
+                         f"({error}); save it again, for example as PNG") from error
+    x = cut_square(image, model.size, model.short)[None]
+    x = pictures.to_8_bits(x) / np.float32(255)
+    return x, (f"{image.width} x {image.height} pixels, scaled to a short side of {model.short}, "
+               f"of which the centre, {model.size} x {model.size}")
+
+
+def to_pixels(x):
+    """An image (1, 1 or 3, H, W) in 8 bits, as Pillow takes it."""
+    return pictures.to_8_bits(x[0, 0] if x.shape[1] == 1 else x[0].transpose(1, 2, 0))
 
 
 def to_grey(image):
@@ -152,13 +212,13 @@ def measure_pen_width(is_ink):
 # ---- The result ------------------------------------------------------------------------------
 
 
-def measure_image(net, x, image):
+def measure_image(net, x, image, labels):
     """The label of an image, its softmax in %, and how far the image is from x.
 
-    net: the net.  x, image: (1, 1, H, W).
+    net: the net.  x, image: (1, C, H, W).  labels: the names of the net's labels.
     """
     logits = net.forward(to_device(image.astype(float)))[0]
-    label = int(logits.argmax(1)[0])
+    label = labels[int(logits.argmax(1)[0])]
     loss = softmax_cross_entropy(logits, logits.argmax(1))[0]       # -log softmax(logits)_label
     return {"label": label, "softmax %": 100 * math.exp(-float(loss[0])),
             "distortion": float(distortion(x.astype(float), image)[0]),
@@ -195,17 +255,18 @@ def choose_magnification(r):
 def draw_images(x, found, factor, numbers, who):
     """Draw x, r magnified and D(x, l) side by side.
 
-    x, found: (1, 1, 28, 28).  numbers: as for `format_results`.  who: the net, for the title.
+    x, found: (1, C, H, W).  numbers: as for `format_results`.  who: the net, for the title.
     """
     before, after = numbers["x"], numbers["D(x, l)"]
     label = after["label"]
     magnified = "r" if factor == 1 else f"{factor} r"
+    scale = max(1, TILE // x.shape[3])
     parts = [(x, "x: labelled {label} ({softmax %:.1f} %)".format(**before)),
              (pictures.magnify(found - x, factor),
               f"{magnified}: grey is 0, white +{0.5 / factor:g}; distortion "
               f"{after['distortion']:.4f}"),
              (found, f"D(x, {label}) = x + r: labelled {label} ({after['softmax %']:.1f} %)")]
-    return pictures.draw_panels([(pictures.draw_grid(a, 1, SCALE), text) for a, text in parts],
+    return pictures.draw_panels([(pictures.draw_grid(a, 1, scale), text) for a, text in parts],
                                 f"The nearest image found that {who} labels {label}.  "
                                 "In brackets its softmax.")
 

@@ -115,6 +115,9 @@ class Chain:
     def append(self, node):
         """Append the layer of a node, or keep the weights that it makes; ValueError if neither."""
         inputs, is_constant = list(node.input), self.last not in node.input
+        if node.op_type not in NODES | CONSTANTS or node.domain not in ("", "ai.onnx"):
+            raise ValueError(f"expected one of {', '.join(NODES | CONSTANTS)}, and a softmax at "
+                             "the end")
         if node.op_type == "Add" and inputs[-1] == self.last:
             inputs.reverse()                # a + b = b + a
         if not is_constant and inputs.pop(0) != self.last:
@@ -122,12 +125,12 @@ class Chain:
         if branches := [name for name in inputs if name and name not in self.constants]:
             raise ValueError(f"its input {branches[0]} is neither a weight nor the output of the "
                              "node before it; expected a chain")
-        known = CONSTANTS if is_constant else NODES
-        if node.op_type not in known or node.domain not in ("", "ai.onnx"):
-            raise ValueError(f"expected one of {', '.join(known)}")
+        make = (CONSTANTS if is_constant else NODES).get(node.op_type)
+        if make is None:
+            raise ValueError("it takes only weights, or the chain; expected the other")
         arrays = [read_tensor(self.constants[name]) if name else None for name in inputs]
-        call = inspect.signature(known[node.op_type]).bind(self, *arrays, **read_attributes(node))
-        result = known[node.op_type](*call.args, **call.kwargs)
+        call = inspect.signature(make).bind(self, *arrays, **read_attributes(node))
+        result = make(*call.args, **call.kwargs)
         if is_constant:
             self.constants[node.output[0]] = result
             return

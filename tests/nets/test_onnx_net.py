@@ -390,6 +390,9 @@ def test_two_outputs_two_inputs_branches_and_cycles_are_refused(tmp_path):
     g.nodes[0].input[0] = "y2"
     refused(g.save(tmp_path), "not a whole ONNX file .*topologically sorted")
     g = a_chain()
+    g.nodes.append(onnx.helper.make_node("Relu", ["w0"], ["y3"], name="the branch"))
+    refused(g.save(tmp_path), "node 'the branch', Relu: it takes only weights, or the chain; expec")
+    g = a_chain()
     g.add("Add", "y2")
     refused(g.save(tmp_path), "node 'the Add', Add: ")
     g = a_chain()
