@@ -141,7 +141,7 @@ net: where it is small, no small change has a large effect.  The net: {n["net"]}
 printed*: by the paper's formula; *corrected*: with the factor 1 / stride in place of its square, \
 a bound; *true operator*: the norm of the layer as it is, a lower estimate.
 
-{table5.format_layers(n["layers"], "torchvision" in n["net"])}
+{table5.format_layers(n["layers"], table5.PAPER, "torchvision" in n["net"])}
 
 The products, each row with all factors above it.  The first row is what the paper means.  It \
 leaves out max pooling, which is no contraction where windows overlap.
