@@ -10,13 +10,15 @@ import numpy as np
 import data as datasets
 from data import files, imagenet
 from data.imagenet import match_labels
+from data.pictures import escape
 from experiments.shared.samples import random_stream
 from nets import store
 from nets.backend import to_device
 from nets.layers.basic import Flatten
 from nets.models import alexnet
 from nets.net import Net
-from nets.onnx_net import bad_file, import_onnx, read_net
+from nets.onnx_net import bad_file, read_net
+from nets.onnx_nodes import import_onnx
 
 BVLC = files.Archive(
     "BVLC's AlexNet", "weights",
@@ -156,8 +158,9 @@ def load_onnx(path, preprocess="auto"):
     if chosen != "none":
         net = Net([alexnet.PREPROCESS[chosen], *net.layers])
     K = net.params[-1].size
-    print(f"{path}: {f'the AlexNet of {known}' if known else 'a net'} with {K:,} labels, for "
-          f"images of {C} x {size} x {size}; --preprocess {chosen}"
+    who = f"the AlexNet of {known}" if known else "a net"
+    print(f"{escape(path)}: {who} with {K:,} labels, for images of {C} x {size} x {size}; "
+          f"--preprocess {chosen}"
           + ("" if known or preprocess != "auto" else
              ", so it sees RGB pixels in [0, 1]: if it was trained on others, say which"),
           file=sys.stderr, flush=True)

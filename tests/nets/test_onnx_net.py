@@ -344,6 +344,8 @@ def test_an_operation_that_is_not_known_is_refused_by_name(tmp_path, operation, 
     ("MaxPool", [], {"kernel_shape": [2]}, "axes"),
     ("MaxPool", [], {"kernel_shape": [2, 2], "strides": [0, 1], "ceil_mode": 1}, "stride"),
     ("LRN", [], {"size": 4}, "n = 4 channels"),
+    ("LRN", [], {"size": 3, "bias": 0.0}, "bias above"),
+    ("Conv", [(0, 3, 2, 2)], {}, "weights without numbers"),
     ("Flatten", [], {"axis": 2}, "axis is 2"),
     ("Flatten", [], {"axis": 0}, "axis is 0"),
     ("Gemm", [(108, 3)], {}, r"shape of the input is \(3, 6, 6\)"),
@@ -548,4 +550,4 @@ def test_a_file_cut_short_or_changed_anywhere_is_refused_in_one_line_or_is_anoth
         try:
             assert isinstance(read_net(path).net, Net)
         except ValueError:
-            refused(path, "")
+            refused(path, "net.onnx: ")
