@@ -63,9 +63,8 @@ def main(image: str, target="nearest", net="FC100-100-10", weights="", preproces
         raise RuntimeError(f"found no image near {escape(image)} that {net} {other}; "
                            "nothing is written.  Try another --target or --net")
     target = labels[int(details.label[0])]
-    pixels = to_pixels(found)
-    eight_bits = Image.fromarray(pixels)
-    rounded = pixels.astype(np.float32).reshape(*x.shape[2:], -1).transpose(2, 0, 1)[None] / 255
+    eight_bits = to_pixels(found)
+    rounded = eight_bits.reshape(*x.shape[2:], -1).transpose(2, 0, 1)[None] / np.float32(255)
     numbers = {name: measure_image(f, x, a, labels)
                for name, a in (("x", x), ("D(x, l)", found), ("8-bit", rounded))}
     factor = choose_magnification(found - x)
@@ -79,7 +78,7 @@ def main(image: str, target="nearest", net="FC100-100-10", weights="", preproces
 
 {format_results(net, target, numbers)}""",
               {"net": net, "target": target, "magnified": factor, **numbers},
-              {"attack.png": shown, "attack-adversarial.png": eight_bits})
+              {"attack.png": shown, "attack-adversarial.png": Image.fromarray(eight_bits)})
     folder = page.choose_folder(out, data)
     print(f"Pictures: {escape(folder / 'attack.png')}, and alone, 8-bit, "
           f"{escape(folder / 'attack-adversarial.png')}.")

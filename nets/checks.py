@@ -76,6 +76,25 @@ def check_integers(where, least, **given):
             raise ValueError(f"{where}: {name} = {number!r}; expected an integer, at least {least}")
 
 
+def check_axes(where, least, **given):
+    """As check_integers, of one number for both axes of an image, or of a pair."""
+    for name, pair in given.items():
+        if np.shape(pair) not in ((), (2,)):
+            raise ValueError(f"{where}: {name} = {pair!r}; expected an integer, or one for each "
+                             "axis")
+        for number in np.ravel(pair).tolist():
+            check_integers(where, least, **{name: number})
+
+
+def check_sides(where, padding):
+    """Whether a padding is an integer from 0 on, or ((top, bottom), (left, right)) of integers."""
+    if np.shape(padding) not in ((), (2, 2)):
+        raise ValueError(f"{where}: padding = {padding!r}; expected an integer, or ((top, bottom), "
+                         "(left, right))")
+    for number in np.ravel(padding).tolist():
+        check_integers(where, 0, padding=number)
+
+
 def check_number(where, name, number, least=-np.inf, below=np.inf):
     """Whether it is a real number from `least` on, and below `below`."""
     real = isinstance(number, numbers.Real) and not isinstance(number, bool)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
 
 from nets.backend import to_device, xp
-from nets.checks import check_integers, check_methods, check_real, check_sizes
+from nets.checks import check_axes, check_integers, check_methods, check_real, check_sizes
 from nets.layers.basic import (
     Dense,
     Dropout,
@@ -30,7 +30,7 @@ from nets.layers.basic import (
 )
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.local import L2Pool
-from nets.layers.windows import by_axis, by_side, check_window, count_places_by_axis
+from nets.layers.windows import by_axis, by_side, count_places_by_axis
 
 POINTS = 32                                 # frequencies along an axis, at least
 ACCURACY = 1e-4                             # relative, of `operator_norm`
@@ -72,8 +72,8 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, as_printed=False):
         A number.
     """
     W = check_real("conv_norm", "W", W, ndim=4)
+    check_axes("conv_norm", 1, stride=stride)
     check_integers("conv_norm", 1, groups=groups, points=points)
-    check_window("conv_norm", W.shape[2:], stride)
     if len(W) % groups or not xp.isfinite(W).all():
         raise ValueError(f"conv_norm: W of shape {W.shape} and {groups} groups; expected finite "
                          "numbers (D, C / groups, k, k), and D a multiple of the groups")
@@ -108,9 +108,9 @@ def points_for(layer, shape):
     """
     check_sizes("points_for", shape, ndim=3)
     rooms = (length + sum(sides) for length, sides in zip(shape[1:], by_side(layer.padding),
-                                                           strict=True))
+                                                          strict=True))
     return max(POINTS, *(-(-room // s) for room, s in zip(rooms, by_axis(layer.stride),
-                                                           strict=True)))
+                                                          strict=True)))
 
 
 def drop_bias(layer):
@@ -176,7 +176,7 @@ def pool_bound(layer, shape):
     how = layer.size, getattr(layer, "stride", 1), getattr(layer, "padding", 0)
     places = count_places_by_axis(shape, *how)
     return math.sqrt(math.prod(min(-(-k // s), n) for k, s, n in
-                                zip(*map(by_axis, how[:2]), places, strict=True)))
+                               zip(*map(by_axis, how[:2]), places, strict=True)))
 
 
 def lrn_bound(layer, proven=True):

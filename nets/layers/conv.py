@@ -8,13 +8,12 @@ import math
 import numpy as np
 
 from nets.backend import to_device, xp
-from nets.checks import check_integers, check_number, check_rng
+from nets.checks import check_axes, check_integers, check_number, check_rng, check_sides
 from nets.layers.basic import Layer
 from nets.layers.windows import (
     backward_by_patches,
     by_axis,
     by_side,
-    check_window,
     count_places_by_axis,
     forward_by_patches,
     gradient_by_patches,
@@ -49,7 +48,8 @@ class Conv(Layer):
     def __init__(self, C, D, k, rng, stride=1, padding=0, groups=1):
         """W (D, C / groups, k, k), normal with variance 1 / (terms of the sum); b = 0."""
         check_integers("Conv", 1, C=C, D=D, groups=groups)
-        check_window("Conv", k, stride, padding)
+        check_axes("Conv", 1, k=k, stride=stride)
+        check_sides("Conv", padding)
         check_rng("Conv", rng)
         if C % groups or D % groups:
             raise ValueError(f"Conv: {C} inputs and {D} outputs do not divide into {groups} groups")
@@ -137,11 +137,12 @@ class MaxPool(Layer):
     """
 
     def __init__(self, size, stride, padding=0):
-        check_window("MaxPool", size, stride, padding)
-        fit = [k <= 16 and max(p) < k for k, p in zip(by_axis(size), by_side(padding), strict=True)]
-        if not all(fit):                                # a tap's number fits into 8 bits
-            raise ValueError(f"MaxPool: window {size}, padding {padding}; expected 16 at most, and "
-                             "less padding than the window")
+        check_axes("MaxPool", 1, size=size, stride=stride)
+        check_sides("MaxPool", padding)
+        if max(by_axis(size)) > 16 or any(max(sides) >= k for k, sides in zip(
+                by_axis(size), by_side(padding), strict=True)):
+            raise ValueError(f"MaxPool: window {size}, padding {padding}; expected a window of 16 "
+                             "at most, for a tap's number fits into 8 bits, and less padding")
         self.size, self.stride, self.padding = size, stride, padding
 
     def forward(self, x, rng=None):         # (N, C, H, W)

@@ -25,14 +25,6 @@ def by_side(padding):
     return padding if np.ndim(padding) else ((padding, padding), (padding, padding))
 
 
-def check_window(where, k, stride, padding=0):
-    """Whether window, stride and padding are integers, from 1, 1 and 0 on, one or for each axis."""
-    for n, step, sides in zip(by_axis(k), by_axis(stride), by_side(padding), strict=True):
-        check_integers(where, 1, window=n, stride=step)
-        for side in sides:
-            check_integers(where, 0, padding=side)
-
-
 def taps(k, stride, h, w, top=0):
     """Yield (u, v, rows, columns) for each tap of a window of k that moves over h x w places.
 
