@@ -12,7 +12,6 @@ from experiments.shared.lesson.encode import (
     encode_floats,
     encode_indices,
     encode_signed,
-    encode_source,
     round_numbers,
 )
 from nets.backend import to_device, to_host
@@ -23,7 +22,6 @@ from nets.losses import softmax_cross_entropy
 from nets.net import Net
 
 TERMS = 4               # of a sum: the largest ones are shown, the others are added up
-ALL_UNITS = 1000        # an array with more units explains one unit of each of its maps
 ROWS = 128              # of a Jacobian at a time: bounds the memory
 CHAIN_RULES = {
     Flatten: "dx = dy, in the shape of x",
@@ -45,25 +43,33 @@ class Passed(NamedTuple):
     columns: list           # of each layer: d y / d x_i for the explained inputs i (H, n)
 
 
-def pass_forward(net, x):
-    """Run one image x (1, ...) forward, and find each layer's Jacobian where it is explained."""
+def pass_forward(net, x, limit):
+    """Run one image x (1, ...) forward, and find each layer's Jacobian where it is explained.
+
+    limit: of an array with more units than this, only some are explained.
+    """
     arrays, caches = [x.astype(float)], []
     for layer in net.layers:
         y, cache = layer.forward(to_device(arrays[-1]), None)
         arrays.append(to_host(y))
         caches.append(cache)
-    explained = [choose_units(a[0]) for a in arrays]
+    explained = [choose_units(x[0], limit)]
+    for layer, y in zip(net.layers, arrays[1:], strict=True):
+        explained.append(explained[-1] if isinstance(layer, Flatten) else choose_units(y[0], limit))
     found = [find_jacobian(layer, arrays[i], arrays[i + 1], explained[i + 1], explained[i])
              for i, layer in enumerate(net.layers)]
     return Passed(net, arrays, caches, explained, *map(list, zip(*found, strict=True)))
 
 
-def choose_units(a):
-    """Which units of an array (C, H, W) or (H,) are explained: all, or the largest of each map."""
-    if a.size <= ALL_UNITS:
+def choose_units(a, limit):
+    """Which units of an array (C, H, W) or (H,) are explained: all, or the largest of each part.
+
+    The parts are the maps, or of one image the rows.
+    """
+    if a.size <= limit:
         return np.arange(a.size)
-    maps = a.reshape(len(a), -1)
-    return maps.argmax(1) + maps.shape[1] * np.arange(len(a))
+    parts = a[0] if len(a) == 1 else a.reshape(len(a), -1)
+    return parts.argmax(1) + parts.shape[1] * np.arange(len(parts))
 
 
 def find_jacobian(layer, x, y, outputs, inputs):
@@ -88,42 +94,38 @@ def describe_layers(passed):
     """What the page says of each layer: its name, equations, source, and the pictures of W."""
     layers = []
     for i, layer in enumerate(passed.net.layers):
-        x, y = passed.arrays[i], passed.arrays[i + 1]
+        x, y = passed.arrays[i:i + 2]
+        after_flatten = i > 0 and isinstance(passed.net.layers[i - 1], Flatten)
+        places = arrange(passed.arrays[i - 1] if after_flatten else x)
         layers.append({
-            "name": f"{i + 1} {type(layer).__name__}",
-            "kind": type(layer).__name__,
+            "name": f"{i + 1} {type(layer).__name__}", "kind": type(layer).__name__,
             "sums": not isinstance(layer, Sigmoid | Flatten),   # y is a sum of terms
-            "input": arrange(x), "output": arrange(y),
-            "weights": draw_weights(passed, i) if layer.params else None})
+            "input": arrange(x), "output": arrange(y), "places": places,
+            "weights": draw_weights(layer, places) if layer.params else None})
     return layers
 
 
 def arrange(a):
     """How an array (1, ...) is drawn: so many maps, each with so many rows and columns."""
     if a.ndim == 4:
-        return {"shape": format_shape(a), "maps": a.shape[1], "rows": a.shape[2],
-                "columns": a.shape[3]}
-    columns = next(n for n in (56, 25, 20, 10) if a.size % n == 0 and a.size >= n)
-    return {"shape": format_shape(a), "maps": 1, "rows": a.size // columns, "columns": columns}
+        _, maps, rows, columns = a.shape
+        return {"maps": maps, "rows": rows, "columns": columns, "is_picture": True}
+    columns = next(n for n in (56, 40, 25, 20, a.size) if a.size % n == 0 and a.size >= n)
+    return {"maps": 1, "rows": a.size // columns, "columns": columns, "is_picture": False}
 
 
-def draw_weights(passed, i):
-    """The incoming weights of each unit of a Dense, or of each map of a Conv, as pictures."""
-    W = to_host(passed.net.layers[i].params[0])
+def draw_weights(layer, places):
+    """The incoming weights of each unit of a Dense, or of each map of a Conv, as pictures.
+
+    places: how the input of a Dense is drawn.
+    """
+    W = to_host(layer.params[0])
     if W.ndim == 4:
-        pictures, shape = W, {"maps": W.shape[1], "rows": W.shape[2], "columns": W.shape[3]}
+        pictures, places = W, arrange(W)
     else:
-        before = passed.arrays[i - 1] if isinstance(passed.net.layers[i - 1], Flatten) else \
-            passed.arrays[i]
-        pictures, shape = W.T, arrange(before)
-    return {**shape, "largest": round_numbers(abs(pictures.reshape(len(pictures), -1)).max(1)),
+        pictures = W.T
+    return {**places, "largest": round_numbers(abs(pictures.reshape(len(pictures), -1)).max(1)),
             "pictures": [encode_signed(p, abs(p).max()) for p in pictures]}
-
-
-def show_sources(net):
-    """{"forward", "backward": [(text of the equation, source)] of each layer}, in HTML."""
-    return {way: [(read_equation(getattr(layer, way)), encode_source(getattr(layer, way)))
-                  for layer in net.layers] for way in ("forward", "backward")}
 
 
 def read_equation(function):
@@ -145,73 +147,75 @@ def format_shape(a):
 
 def encode_forward(passed):
     """The arrays of the way forward, the softmax, and the terms of each explained output."""
-    units = []
+    layers, units = passed.net.layers, []
     for i, rows in enumerate(passed.rows):
         x, y = (a.ravel() for a in passed.arrays[i:i + 2])
         outputs = passed.explained[i + 1]
-        units.append(encode_terms(outputs, rows, rows * x, y[outputs]))
-    logits = passed.arrays[-1]
-    return {"arrays": [encode_floats(a) for a in passed.arrays],
-            "softmax": round_numbers(softmax(logits)[0]), "units": units}
+        products = rows * x
+        constant = y[outputs] - products.sum(1)
+        units.append(None if isinstance(layers[i], Flatten) else encode_terms(
+            outputs, y.size, rows, products) | {"constant": encode_floats(constant)})
+    return {**encode_arrays(passed.arrays), "softmax": round_numbers(softmax(passed.arrays[-1])),
+            "units": units}
 
 
 def encode_backward(passed, target):
     """The gradients on the way back from the loss towards a label, and the terms of their sums.
 
-    Beside each explained gradient stands its numeric value, by `nets.gradcheck.numeric_gradient`.
+    The first gradient is dlogits, the last one d loss / d x.  Beside each explained gradient stands
+    its numeric value, by `nets.gradcheck.numeric_gradient`.
     """
-    target = np.array([target])
-    loss, dlogits = softmax_cross_entropy(to_device(passed.arrays[-1]), to_device(target))
-    dy, gradients, units = dlogits, [], []
-    for i in reversed(range(len(passed.net.layers))):
-        dx = passed.net.layers[i].backward(dy, passed.caches[i])
+    wanted = to_device(np.array([target]))
+    loss, dlogits = softmax_cross_entropy(to_device(passed.arrays[-1]), wanted)
+    layers, gradients, units = passed.net.layers, [dlogits], []
+    for i in reversed(range(len(layers))):
+        dy = gradients[-1]
+        gradients.append(layers[i].backward(dy, passed.caches[i]))
         inputs, factors = passed.explained[i], passed.columns[i].T          # (n, H)
-        unit = encode_terms(inputs, factors, factors * to_host(dy).ravel(),
-                            to_host(dx).ravel()[inputs])
-        unit["numeric"] = encode_floats(measure_slopes(passed, i, target, inputs))
-        units.append(unit)
-        gradients.append(encode_floats(dy))
-        dy = dx
-    return {"loss": round_numbers(loss)[0], "dlogits": round_numbers(dlogits, 5),
-            "gradients": [*gradients, encode_floats(dy)], "units": units}
+        units.append(None if isinstance(layers[i], Flatten) else encode_terms(
+            inputs, passed.arrays[i].size, factors, factors * to_host(dy).ravel()) | {
+                "numeric": encode_floats(measure_slopes(passed, i, wanted, inputs))})
+    return {**encode_arrays(gradients), "loss": round_numbers(loss)[0], "units": units}
 
 
-def measure_slopes(passed, i, target, inputs):
+def encode_arrays(arrays):
+    """The numbers of arrays, None for the same ones as before, their ranges and largest entries."""
+    arrays = [to_host(a) for a in arrays]
+    texts = [encode_floats(a) for a in arrays]
+    return {"arrays": [text if i == 0 or text != texts[i - 1] else None
+                       for i, text in enumerate(texts)],
+            "ranges": [round_numbers([a.min(), a.max()], 3) for a in arrays],
+            "strongest": [int(abs(a).argmax()) for a in arrays]}
+
+
+def measure_slopes(passed, i, wanted, inputs):
     """d loss / d x at some units of the input of layer i, by differences: (n,)."""
     rest, x = Net(passed.net.layers[i:]), to_device(passed.arrays[i].copy())
-
-    def evaluate():
-        return softmax_cross_entropy(rest.forward(x)[0], to_device(target))[0][0]
-
-    return numeric_gradient(evaluate, x, zip(*np.unravel_index(inputs, x.shape), strict=True))
+    return numeric_gradient(lambda: softmax_cross_entropy(rest.forward(x)[0], wanted)[0][0], x,
+                            zip(*np.unravel_index(inputs, x.shape), strict=True))
 
 
-def encode_terms(units, factors, products, totals):
-    """The largest terms of sums.
+def encode_terms(units, size, factors, products):
+    """The largest terms of sums, and what the other terms add up to.
 
     Args:
-        units: which units (n,) the sums make.
+        units: which units (n,) of an array of this size the sums make.
         factors, products: of every term (n, terms).
-        totals: the sums with their constants, such as a bias (n,).
 
     Returns:
-        For page.js: for each unit `count` terms, the largest first, what the other terms add up
-        to, and the constant.
+        For page.js, for each unit `count` terms, the largest first.  units: None means all.
     """
     count = min(TERMS, max(1, np.count_nonzero(factors, 1).max(initial=0)))
-    index = np.argsort(-abs(products) - 1e-300 * (factors != 0), 1, kind="stable")[:, :count]
-    shown = np.take_along_axis(products, index, 1)
-    return {"units": encode_indices(units), "count": count, "index": encode_indices(index),
-            "factor": encode_floats(np.take_along_axis(factors, index, 1)),
-            "product": encode_floats(shown),
-            "others": encode_floats(products.sum(1) - shown.sum(1)),
-            "constant": encode_floats(totals - products.sum(1))}
+    order = np.lexsort((-abs(factors), -abs(products)))[:, :count]      # by the product
+    shown = np.take_along_axis(products, order, 1)
+    return {"units": None if len(units) == size else encode_indices(units), "count": count,
+            "index": encode_indices(order), "product": encode_floats(shown),
+            "factor": encode_floats(np.take_along_axis(factors, order, 1)),
+            "others": encode_floats(products.sum(1) - shown.sum(1))}
 
 
 def softmax(logits):
-    """softmax(logits) (N, K): the gradient of the cross-entropy towards a label, plus its onehot.
-    """
-    logits = to_host(logits)
-    labels = np.zeros(len(logits), int)
-    onehot = np.eye(logits.shape[1])[labels]
-    return to_host(softmax_cross_entropy(to_device(logits), to_device(labels))[1]) + onehot
+    """softmax(logits): (N, K) -> (N, K), from the gradient of the cross-entropy towards label 0."""
+    logits = to_device(logits)
+    labels = to_device(np.zeros(len(logits), int))
+    return to_host(softmax_cross_entropy(logits, labels)[1]) + np.eye(1, logits.shape[1])

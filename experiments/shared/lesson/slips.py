@@ -15,8 +15,8 @@ from nets.models.fc import fc
 from nets.norms import conv_norm, operator_norm, points_for
 from nets.search.scipy_lbfgsb import minimize
 
-C = 0.05                # of slip 2
-TOY = 20                # pixels of the toy images of slip 4
+C = 1.0                 # of slip 2
+TOY = 20                # pixels of the toy images of slips 2 and 4
 ROOM = 28               # pixels of a side in slip 6
 
 
@@ -40,7 +40,7 @@ def show_slips(net, x, found, label, target, log_c):
         label, target: f(x) and the wanted label.
         log_c: of the minimisation that found it.
     """
-    return [sweep_c(net, x, target, log_c), drop_square(net, x, target), keep_label(net, x, label),
+    return [sweep_c(net, x, target, log_c), drop_square(), keep_label(net, x, label),
             add_classes(), measure_lengths(x, found), stride_convolutions(), overlap_windows()]
 
 
@@ -72,14 +72,16 @@ def sweep_c(net, x, target, log_c):
                 "image comes from the largest c that succeeds, and D looks for that one.")
 
 
-def drop_square(net, x, target):
-    """Slip 2: c |r| has no gradient at r = 0."""
-    at = [to_device(x), to_device(np.array([target])), np.zeros(1)]
-    at_0, slope, _ = objective(net, *at, to_device(np.zeros_like(x)))
+def drop_square():
+    """Slip 2: c |r| has no gradient at r = 0.  On a small net of sigmoids, which has no kinks."""
+    rng = np.random.default_rng(0)
+    net, x = fc((TOY, 12, 5), rng), rng.random((1, TOY))
+    at = net, to_device(x), to_device(net.predict(x) + 1) % 5, to_device(np.zeros(1))
+    at_0, slope, _ = objective(*at, to_device(np.zeros_like(x)))
     v = -to_host(slope) / np.linalg.norm(to_host(slope))            # downhill, of length 1
     rows, says = [], []
-    for t in (1e-1, 1e-2, 1e-3, 1e-4):
-        ahead, behind = (float(objective(net, *at, to_device(sign * t * v))[0][0]) - float(at_0[0])
+    for t in (1e-2, 1e-3, 1e-4, 1e-5):
+        ahead, behind = (float(objective(*at, to_device(sign * t * v))[0][0]) - float(at_0[0])
                          for sign in (1, -1))
         printed = (ahead + C * t) / t, -(behind + C * t) / t
         squared = (ahead + C * t * t) / t, -(behind + C * t * t) / t
@@ -113,7 +115,7 @@ def add_classes():
     """Slip 4: a convex loss makes the search exact for two classes, and not for more."""
     rows, says = [], []
     x = np.random.default_rng(1).uniform(0.3, 0.7, (16, TOY)).astype(np.float32)
-    for K, scale in ((2, 1), (3, 1), (10, 1), (10, 0.3)):
+    for K, scale in ((2, 1), (3, 1), (10, 1), (10, 10)):
         net = fc((TOY, K), np.random.default_rng(3))
         net.params[0][...] *= scale
         net.params[1][...] -= net.forward(to_device(x).mean(0)[None])[0][0]  # pass amid the images
@@ -130,7 +132,8 @@ def add_classes():
                 "it is exact for two labels, not for ten",
                 ["labels", "least distortion", "the search's", "longer by"], rows, says,
                 "With two labels the loss pulls straight at the boundary.  With ten, the "
-                "cross-entropy also pushes the other eight labels away, which makes r longer.")
+                "cross-entropy also pushes the other eight labels away, which makes r longer.  "
+                "Large weights make this smaller: for FC10(1e-4) on MNIST it is 2 %.")
 
 
 def measure_lengths(x, found):
