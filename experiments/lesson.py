@@ -22,6 +22,7 @@ import html
 import time
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from experiments.shared import cache, cli, exercises, models, own_digit, page, samples
 from experiments.shared.lesson import chain, document, slips, trace, units
@@ -31,13 +32,13 @@ from nets.losses import softmax_cross_entropy
 from nets.search.line_search import line_search
 from nets.store import write_whole
 
-MEGABYTES = 3           # at most
+NAME, MEGABYTES = "lesson.html", 3          # the file, and its size at most
 LABELS = range(10)
-ALL, SOME = 1000, 500   # of arrays up to this size every unit's sum is shown
+ALL, SOME = 1000, 100   # of arrays up to this size every unit's sum is shown
 LARGE = 5000            # numbers in all arrays; a net with more has a smaller page: so many
 DIGITS, LABELS_BACK = 3, 3                  # digits, and labels of the way back
-SMALLER = ("This net has feature maps, so its page is smaller: three digits, the way back towards "
-           "three labels.  Of an array with many units, the units with a frame show their sums.")
+SMALLER = ("This net has feature maps, so its page is smaller: three digits, and for one of them "
+           "three labels in full.  Of an array with many units, those with a frame show their sums.")
 HELP = {"image": "a picture of a digit of your own, in any format that Pillow reads; it becomes "
                  "the digit whose search is shown whole"}
 
@@ -51,10 +52,10 @@ def main(image="", net="FC100-100-10", data="auto", seed=0, train="adam", worker
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     trained = time.time()
     picked, first = pick_digits(f, images, labels, own, image)
-    path = page.choose_folder(out, data) / "lesson.html"
-    text = write_page(f, picked, first, units.pick_sets(f, images, labels, seed),
-                      f"{net}, trained on {page.describe_data(data)}",
-                      page.format_command("lesson", main, flags), path)
+    sets, path = units.pick_sets(f, images, labels, seed), page.choose_folder(out, data) / NAME
+    with threadpool_limits(1, "blas"):      # one image at a time: more threads only wait
+        text = write_page(f, picked, first, sets, f"{net}, trained on {page.describe_data(data)}",
+                          page.format_command("lesson", main, flags), path)
     size = len(text.encode()) / 1e6
     if size > MEGABYTES:
         raise RuntimeError(f"the page would have {size:.2f} MB, more than {MEGABYTES}: this net is "
@@ -105,7 +106,7 @@ def write_page(net, picked, first, sets, who, command, path):
     digits = [describe_digit(net, x, name, i == first, is_large)
               for i, (x, name) in enumerate(picked)]
     x, search = picked[first][0], digits[first]["search"]
-    label = max(digits[first]["backward"].keys() & search.keys(),
+    label = max(sorted(digits[first]["backward"].keys() & search.keys()),
                 key=lambda label: (search[label]["found"], len(search[label]["ends"])))
     _, found, log_c = trace.record_search(net, x, label)
     passed = chain.pass_forward(net, x, 0)
@@ -131,14 +132,14 @@ def describe_digit(net, x, name, is_whole, is_large):
     """One digit as the page has it.
 
     The digit that is shown whole has the way back towards every label, or of a large net towards
-    LABELS_BACK of them, and every evaluation of each search.  The others have the way back towards
-    their second likeliest label, and where each c ends.
+    LABELS_BACK of them, and every evaluation of the searches for these labels.  The others have the
+    way back towards their second likeliest label, and where each c ends.
     """
     passed = chain.pass_forward(net, x, ALL if is_whole and not is_large else SOME)
     likeliest = np.argsort(-passed.arrays[-1][0]).tolist()
     count = 1 if not is_whole else LABELS_BACK if is_large else len(LABELS)
     targets = sorted((likeliest[1:] + likeliest[:1])[:count])       # its own label is the last one
-    searches = {label: trace.encode_search(net, x, label, is_whole)
+    searches = {label: trace.encode_search(net, x, label, is_whole and label in targets)
                 for label in LABELS if label != likeliest[0]}
     return {"name": name, "label": likeliest[0], "picture": encode_png(x[0]),
             "forward": chain.encode_forward(passed),

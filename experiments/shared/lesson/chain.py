@@ -22,7 +22,9 @@ from nets.losses import softmax_cross_entropy
 from nets.net import Net
 
 TERMS = 4               # of a sum: the largest ones are shown, the others are added up
-ROWS = 128              # of a Jacobian at a time: bounds the memory
+ROWS = 100              # of a Jacobian at a time: bounds the memory
+DRAWN = 100_000         # weights; of a Dense with more, no pictures: they would fill the page
+UNEVEN = np.arange(1.0, 1001.0)             # dlogits in which no two terms cancel out
 CHAIN_RULES = {
     Flatten: "dx = dy, in the shape of x",
     Dense: "dx = dy Wᵀ",
@@ -56,34 +58,50 @@ def pass_forward(net, x, limit):
     explained = [choose_units(x[0], limit)]
     for layer, y in zip(net.layers, arrays[1:], strict=True):
         explained.append(explained[-1] if isinstance(layer, Flatten) else choose_units(y[0], limit))
-    found = [find_jacobian(layer, arrays[i], arrays[i + 1], explained[i + 1], explained[i])
-             for i, layer in enumerate(net.layers)]
+    gradients = pass_backward(net, to_device(UNEVEN[None, :arrays[-1].size]), caches)[::-1]
+    found = [find_jacobian(layer, arrays[i], np.flatnonzero(to_host(gradients[i + 1])),
+                           explained[i + 1], explained[i]) for i, layer in enumerate(net.layers)]
     return Passed(net, arrays, caches, explained, *map(list, zip(*found, strict=True)))
 
 
-def choose_units(a, limit):
-    """Which units of an array (C, H, W) or (H,) are explained: all, or the largest of each part.
+def pass_backward(net, dlogits, caches):
+    """[dlogits, d loss / d the input of the last layer, ..., d loss / d x], on the device."""
+    gradients = [dlogits]
+    for layer, cache in zip(reversed(net.layers), reversed(caches), strict=True):
+        gradients.append(layer.backward(gradients[-1], cache))
+    return gradients
 
-    The parts are the maps, or of one image the rows.
+
+def choose_units(a, limit):
+    """Which units of an array (C, H, W) or (H,) are explained: all, or some with large values.
+
+    These are the largest ones of a vector, the largest of each map, or of each row of one image.
     """
     if a.size <= limit:
         return np.arange(a.size)
+    if a.ndim == 1:
+        return np.sort(np.argsort(-abs(a))[:limit])
     parts = a[0] if len(a) == 1 else a.reshape(len(a), -1)
     return parts.argmax(1) + parts.shape[1] * np.arange(len(parts))
 
 
-def find_jacobian(layer, x, y, outputs, inputs):
+def find_jacobian(layer, x, moved, outputs, inputs):
     """d y_j / d x for the outputs j (n, D), and d y / d x_i for the inputs i (H, m), at x (1, ...).
+
+    moved: the outputs through which a gradient comes back, where dy is not 0.  For max pooling and
+    ReLU these are few.  The others have no part in dx, and stay 0 in the second array.
     """
-    rows, columns = np.empty((len(outputs), x.size)), np.empty((y.size, len(inputs)))
-    for first in range(0, y.size, ROWS):
-        j = np.arange(first, min(first + ROWS, y.size))
-        dy = np.eye(len(j), y.size, first).reshape(len(j), *y.shape[1:])
-        _, cache = layer.forward(to_device(x.repeat(len(j), 0)), None)
-        dx = to_host(layer.backward(to_device(dy), cache)).reshape(len(j), -1)
-        columns[j] = dx[:, inputs]
+    y, cache = layer.forward(to_device(x.repeat(ROWS, 0)), None)
+    size, needed = y[0].size, np.union1d(moved, outputs)
+    rows, columns = np.empty((len(outputs), x.size)), np.zeros((size, len(inputs)))
+    for first in range(0, len(needed), ROWS):
+        j = needed[first:first + ROWS]
+        dy = np.zeros((ROWS, size))
+        dy[np.arange(len(j)), j] = 1
+        dx = to_host(layer.backward(to_device(dy.reshape(y.shape)), cache)).reshape(ROWS, -1)
+        columns[j] = dx[:len(j), inputs]
         wanted = np.isin(outputs, j)
-        rows[wanted] = dx[outputs[wanted] - first]
+        rows[wanted] = dx[np.searchsorted(j, outputs[wanted])]
     return rows, columns
 
 
@@ -120,6 +138,8 @@ def draw_weights(layer, places):
     places: how the input of a Dense is drawn.
     """
     W = to_host(layer.params[0])
+    if W.size > DRAWN:
+        return {"pictures": None}
     if W.ndim == 4:
         pictures, places = W, arrange(W)
     else:
@@ -167,10 +187,9 @@ def encode_backward(passed, target):
     """
     wanted = to_device(np.array([target]))
     loss, dlogits = softmax_cross_entropy(to_device(passed.arrays[-1]), wanted)
-    layers, gradients, units = passed.net.layers, [dlogits], []
-    for i in reversed(range(len(layers))):
-        dy = gradients[-1]
-        gradients.append(layers[i].backward(dy, passed.caches[i]))
+    layers, gradients = passed.net.layers, pass_backward(passed.net, dlogits, passed.caches)
+    units = []
+    for i, dy in zip(reversed(range(len(layers))), gradients[:-1], strict=True):
         inputs, factors = passed.explained[i], passed.columns[i].T          # (n, H)
         units.append(None if isinstance(layers[i], Flatten) else encode_terms(
             inputs, passed.arrays[i].size, factors, factors * to_host(dy).ravel()) | {

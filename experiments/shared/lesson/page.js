@@ -203,7 +203,7 @@ function explainUnit(way, {layer, pass, from, to, sums, given, result, names}, u
   if (way === "backward") {
     table.append(makeRow(["analytic", "", "", formatSlope(y[unit])]),
                  makeRow(["numeric", "", "", formatSlope(floats(sums.numeric)[at])]));
-  } else if (layer.weights) {
+  } else if (layer.weights?.pictures) {
     parts.push(showWeights(layer, unit));
   }
   return [title, ...parts];
