@@ -28,6 +28,7 @@ from experiments.shared import cache, cli, exercises, models, own_digit, page, s
 from experiments.shared.lesson import chain, document, slips, trace, units
 from experiments.shared.lesson.encode import encode_json, encode_png, encode_source
 from intriguing import search_one
+from nets.layers.basic import Flatten
 from nets.losses import softmax_cross_entropy
 from nets.search.line_search import line_search
 from nets.store import write_whole
@@ -38,7 +39,7 @@ ALL, SOME = 1000, 100   # of arrays up to this size every unit's sum is shown
 LARGE = 5000            # numbers in all arrays; a net with more has a smaller page: so many
 DIGITS, LABELS_BACK = 3, 3                  # digits, and labels of the way back
 SMALLER = ("This net has feature maps, so its page is smaller: three digits, and for one of them "
-           "three labels in full.  Of an array with many units, those with a frame show their sums.")
+           "three labels in full.  In large arrays, the units with a frame show their sums.")
 HELP = {"image": "a picture of a digit of your own, in any format that Pillow reads; it becomes "
                  "the digit whose search is shown whole"}
 
@@ -111,13 +112,15 @@ def write_page(net, picked, first, sets, who, command, path):
     _, found, log_c = trace.record_search(net, x, label)
     passed = chain.pass_forward(net, x, 0)
     lesson = {"layers": chain.describe_layers(passed), "digits": digits, "first": first,
-              "label": label, "units": sets, "rows": x.shape[2], "columns": x.shape[3]}
+              "label": label, "units": sets, "rows": x.shape[2], "columns": x.shape[3],
+              "images": int(isinstance(net.layers[0], Flatten))}
     shown = slips.show_slips(net, x.astype(float), found.astype(float), digits[first]["label"],
                              label, log_c)
+    hero = document.draw_hero(x[0], found[0], digits[first]["label"], label)
     return document.fill_page(
         net=html.escape(who), command=html.escape(command), lesson=encode_json(lesson),
         results=document.link_results(path), versions=document.format_versions(),
-        digits=document.write_digits(digits), labels=document.write_labels(),
+        hero=hero, digits=document.write_digits(digits), labels=document.write_labels(),
         sampling=SMALLER if is_large else "", loss_source=encode_source(softmax_cross_entropy),
         search_source=encode_source(search_one), line_source=encode_source(line_search),
         forward=document.write_layers(passed, "forward"),

@@ -128,7 +128,7 @@ def arrange(a):
     if a.ndim == 4:
         _, maps, rows, columns = a.shape
         return {"maps": maps, "rows": rows, "columns": columns, "is_picture": True}
-    columns = next(n for n in (56, 40, 25, 20, a.size) if a.size % n == 0 and a.size >= n)
+    columns = next(n for n in (28, 25, 20, a.size) if a.size % n == 0 and a.size >= n)
     return {"maps": 1, "rows": a.size // columns, "columns": columns, "is_picture": False}
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from experiments.shared import page
 from experiments.shared.lesson.chain import format_shape, read_equation, write_chain_rule
-from experiments.shared.lesson.encode import encode_source
+from experiments.shared.lesson.encode import encode_png, encode_source
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "results" / "README.md"
@@ -44,6 +44,16 @@ def write_labels():
                    f"<span>{label}</span></label>" for label in LABELS)
 
 
+def draw_hero(x, found, label, target):
+    """The finding in three pictures: x, r magnified and x + r, images (1, H, W), and their labels.
+    """
+    r = found - x
+    parts = [(x, f"x: the net says {label}"), (0.5 + 0.5 * r / (abs(r).max() or 1), "r, magnified"),
+             (found, f"x + r: the net says {target}")]
+    return "".join(f'<figure><img src="{encode_png(image)}" alt="{caption}">'
+                   f"<figcaption>{caption}</figcaption></figure>" for image, caption in parts)
+
+
 def write_layers(passed, way):
     """A card for each layer.  way: "forward", or "backward", which begins with the last layer."""
     cards = [write_layer(passed, i, way) for i in range(len(passed.net.layers))]
@@ -61,15 +71,15 @@ def write_layer(passed, i, way):
         '<br><span class="range"></span></figcaption></figure>' for symbol, a in (given, result))
     unit = f"{way}-{i}-unit"
     return f"""\
-<article class="layer" data-way="{way}" data-layer="{i}">
-<h3>{name}{"" if forward else ", backward"}</h3>
+<article class="layer columns" id="{way}-{i}" data-way="{way}" data-layer="{i}">
+<div><h3>{name}{"" if forward else ", backward"}</h3>
 <p class="equation">{html.escape(equation)}</p>
 <div class="arrays">{figures}</div>
-<div class="unit"><p><label for="{unit}">Unit of {result[0]}</label>
-<input id="{unit}" type="number" min="0" max="{result[1].size - 1}" value="0"></p>
-<div class="sum" aria-live="polite"></div></div>
-<pre tabindex="0" aria-label="Source of {type(layer).__name__}.{way}"><code>\
+<p class="unit"><label for="{unit}">Unit of {result[0]}</label>
+<input id="{unit}" type="number" min="0" max="{result[1].size - 1}" value="0"></p></div>
+<div><pre tabindex="0" aria-label="Source of {type(layer).__name__}.{way}"><code>\
 {encode_source(getattr(layer, way))}</code></pre>
+<div class="sum" aria-live="polite"></div></div>
 </article>"""
 
 

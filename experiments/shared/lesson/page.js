@@ -7,28 +7,27 @@ const find = (selector, inside = document) => inside.querySelector(selector);
 const findAll = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 const state = {digit: lesson.first, label: lesson.label, frame: 0, units: {}, timer: null};
 const digit = () => lesson.digits[state.digit];
+const search = () => digit().search[state.label];
 
-// ---- Numbers and elements ---------------------------------------------------------------------
+// ---- Numbers and elements ----------------------------------------------------------------------
 
 const decoded = new Map();
 
-function decode(text, Type) {
-  if (!decoded.has(text)) {
+/** The numbers that encode.py has written in base64; null stands for no numbers. */
+function decode(text, Type = Float32Array) {
+  if (text !== null && !decoded.has(text)) {
     const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
     decoded.set(text, new Type(bytes.buffer));
   }
   return decoded.get(text);
 }
 
-const floats = text => decode(text, Float32Array);
-const format = number => number.toPrecision(4);
-const formatSlope = number => number.toFixed(9);
-
-/** The numbers of array i of a pass; null stands for the same numbers as before. */
+/** The numbers of array i of a pass.  Where they are the same as those before, they are null. */
 function readArray(pass, i) {
-  while (pass.arrays[i] === null) i -= 1;
-  return floats(pass.arrays[i]);
+  return decode(pass.arrays[i]) ?? readArray(pass, i - 1);
 }
+
+const format = number => number.toPrecision(4);
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -41,85 +40,79 @@ function makeRow(cells, kind = "", tag = "td") {
   return make("tr", {class: kind}, ...cells.map(cell => make(tag, {}, cell)));
 }
 
+function makeButton(text, listener) {
+  const button = make("button", {type: "button"}, text);
+  button.addEventListener("click", listener);
+  return button;
+}
+
 /** Where number i of an array stands, in words. */
-function describePlace(i, layout) {
-  if (!layout.is_picture) return `number ${i}`;
-  const [row, column] = [Math.floor(i / layout.columns) % layout.rows, i % layout.columns];
-  const map = Math.floor(i / layout.columns / layout.rows);
-  return (layout.maps > 1 ? `map ${map}, ` : "") + `row ${row}, column ${column}`;
+function describePlace(i, {maps, rows, columns, is_picture}) {
+  if (!is_picture) return `number ${i}`;
+  const map = maps > 1 ? `map ${Math.floor(i / columns / rows)}, ` : "";
+  return `${map}row ${Math.floor(i / columns) % rows}, column ${i % columns}`;
 }
 
-// ---- Pictures ---------------------------------------------------------------------------------
+// ---- Pictures ----------------------------------------------------------------------------------
 
-const ZERO = [236, 233, 226], ABOVE = [186, 66, 8], BELOW = [16, 82, 168], INK = "#1d1d1f";
+const PALE = [236, 233, 226], ORANGE = [190, 75, 15], BLUE = [25, 92, 178];
+const IMAGE = {maps: 1, rows: lesson.rows, columns: lesson.columns, is_picture: true};
 
-/** Orange above 0, blue below 0, pale near 0; share: -1 to 1. */
-function colour(share) {
-  const end = share < 0 ? BELOW : ABOVE, depth = Math.min(1, Math.abs(share)) ** 0.75;
-  return `rgb(${ZERO.map((zero, i) => Math.round(zero + (end[i] - zero) * depth))})`;
+const grey = share => `rgb(${Array(3).fill(255 * share)})`;
+
+/** Orange above 0, blue below 0, near 0 the colour under it; share is from -1 to 1. */
+function colour(share, under = PALE) {
+  const end = share < 0 ? BLUE : ORANGE, depth = Math.min(1, Math.abs(share)) ** 0.75;
+  return `rgb(${under.map((part, i) => part + (end[i] - part) * depth)})`;
 }
+const signedByte = byte => colour((byte - 127) / 127);
 
-const grey = share => `rgb(${Array(3).fill(Math.round(255 * share))})`;
-
-/** How the maps of an array are laid out on a canvas, in pixels. */
+/** How the maps of an array lie on a canvas, in pixels: tiles side by side. */
 function plan({maps, rows, columns}) {
-  const across = Math.ceil(Math.sqrt(maps * 1.5)), gap = maps > 1 ? 3 : 0;
-  const width = maps === 1 && rows > 20 ? 240 : 380;
-  const cell = Math.max(1, Math.min(38, Math.floor(width / across / columns)));
-  const place = i => {
-    const map = Math.floor(i / (rows * columns)), inside = i % (rows * columns);
-    return [(map % across) * (columns * cell + gap) + (inside % columns) * cell,
-            Math.floor(map / across) * (rows * cell + gap) + Math.floor(inside / columns) * cell];
-  };
-  return {cell, place, width: across * (columns * cell + gap) - gap,
-          height: Math.ceil(maps / across) * (rows * cell + gap) - gap};
+  const across = maps === 1 ? 1 : Math.ceil(Math.sqrt(maps * 1.5)), gap = maps > 1 ? 3 : 0;
+  const cell = Math.max(1, Math.min(28, Math.floor(280 / across / columns)));
+  return {cell, across, wide: columns * cell + gap, high: rows * cell + gap,
+          down: Math.ceil(maps / across)};
 }
 
-/** Paint numbers as squares; chosen: the unit with a frame; ringed: units with a dot. */
-function paint(canvas, values, layout, toColour, {chosen = null, ringed = [], label = ""} = {}) {
-  const {cell, place, width, height} = plan(layout), context = canvas.getContext("2d");
-  Object.assign(canvas, {width, height});
+function placeOf(i, {rows, columns}, {cell, across, wide, high}) {
+  const map = Math.floor(i / (rows * columns)), inside = i % (rows * columns);
+  return [(map % across) * wide + (inside % columns) * cell,
+          Math.floor(map / across) * high + Math.floor(inside / columns) * cell];
+}
+
+/** Paint numbers as squares, a thick frame around the chosen unit, thin ones around the framed. */
+function paint(canvas, values, layout, toColour, label, {chosen = null, framed = []} = {}) {
+  const laid = plan(layout), {cell, across, down, wide, high} = laid;
+  Object.assign(canvas, {width: across * wide, height: down * high});
   canvas.setAttribute("role", "img");
-  if (label) canvas.setAttribute("aria-label", label);
-  for (let i = 0; i < values.length; i += 1) {
-    const [left, top] = place(i);
-    context.fillStyle = toColour(values[i]);
-    context.fillRect(left, top, cell, cell);
-    if (cell > 30) {
-      context.fillStyle = INK;
-      context.font = "11px system-ui";
-      context.fillText(values[i].toPrecision(2), left + 2, top + cell / 2 + 4, cell - 4);
-    }
-  }
-  context.strokeStyle = "#00000088";
-  for (const i of ringed) context.strokeRect(place(i)[0] + .5, place(i)[1] + .5, cell, cell);
-  if (chosen !== null) {
-    const [left, top] = place(chosen);
-    context.lineWidth = 4;
-    context.strokeStyle = "#ffffff";
-    context.strokeRect(left - 1, top - 1, cell + 2, cell + 2);
-    context.lineWidth = 2;
-    context.strokeStyle = "#000000";
-    context.strokeRect(left - 1, top - 1, cell + 2, cell + 2);
+  canvas.setAttribute("aria-label", label);
+  const pen = canvas.getContext("2d");
+  values.forEach((value, i) => {
+    const [left, top] = placeOf(i, layout, laid);
+    pen.fillStyle = toColour(value, i);
+    pen.fillRect(left, top, cell, cell);
+    pen.fillStyle = "black";
+    if (cell > 25) pen.fillText(value.toPrecision(2), left + 2, top + cell / 2 + 3, cell - 4);
+  });
+  for (const [unit, width, style] of [...framed.map(i => [i, 1, "#0008"]),
+                                      [chosen, 5, "white"], [chosen, 2, "black"]]) {
+    if (unit === null) continue;
+    Object.assign(pen, {lineWidth: width, strokeStyle: style});
+    pen.strokeRect(...placeOf(unit, layout, laid), cell, cell);
   }
 }
 
-/** The number i of the square at a point of a canvas, or null beside all of them. */
+/** The unit at a point of a canvas, or null beside all of them. */
 function unitAt(event, canvas, layout) {
-  const box = canvas.getBoundingClientRect(), {cell, place} = plan(layout);
-  const x = (event.clientX - box.left) * canvas.width / box.width;
-  const y = (event.clientY - box.top) * canvas.height / box.height;
-  for (let i = 0; i < layout.maps * layout.rows * layout.columns; i += 1) {
-    const [left, top] = place(i);
-    if (x >= left && x < left + cell && y >= top && y < top + cell) return i;
-  }
-  return null;
+  const {cell, across, wide, high} = plan(layout), {maps, rows, columns} = layout;
+  const box = canvas.getBoundingClientRect(), scale = canvas.width / box.width;
+  const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
+  const map = Math.floor(y / high) * across + Math.floor(x / wide);
+  const row = Math.floor(y % high / cell), column = Math.floor(x % wide / cell);
+  const isUnit = map < maps && row >= 0 && row < rows && column >= 0 && column < columns;
+  return isUnit ? (map * rows + row) * columns + column : null;
 }
-
-const PICTURE = {maps: 1, rows: lesson.rows, columns: lesson.columns, is_picture: true};
-const paintGrey = (canvas, text, label) =>
-  paint(canvas, decode(text, Uint8Array), PICTURE, byte => grey(byte / 255), {label});
-const signed = byte => colour((byte - 127) / 127);
 
 function showBars(box, shares, wanted) {
   box.replaceChildren(...shares.flatMap((share, label) => {
@@ -129,262 +122,209 @@ function showBars(box, shares, wanted) {
   }));
 }
 
-// ---- A layer, forward or backward -------------------------------------------------------------
+// ---- A layer, forward or backward --------------------------------------------------------------
 
-/** What the card of a layer shows: its two arrays, which of them is the result, and its sums. */
-function readLayer(way, i) {
-  const layer = lesson.layers[i], last = lesson.layers.length - 1;
-  if (way === "forward") {
-    return {layer, pass: digit().forward, from: i, to: i + 1, sums: digit().forward.units[i],
-            given: layer.input, result: layer.output, names: ["x", "y"]};
-  }
-  const pass = digit().backward[state.label];
-  return pass && {layer, pass, from: last - i, to: last - i + 1, sums: pass.units[last - i],
-                  given: layer.output, result: layer.input, names: ["dy", "dx"]};
+/** Two arrays of a pass, the given one and the result, their layouts, and the result's sums. */
+function readLayer({way, layer: number}) {
+  const i = Number(number), layer = lesson.layers[i], isForward = way === "forward";
+  const pass = isForward ? digit().forward : digit().backward[state.label];
+  const k = isForward ? i : lesson.layers.length - 1 - i;       // backward, the last layer is first
+  const [given, result] = isForward ? [layer.input, layer.output] : [layer.output, layer.input];
+  return pass && {layer, pass, k, given, result, isForward, sums: pass.units[k],
+                  names: isForward ? ["x", "y"] : ["dy", "dx"]};
 }
 
 function showLayer(card) {
-  const {way, layer: number} = card.dataset, i = Number(number), shown = readLayer(way, i);
+  const shown = readLayer(card.dataset);
   if (!shown) return;
-  const {pass, layer, from, to, sums, given, result, names} = shown;
-  const unit = state.units[way + i] ?? pass.strongest[to];
-  const explained = sums && sums.units ? [...decode(sums.units, Uint16Array)] : null;
-  for (const [name, k, layout, isResult] of [[names[0], from, given, false],
-                                             [names[1], to, result, true]]) {
-    const canvas = find(`canvas[data-array="${name}"]`, card), [low, high] = pass.ranges[k];
-    const largest = Math.max(Math.abs(low), Math.abs(high)) || 1;
-    const isImage = way === "forward" && (k === 0 || (k === 1 && lesson.layers[0].kind === "Flatten"));
-    paint(canvas, readArray(pass, k), layout, isImage ? grey : value => colour(value / largest),
-          {chosen: isResult ? unit : null, ringed: isResult && explained ? explained : [],
-           label: `${name} of ${layer.name}, from ${low} to ${high}` +
-                  (isResult ? ".  Arrow keys choose a unit." : "")});
+  const {pass, layer, k, given, result, names, sums, isForward} = shown;
+  const unit = state.units[card.id] ?? pass.strongest[k + 1];
+  const framed = [...decode(sums?.units ?? null, Uint16Array) ?? []];
+  [[k, given, {}], [k + 1, result, {chosen: unit, framed}]].forEach(([at, layout, marks], i) => {
+    const canvas = find(`canvas[data-array=${names[i]}]`, card), [low, high] = pass.ranges[at];
+    const largest = Math.max(-low, high) || 1, isImage = isForward && at <= lesson.images;
     find(".range", canvas.parentElement).textContent = `from ${low} to ${high}`;
-  }
-  find(".unit input", card).value = unit;
-  const box = find(".sum", card);
-  box.replaceChildren(...explainUnit(way, shown, unit, explained));
+    paint(canvas, readArray(pass, at), layout, isImage ? grey : value => colour(value / largest),
+          `${names[i]} of ${layer.name}, from ${low} to ${high}` + (i ? "; arrow keys move" : ""),
+          marks);
+  });
+  find("input", card).value = unit;
+  find(".sum", card).replaceChildren(...explainUnit(shown, unit, framed));
 }
 
-/** The sum that makes one unit, as elements. */
-function explainUnit(way, {layer, pass, from, to, sums, given, result, names}, unit, explained) {
-  const x = readArray(pass, from), y = readArray(pass, to), [first, second] = names;
-  const title = make("p", {}, make("b", {}, describePlace(unit, result)), ": ");
-  if (!sums) {
-    title.append(`${second} = ${format(y[unit])}, the same number in another shape`);
-    return [title];
-  }
-  if (way === "forward" && !layer.sums) {
-    title.append(`x = ${format(x[unit])}, so y = ${format(y[unit])}`);
-    return [title];
-  }
-  const at = explained ? explained.indexOf(unit) : unit;
-  title.append(`${second} = ${format(y[unit])}`);
+/** How one unit of a layer's result comes about: a sentence, and mostly a table of its sum. */
+function explainUnit({layer, pass, k, sums, given, result, names, isForward}, unit, framed) {
+  const x = readArray(pass, k), y = readArray(pass, k + 1), [from, to] = names;
+  const tell = text => make("p", {}, make("b", {}, describePlace(unit, result)), `: ${text}`);
+  const at = framed.length ? framed.indexOf(unit) : unit;
+  if (!sums) return [tell(`${to} = ${format(y[unit])}, the same number in another shape.`)];
+  if (isForward && !layer.sums) return [tell(`x = ${format(x[unit])}, so y = ${format(y[unit])}.`)];
   if (at < 0) {
-    title.append(`.  The page holds the sums of ${explained.length} units of this array, those with ` +
-                 "a frame.");
-    return [title];
+    return [tell(`${to} = ${format(y[unit])}.  To stay small, the page holds the sums of ` +
+                 `${framed.length} units of this array: those with a thin frame.`)];
   }
-  const table = make("table", {}, make("caption", {class: "small"}, way === "forward"
-    ? "the largest terms of its sum" : "the chain rule: every y that it moves, times dy"));
-  const weight = way === "backward" ? "dy / dx" : layer.weights ? "weight" : "factor";
-  table.append(makeRow([first + " of", first, weight, "product"], "", "th"));
-  const index = decode(sums.index, Uint16Array), factor = floats(sums.factor);
-  const product = floats(sums.product), places = way === "forward" ? layer.places : given;
-  for (let k = at * sums.count; k < (at + 1) * sums.count; k += 1) {
-    table.append(makeRow([describePlace(index[k], places), format(x[index[k]]), format(factor[k]),
-                          format(product[k])]));
+  const index = decode(sums.index, Uint16Array), places = isForward ? layer.places : given;
+  const [factor, product] = [decode(sums.factor), decode(sums.product)];
+  const weight = isForward ? (layer.weights ? "weight" : "factor") : "dy / dx";
+  const rows = [makeRow([`largest terms: ${from} of`, from, weight, "product"], "", "th")];
+  for (let term = at * sums.count; term < (at + 1) * sums.count; term += 1) {
+    rows.push(makeRow([describePlace(index[term], places), format(x[index[term]]),
+                       format(factor[term]), format(product[term])]));
   }
-  if (sums.count > 1) table.append(makeRow(["all other terms", "", "", format(floats(sums.others)[at])]));
-  if (way === "forward" && layer.weights) {
-    table.append(makeRow(["bias b", "", "", format(floats(sums.constant)[at])]));
+  const addRow = (name, text, kind) => rows.push(makeRow([name, "", "", text], kind));
+  if (sums.count > 1) addRow("all other terms", format(decode(sums.others)[at]));
+  if (isForward && layer.weights) addRow("bias b", format(decode(sums.constant)[at]));
+  addRow(`their sum: ${to}`, format(y[unit]), "total");
+  if (!isForward) {
+    addRow("analytic: the same, exactly", y[unit].toFixed(9));
+    addRow("numeric: by moving it", decode(sums.numeric)[at].toFixed(9));
   }
-  table.append(makeRow([`the sum is ${second}`, "", "", format(y[unit])], "total"));
-  const parts = [table];
-  if (way === "backward") {
-    table.append(makeRow(["analytic", "", "", formatSlope(y[unit])]),
-                 makeRow(["numeric", "", "", formatSlope(floats(sums.numeric)[at])]));
-  } else if (layer.weights?.pictures) {
-    parts.push(showWeights(layer, unit));
-  }
-  return [title, ...parts];
+  const parts = [tell(`${to} = ${format(y[unit])}`), make("table", {}, ...rows)];
+  return isForward && layer.weights?.pictures ? [...parts, showWeights(layer, unit)] : parts;
 }
 
 /** The incoming weights of a unit, or of its map, as a picture. */
 function showWeights({weights, output}, unit) {
   const i = output.is_picture ? Math.floor(unit / (output.rows * output.columns)) : unit;
-  const canvas = make("canvas");
-  paint(canvas, decode(weights.pictures[i], Uint8Array), weights, signed,
-        {label: `incoming weights of unit ${unit}`});
-  return make("figure", {}, canvas, make("figcaption", {},
-    `its incoming weights, full colour: ±${weights.largest[i]}`));
+  const canvas = make("canvas"), caption = `its weights, full colour: ±${weights.largest[i]}`;
+  paint(canvas, decode(weights.pictures[i], Uint8Array), weights, signedByte, caption);
+  return make("figure", {}, canvas, make("figcaption", {}, caption));
 }
 
 function listenToLayer(card) {
-  const {way, layer} = card.dataset, key = way + layer, input = find(".unit input", card);
-  const {columns} = lesson.layers[layer][way === "forward" ? "output" : "input"];
-  const canvas = findAll("canvas", card)[1], layout = () => readLayer(way, Number(layer)).result;
-  const choose = unit => {
+  const canvas = findAll("canvas", card)[1], input = find("input", card);
+  const show = unit => {
     if (unit === null || Number.isNaN(unit)) return;
-    state.units[key] = Math.max(0, Math.min(Number(input.max), unit));
+    state.units[card.id] = Math.max(0, Math.min(Number(input.max), unit));
     showLayer(card);
   };
-  const moves = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns};
   canvas.tabIndex = 0;
-  canvas.addEventListener("click", event => choose(unitAt(event, canvas, layout())));
+  canvas.addEventListener("click", event =>
+    show(unitAt(event, canvas, readLayer(card.dataset).result)));
   canvas.addEventListener("keydown", event => {
-    if (!(event.key in moves)) return;
+    const {columns} = readLayer(card.dataset).result;
+    const move = {ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns}[event.key];
+    if (!move) return;
     event.preventDefault();
-    choose(Number(input.value) + moves[event.key]);
+    show(Number(input.value) + move);
   });
-  input.addEventListener("change", () => choose(Math.round(input.valueAsNumber)));
+  input.addEventListener("change", () => show(Math.round(input.valueAsNumber)));
 }
 
-// ---- The whole way ----------------------------------------------------------------------------
+// ---- The loss and d loss / d x -----------------------------------------------------------------
 
-function showForward() {
-  showBars(find("#softmax"), digit().forward.softmax, digit().label);
-  find("#answer").textContent = `f(x) = ${digit().label}.  The image: ${digit().name}.`;
-}
-
-function showBackward() {
-  const pass = digit().backward[state.label], held = Object.keys(digit().backward);
+function showLoss() {
+  const pass = digit().backward[state.label], note = find("#no-way-back");
   find("#way-back").hidden = !pass;
-  const note = find("#no-way-back");
   note.hidden = Boolean(pass);
   if (!pass) {
-    note.replaceChildren("To stay small, the page holds the way back of this digit only for the " +
-                         `label ${held.join(", ")}.  `);
-    for (const label of held) note.append(makeButton(`Show l = ${label}`, () => choose({label: Number(label)})));
+    note.replaceChildren("To stay small, the page holds the way back of this digit only for: ",
+      ...Object.keys(digit().backward).map(label =>
+        makeButton(`l = ${label}`, () => choose({label: Number(label)}))));
     return;
   }
+  const last = lesson.layers.length, {forward} = digit();
+  const columns = {label: digit().forward.softmax.map((_, label) => String(label)),
+                   logit: [...readArray(forward, last)].map(format),
+                   softmax: forward.softmax.map(share => share.toFixed(4)),
+                   "onehot(l)": forward.softmax.map((_, i) => i === state.label ? "1" : "0"),
+                   dlogits: [...readArray(pass, 0)].map(format)};
   find("#loss").textContent = `Towards l = ${state.label} the loss is ${format(pass.loss)}.`;
-  const logits = readArray(digit().forward, lesson.layers.length), dlogits = readArray(pass, 0);
-  const columns = [...logits].map((logit, label) => [
-    String(label), format(logit), digit().forward.softmax[label].toFixed(4),
-    label === state.label ? "1" : "0", format(dlogits[label])]);
-  const names = ["label", "logit", "softmax", "onehot(l)", "dlogits"];
-  find("#dlogits").replaceChildren(...names.map((name, k) =>
-    makeRow([name, ...columns.map(column => column[k])], k === 4 ? "total" : "", k ? "td" : "th")));
-  const last = lesson.layers.length, gradient = readArray(pass, last), pixels = readArray(digit().forward, 0);
-  const [low, high] = pass.ranges[last], largest = Math.max(Math.abs(low), Math.abs(high)) || 1;
-  const label = `d loss / d x of this digit towards ${state.label}, from ${low} to ${high}`;
-  paint(find("#alone"), gradient, PICTURE, value => colour(value / largest), {label});
-  paint(find("#over-digit"), gradient.map((_, i) => i), PICTURE, i => mix(pixels[i], gradient[i] / largest),
-        {label: `${label}, painted over the digit`});
-  find("#alone-caption").textContent = `d loss / d x, from ${low} to ${high}`;
+  find("#dlogits").replaceChildren(...Object.entries(columns).map(([name, cells], i) =>
+    makeRow([name, ...cells], name === "dlogits" ? "total" : "", i ? "td" : "th")));
+  const dx = readArray(pass, last), x = readArray(forward, 0), [low, high] = pass.ranges[last];
+  const largest = Math.max(-low, high) || 1, caption = `d loss / d x, from ${low} to ${high}`;
+  paint(find("#alone"), dx, IMAGE, value => colour(value / largest), caption);
+  paint(find("#over-digit"), dx, IMAGE, (value, i) =>
+    colour(value / largest, Array(3).fill(255 * x[i])), `${caption}, over the digit`);
+  find("#alone-caption").textContent = caption;
 }
 
-/** A pixel's grey, coloured by its gradient. */
-function mix(pixel, share) {
-  const end = share < 0 ? BELOW : ABOVE, depth = Math.min(1, Math.abs(share)) ** 0.75;
-  return `rgb(${end.map(part => Math.round((1 - depth) * 255 * pixel + depth * (90 + .65 * part)))})`;
-}
-
-function makeButton(text, listener) {
-  const button = make("button", {type: "button"}, text);
-  button.addEventListener("click", listener);
-  return button;
-}
-
-// ---- The search -------------------------------------------------------------------------------
-
-const search = () => digit().search[state.label];
+// ---- The search --------------------------------------------------------------------------------
 
 function showSearch() {
-  const found = search(), note = find("#no-search");
+  const found = search();
   stop();
   find("#one-search").hidden = !found;
-  note.hidden = Boolean(found);
-  if (!found) {
-    note.textContent = `The net labels this image ${state.label} already.  So D(x, l) = x, and r = 0.  ` +
-                       "Choose another wanted label.";
-    return;
+  find("#no-search").hidden = Boolean(found);
+  if (found) {
+    find("#at").max = found.frames.length - 1;
+    goTo(found.frames.length - 1);
   }
-  state.frame = found.frames.length - 1;
-  find("#at").max = state.frame;
-  showFrame();
 }
 
-function showFrame() {
-  const {frames, ends, largest, found} = search(), frame = frames[state.frame];
-  const isLast = found && state.frame === frames.length - 1, turned = frame.label === state.label;
-  // Of the digits without every evaluation, only x and the end have pictures.
-  const pictured = frame.r ? frame : frames[frames.length - 1];
+function goTo(step) {
+  const {frames, ends, largest, found} = search(), last = frames.length - 1;
+  state.frame = Math.max(0, Math.min(last, step));
+  const frame = frames[state.frame], isLast = found && state.frame === last;
+  const pictured = frame.r ? frame : frames[last];      // some digits have pictures of the end only
   find("#at").value = state.frame;
   find("#step").textContent = `${state.frame + 1} of ${frames.length}`;
-  paint(find("#x"), readArray(digit().forward, 0), PICTURE, grey, {label: `x, ${digit().name}`});
+  paint(find("#x"), readArray(digit().forward, 0), IMAGE, grey, `x, ${digit().name}`);
   find("#r").parentElement.hidden = find("#x-r").parentElement.hidden = !pictured.r;
   if (pictured.r) {
-    paint(find("#r"), decode(pictured.r, Uint8Array), PICTURE, signed, {label: "r, magnified"});
-    paintGrey(find("#x-r"), pictured.x, `x + r, which the net labels ${pictured.label}`);
-    find("#r-caption").textContent = `r, full colour: ±${largest}` + (frame.r ? "" : " (of the last step)");
+    const end = frame.r ? "" : ", at the end";
+    paint(find("#r"), decode(pictured.r, Uint8Array), IMAGE, signedByte, `r, magnified${end}`);
+    paint(find("#x-r"), decode(pictured.x, Uint8Array), IMAGE, byte => grey(byte / 255),
+          `x + r${end}, which the net labels ${pictured.label}`);
+    find("#r-caption").textContent = `r${end}, full colour: ±${largest}`;
+    find("#x-r-caption").textContent = `x + r${end}`;
   }
-  const verdict = find("#verdict");
-  verdict.className = turned ? "yes" : "no";
-  verdict.textContent = isLast
+  const turned = frame.label === state.label;
+  find("#verdict").className = turned ? "yes" : "no";
+  find("#verdict").textContent = isLast
     ? `D(x, ${state.label}) is found: the net says ${frame.label}.  The label has turned.`
-    : `c = ${format(frame.c)}: the net says ${frame.label}` + (turned ? ", the wanted label." : `, not ${state.label}.`);
-  const numbers = {"|r|": format(frame.length), "c": format(frame.c), "margin": format(frame.margin),
-                   "loss": format(frame.loss), "f(x + r)": frame.label};
-  find("#numbers").replaceChildren(...Object.entries(numbers).map(([name, value]) =>
-    make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
+    : `The net says ${frame.label}, ${turned ? "" : "not "}the wanted label ${state.label}.`;
+  find("#numbers").replaceChildren(...Object.entries({
+    c: format(frame.c), "|r|": format(frame.length), loss: format(frame.loss),
+    margin: format(frame.margin), "f(x + r)": String(frame.label),
+  }).map(([name, text]) => make("div", {}, make("dt", {}, name), make("dd", {}, text))));
   showBars(find("#search-softmax"), frame.softmax, state.label);
   const done = isLast ? ends.length : ends.filter(end => end.at <= state.frame).length;
-  showEnds(frames, ends, done);
+  find("#ends").replaceChildren(
+    makeRow(["c no.", "c", "margin", "|r|", "f(x + r)", ""], "", "th"),
+    ...ends.map((end, i) => makeRow(
+      [makeButton(String(i + 1), () => { stop(); goTo(end.at); }), format(frames[end.at].c),
+       format(end.margin), format(frames[end.at].length), String(frames[end.at].label),
+       end.success ? "success" : "failure"], i === done - 1 ? "now" : "")));
   showChart(frame, ends, done);
 }
 
-function showEnds(frames, ends, done) {
-  const rows = ends.map((end, i) => makeRow([
-    makeButton(String(i + 1), () => goTo(end.at)), format(frames[end.at].c), format(end.margin),
-    format(frames[end.at].length), String(frames[end.at].label), end.success ? "success" : "failure",
-  ], i === done - 1 ? "now" : ""));
-  find("#ends").replaceChildren(makeRow(["c no.", "c", "margin", "|r|", "f(x + r)", ""], "", "th"), ...rows);
-}
-
+/** Where each c ends: log c to the right, the margin upwards, stretched near 0 by a root. */
 function showChart(frame, ends, done) {
-  const svg = find("#chart"), [left, right, top, bottom] = [58, 545, 12, 285];
-  const cs = ends.map(end => end.log_c), margins = ends.map(end => end.margin);
-  const [c0, c1] = [Math.min(...cs) - .4, Math.max(...cs) + .4];
-  const [m0, m1] = [Math.min(-1, ...margins) * 1.08, Math.max(.25, ...margins) * 1.15];
-  const x = c => left + (right - left) * Math.max(0, Math.min(1, (c - c0) / (c1 - c0)));
-  const y = m => bottom - (bottom - top) * Math.max(0, Math.min(1, (m - m0) / (m1 - m0)));
-  const parts = [];
+  const logs = ends.map(end => end.log_c), left = 60, right = 550, top = 12, bottom = 280;
+  const from = Math.min(...logs) - 0.3, to = Math.max(...logs) + 0.3;
+  const x = log => left + (right - left) * Math.max(0, Math.min(1, (log - from) / (to - from)));
+  const y = margin => 150 - 115 * Math.max(-1.1, Math.min(1.1,
+    Math.sign(margin) * Math.abs(margin) ** 0.5));
   const draw = (tag, attributes, text = "") => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     element.textContent = text;
-    parts.push(element);
+    find("#chart").append(element);
   };
+  find("#chart").replaceChildren();
   if (done) {
-    const {low, high} = ends[done - 1], from = x(low ?? c0), to = x(high ?? c1);
-    draw("rect", {class: "band", x: from, y: top, width: Math.max(2, to - from), height: bottom - top});
+    const {low, high} = ends[done - 1], begin = x(low ?? from), width = Math.max(3, x(high ?? to) - begin);
+    draw("rect", {class: "band", x: begin, y: top, width, height: bottom - top});
   }
-  draw("line", {class: "axis", x1: left, x2: right, y1: y(0), y2: y(0), "stroke-dasharray": "5 4"});
-  draw("text", {x: left + 4, y: y(0) - 5}, "success: f(x + r) = l");
-  draw("text", {x: left + 4, y: y(0) + 15}, "failure");
-  draw("path", {class: "axis", fill: "none", d: `M${left} ${top}V${bottom}H${right}`});
-  const step = [.1, .2, .5, 1, 2, 5].find(size => (c1 - c0) / size < 10) ?? 10;
-  for (let tick = Math.ceil(c0 / step) * step; tick <= c1; tick += step) {
-    draw("text", {x: x(tick), y: bottom + 18, "text-anchor": "middle"}, tick.toFixed(step < 1 ? 1 : 0));
+  draw("path", {class: "axis", d: `M${left} ${top}V${bottom}H${right}M${left} ${y(0)}H${right}`});
+  for (const margin of [-1, -0.25, -0.04, 0, 0.04, 0.25, 1]) {
+    draw("text", {class: "end", x: left - 6, y: y(margin) + 4}, String(margin));
   }
-  draw("text", {x: (left + right) / 2, y: bottom + 37, "text-anchor": "middle"}, "log c");
-  for (const tick of [m0, 0, m1]) draw("text", {x: left - 6, y: y(tick) + 4, "text-anchor": "end"}, tick.toFixed(2));
-  ends.forEach((end, i) => {
-    const kind = `${end.success ? "yes" : "no"}${i < done ? "" : " later"}`;
-    draw("circle", {class: kind, cx: x(end.log_c), cy: y(end.margin), r: 5});
-    if (i < 5 || i === ends.length - 1) {
-      draw("text", {class: i < done ? "" : "later", x: x(end.log_c) + 8,
-                    y: y(end.margin) + (end.success ? -7 : 15)}, String(i + 1));
-    }
+  const step = [0.1, 0.2, 0.5, 1, 2, 5].find(size => (to - from) / size < 9) ?? 10;
+  for (let log = Math.ceil(from / step) * step; log <= to; log += step) {
+    draw("text", {class: "middle", x: x(log), y: bottom + 18}, log.toFixed(1));
+  }
+  draw("text", {class: "middle", x: (left + right) / 2, y: bottom + 38}, "log c");
+  draw("text", {class: "end", x: right, y: top + 10}, "success: the label has turned");
+  draw("text", {class: "end", x: right, y: bottom - 8}, "failure");
+  ends.forEach(({log_c, margin, success}, i) => {
+    const later = i < done ? "" : " later", under = success ? -9 : 20;
+    draw("circle", {class: (success ? "yes" : "no") + later, cx: x(log_c), cy: y(margin), r: 5});
+    draw("text", {class: "middle" + later, x: x(log_c), y: y(margin) + under}, String(i + 1));
   });
   draw("circle", {class: "here", cx: x(frame.log_c), cy: y(frame.margin), r: 10});
-  svg.replaceChildren(...parts);
-}
-
-function goTo(frame) {
-  state.frame = Math.max(0, Math.min(search().frames.length - 1, frame));
-  showFrame();
 }
 
 function stop() {
@@ -394,77 +334,74 @@ function stop() {
 }
 
 function play() {
-  if (state.timer) return stop();
   const last = search().frames.length - 1;
+  if (state.timer) return stop();
   if (state.frame === last) goTo(0);
   find("#play").textContent = "Pause";
   state.timer = setInterval(() => state.frame < last ? goTo(state.frame + 1) : stop(), 250);
 }
 
-// ---- Units, slips -----------------------------------------------------------------------------
+// ---- Units, slips ------------------------------------------------------------------------------
 
-function draw() {
-  const pick = list => list[Math.floor(Math.random() * list.length)];
-  const rows = [pick(lesson.units.unit.sets), pick(lesson.units.direction.sets)];
-  state.rows = Math.random() < .5 ? rows : rows.reverse();
+function drawRows() {
+  const {unit, direction, pictures} = lesson.units;
+  const pick = sets => sets[Math.floor(Math.random() * sets.length)];
+  state.rows = [pick(unit.sets), pick(direction.sets)];
+  if (Math.random() < 0.5) state.rows.reverse();
   find("#told").textContent = "";
-  find("#game").replaceChildren(...state.rows.map((set, i) => make("div", {class: "row"},
-    make("b", {}, `Row ${"AB"[i]}`), ...set.images.map((image, k) => make("img", {
-      src: lesson.units.pictures[image], alt: `test image ${image}, a ${set.digits[k]}`})))));
-  for (const i of [0, 1]) find(`#guess-${i}`).disabled = false;
+  find("#game").replaceChildren(...state.rows.map(({images, digits}, i) =>
+    make("div", {class: "row"}, make("b", {}, `Row ${"AB"[i]}`), ...images.map((image, k) =>
+      make("img", {src: pictures[image], alt: `test image ${image}, a ${digits[k]}`})))));
 }
 
-function tell(guess) {
-  const right = lesson.units.unit.sets.includes(state.rows[guess]);
-  const words = state.rows.map((set, i) => `Row ${"AB"[i]} is ${set.name}, purity ${set.purity}.`);
-  find("#told").textContent = `${right ? "Right." : "Wrong."}  ${words.join("  ")}`;
-  find("#told").className = right ? "yes" : "no";
-  for (const i of [0, 1]) find(`#guess-${i}`).disabled = true;
+function tellRows(guess) {
+  const isRight = lesson.units.unit.sets.includes(state.rows[guess]);
+  find("#told").className = isRight ? "yes" : "no";
+  const words = state.rows.map(({name, purity}, i) => `  Row ${"AB"[i]} is ${name}, purity ${purity}.`);
+  find("#told").textContent = (isRight ? "Right." : "Wrong.") + words.join("");
 }
 
 function listenToSlip(slip) {
-  const rows = findAll("tbody tr", slip), says = findAll(".says p", slip);
-  const [back, ahead, end] = [find(".back", slip), find(".ahead", slip), find(".lesson", slip)];
-  let step = 0;
-  const show = to => {
-    step = to;
+  const rows = findAll("tbody tr", slip), says = findAll(".says p", slip), last = rows.length - 1;
+  const [back, ahead] = findAll("button", slip);
+  const show = step => {
     rows.forEach((row, i) => { row.hidden = i > step; row.className = i === step ? "now" : ""; });
     says.forEach((sentence, i) => { sentence.hidden = i !== step; });
-    end.hidden = step < rows.length - 1;
+    find(".lesson", slip).hidden = step < last;
     back.disabled = step === 0;
-    ahead.disabled = step === rows.length - 1;
+    ahead.disabled = step === last;
+    [back.onclick, ahead.onclick] = [() => show(step - 1), () => show(step + 1)];
   };
-  back.addEventListener("click", () => show(step - 1));
-  ahead.addEventListener("click", () => show(step + 1));
   show(0);
 }
 
-// ---- Choices ----------------------------------------------------------------------------------
+// ---- Choices -----------------------------------------------------------------------------------
 
 function choose(change) {
   Object.assign(state, change);
   find(`input[name=digit][value="${state.digit}"]`).checked = true;
   find(`input[name=label][value="${state.label}"]`).checked = true;
-  showForward();
-  showBackward();
-  findAll(".layer[data-way]").forEach(showLayer);
+  showBars(find("#softmax"), digit().forward.softmax, digit().label);
+  find("#answer").textContent = `f(x) = ${digit().label}.  The image: ${digit().name}.`;
+  showLoss();
+  findAll("[data-way]").forEach(showLayer);
   showSearch();
 }
 
 findAll("input[name=digit]").forEach(input => input.addEventListener("change", () => {
-  const next = lesson.digits[Number(input.value)];
+  const labels = Object.keys(lesson.digits[input.value].backward).map(Number);
   choose({digit: Number(input.value),
-          label: next.backward[state.label] ? state.label : Number(Object.keys(next.backward)[0])});
+          label: labels.includes(state.label) ? state.label : labels[0]});
 }));
 findAll("input[name=label]").forEach(input =>
   input.addEventListener("change", () => choose({label: Number(input.value)})));
-findAll(".layer[data-way]").forEach(listenToLayer);
+findAll("[data-way]").forEach(listenToLayer);
 findAll(".slip").forEach(listenToSlip);
-find("#play").addEventListener("click", play);
-find("#back").addEventListener("click", () => { stop(); goTo(state.frame - 1); });
-find("#ahead").addEventListener("click", () => { stop(); goTo(state.frame + 1); });
-find("#at").addEventListener("input", event => { stop(); goTo(event.target.valueAsNumber); });
-find("#draw").addEventListener("click", draw);
-for (const i of [0, 1]) find(`#guess-${i}`).addEventListener("click", () => tell(i));
+find("#play").onclick = play;
+find("#back").onclick = () => { stop(); goTo(state.frame - 1); };
+find("#ahead").onclick = () => { stop(); goTo(state.frame + 1); };
+find("#at").oninput = event => { stop(); goTo(event.target.valueAsNumber); };
+find("#draw").onclick = drawRows;
+[0, 1].forEach(i => { find(`#guess-${i}`).onclick = () => tellRows(i); });
 choose({});
-draw();
+drawRows();
