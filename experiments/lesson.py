@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from experiments.shared import cache, cli, exercises, models, own_digit, page, samples
 from experiments.shared.lesson import chain, document, slips, trace, units
 from experiments.shared.lesson.encode import encode_json, encode_png, encode_source
-from intriguing import search_one
+from intriguing import search_one, try_each
 from nets.layers.basic import Flatten
 from nets.losses import softmax_cross_entropy
 from nets.search.line_search import line_search
@@ -122,7 +122,7 @@ def write_page(net, picked, first, sets, who, command, path):
         results=document.link_results(path), versions=document.format_versions(),
         hero=hero, digits=document.write_digits(digits), labels=document.write_labels(),
         sampling=SMALLER if is_large else "", loss_source=encode_source(softmax_cross_entropy),
-        search_source=encode_source(search_one), line_source=encode_source(line_search),
+        search_source=encode_source(search_one, try_each), line_source=encode_source(line_search),
         forward=document.write_layers(passed, "forward"),
         backward=document.write_layers(passed, "backward"),
         units_layer=sets["layer"], units_count=len(sets["unit"]["sets"]),

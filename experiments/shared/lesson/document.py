@@ -1,6 +1,7 @@
 """The HTML of the lesson: page.html, filled; every text that comes from outside is escaped."""
 import html
 import os
+import re
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
@@ -109,10 +110,15 @@ def write_slip(number, slip):
 
 
 def write_exercises(exercises):
-    """The list of exercises: [(title, task, hint)]."""
+    """The list of exercises: [(title, task, hint)], in which `code` stands between backticks."""
     return "\n".join(f"""\
 <li><h3>{html.escape(title)}</h3>
-<p>{html.escape(task)}</p>
-<details><summary>Hint</summary><p>{html.escape(hint)}</p></details>
+<p>{escape_with_code(task)}</p>
+<details><summary>Hint</summary><p>{escape_with_code(hint)}</p></details>
 <p class="small"><code>python -m experiments.exercises --number {number}</code></p></li>"""
                      for number, (title, task, hint) in enumerate(exercises, 1))
+
+
+def escape_with_code(text):
+    """Text as HTML; what stands between backticks is code."""
+    return re.sub("`(.+?)`", r"<code>\1</code>", html.escape(text))

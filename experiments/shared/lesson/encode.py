@@ -55,9 +55,10 @@ def encode_json(value):
     return text.replace("<", "\\u003c")
 
 
-def encode_source(function):
-    """The very source lines of a function, for a <pre>."""
-    return html.escape(textwrap.dedent(inspect.getsource(function)).rstrip())
+def encode_source(*functions):
+    """The very source lines of functions, for a <pre>."""
+    return html.escape("\n\n".join(textwrap.dedent(inspect.getsource(function))
+                                   for function in functions).rstrip())
 
 
 def round_number(number, digits=5):

@@ -11,15 +11,10 @@ const search = () => digit().search[state.label];
 
 // ---- Numbers and elements ----------------------------------------------------------------------
 
-const decoded = new Map();
-
 /** The numbers that encode.py has written in base64; null stands for no numbers. */
 function decode(text, Type = Float32Array) {
-  if (text !== null && !decoded.has(text)) {
-    const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
-    decoded.set(text, new Type(bytes.buffer));
-  }
-  return decoded.get(text);
+  if (text === null) return null;
+  return new Type(Uint8Array.from(atob(text), character => character.charCodeAt(0)).buffer);
 }
 
 /** The numbers of array i of a pass.  Where they are the same as those before, they are null. */
@@ -30,7 +25,9 @@ function readArray(pass, i) {
 const format = number => number.toPrecision(4);
 
 function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
+  const isSvg = ["path", "circle", "text"].includes(tag);
+  const space = `http://www.w3.org/${isSvg ? "2000/svg" : "1999/xhtml"}`;
+  const element = document.createElementNS(space, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
@@ -41,9 +38,7 @@ function makeRow(cells, kind = "", tag = "td") {
 }
 
 function makeButton(text, listener) {
-  const button = make("button", {type: "button"}, text);
-  button.addEventListener("click", listener);
-  return button;
+  return Object.assign(make("button", {type: "button"}, text), {onclick: listener});
 }
 
 /** Where number i of an array stands, in words. */
@@ -70,7 +65,7 @@ const signedByte = byte => colour((byte - 127) / 127);
 /** How the maps of an array lie on a canvas, in pixels: tiles side by side. */
 function plan({maps, rows, columns}) {
   const across = maps === 1 ? 1 : Math.ceil(Math.sqrt(maps * 1.5)), gap = maps > 1 ? 3 : 0;
-  const cell = Math.max(1, Math.min(28, Math.floor(280 / across / columns)));
+  const cell = Math.max(1, Math.min(28, Math.floor(252 / across / columns)));
   return {cell, across, wide: columns * cell + gap, high: rows * cell + gap,
           down: Math.ceil(maps / across)};
 }
@@ -93,7 +88,7 @@ function paint(canvas, values, layout, toColour, label, {chosen = null, framed =
     pen.fillStyle = toColour(value, i);
     pen.fillRect(left, top, cell, cell);
     pen.fillStyle = "black";
-    if (cell > 25) pen.fillText(value.toPrecision(2), left + 2, top + cell / 2 + 3, cell - 4);
+    if (cell > 24) pen.fillText(value.toPrecision(2), left + 2, top + cell / 2 + 3, cell - 4);
   });
   for (const [unit, width, style] of [...framed.map(i => [i, 1, "#0008"]),
                                       [chosen, 5, "white"], [chosen, 2, "black"]]) {
@@ -159,10 +154,8 @@ function explainUnit({layer, pass, k, sums, given, result, names, isForward}, un
   const at = framed.length ? framed.indexOf(unit) : unit;
   if (!sums) return [tell(`${to} = ${format(y[unit])}, the same number in another shape.`)];
   if (isForward && !layer.sums) return [tell(`x = ${format(x[unit])}, so y = ${format(y[unit])}.`)];
-  if (at < 0) {
-    return [tell(`${to} = ${format(y[unit])}.  To stay small, the page holds the sums of ` +
-                 `${framed.length} units of this array: those with a thin frame.`)];
-  }
+  const sums_of = `The page holds the sums of ${framed.length} of these units: those with a frame.`;
+  if (at < 0) return [tell(`${to} = ${format(y[unit])}.  ${sums_of}`)];
   const index = decode(sums.index, Uint16Array), places = isForward ? layer.places : given;
   const [factor, product] = [decode(sums.factor), decode(sums.product)];
   const weight = isForward ? (layer.weights ? "weight" : "factor") : "dy / dx";
@@ -176,7 +169,7 @@ function explainUnit({layer, pass, k, sums, given, result, names, isForward}, un
   if (isForward && layer.weights) addRow("bias b", format(decode(sums.constant)[at]));
   addRow(`their sum: ${to}`, format(y[unit]), "total");
   if (!isForward) {
-    addRow("analytic: the same, exactly", y[unit].toFixed(9));
+    addRow("analytic: by the code", y[unit].toFixed(9));
     addRow("numeric: by moving it", decode(sums.numeric)[at].toFixed(9));
   }
   const parts = [tell(`${to} = ${format(y[unit])}`), make("table", {}, ...rows)];
@@ -224,13 +217,13 @@ function showLoss() {
     return;
   }
   const last = lesson.layers.length, {forward} = digit();
-  const columns = {label: digit().forward.softmax.map((_, label) => String(label)),
-                   logit: [...readArray(forward, last)].map(format),
-                   softmax: forward.softmax.map(share => share.toFixed(4)),
-                   "onehot(l)": forward.softmax.map((_, i) => i === state.label ? "1" : "0"),
-                   dlogits: [...readArray(pass, 0)].map(format)};
+  const labels = forward.softmax.map((_, label) => label);
+  const rows = {label: labels.map(String), logit: [...readArray(forward, last)].map(format),
+                softmax: forward.softmax.map(share => share.toFixed(4)),
+                "onehot(l)": labels.map(label => label === state.label ? "1" : "0"),
+                dlogits: [...readArray(pass, 0)].map(format)};
   find("#loss").textContent = `Towards l = ${state.label} the loss is ${format(pass.loss)}.`;
-  find("#dlogits").replaceChildren(...Object.entries(columns).map(([name, cells], i) =>
+  find("#dlogits").replaceChildren(...Object.entries(rows).map(([name, cells], i) =>
     makeRow([name, ...cells], name === "dlogits" ? "total" : "", i ? "td" : "th")));
   const dx = readArray(pass, last), x = readArray(forward, 0), [low, high] = pass.ranges[last];
   const largest = Math.max(-low, high) || 1, caption = `d loss / d x, from ${low} to ${high}`;
@@ -261,15 +254,11 @@ function goTo(step) {
   find("#at").value = state.frame;
   find("#step").textContent = `${state.frame + 1} of ${frames.length}`;
   paint(find("#x"), readArray(digit().forward, 0), IMAGE, grey, `x, ${digit().name}`);
-  find("#r").parentElement.hidden = find("#x-r").parentElement.hidden = !pictured.r;
-  if (pictured.r) {
-    const end = frame.r ? "" : ", at the end";
-    paint(find("#r"), decode(pictured.r, Uint8Array), IMAGE, signedByte, `r, magnified${end}`);
-    paint(find("#x-r"), decode(pictured.x, Uint8Array), IMAGE, byte => grey(byte / 255),
-          `x + r${end}, which the net labels ${pictured.label}`);
-    find("#r-caption").textContent = `r${end}, full colour: ±${largest}`;
-    find("#x-r-caption").textContent = `x + r${end}`;
-  }
+  paint(find("#r"), decode(pictured.r, Uint8Array), IMAGE, signedByte, "r, magnified");
+  paint(find("#x-r"), decode(pictured.x, Uint8Array), IMAGE, byte => grey(byte / 255),
+        `x + r, which the net labels ${pictured.label}`);
+  find("#r-caption").textContent = `r, full colour: ±${largest}`;
+  find("#x-r-caption").textContent = frame.r ? "x + r" : "x + r at the last step";
   const turned = frame.label === state.label;
   find("#verdict").className = turned ? "yes" : "no";
   find("#verdict").textContent = isLast
@@ -297,16 +286,11 @@ function showChart(frame, ends, done) {
   const x = log => left + (right - left) * Math.max(0, Math.min(1, (log - from) / (to - from)));
   const y = margin => 150 - 115 * Math.max(-1.1, Math.min(1.1,
     Math.sign(margin) * Math.abs(margin) ** 0.5));
-  const draw = (tag, attributes, text = "") => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.textContent = text;
-    find("#chart").append(element);
-  };
+  const draw = (tag, attributes, text = "") => find("#chart").append(make(tag, attributes, text));
   find("#chart").replaceChildren();
   if (done) {
-    const {low, high} = ends[done - 1], begin = x(low ?? from), width = Math.max(3, x(high ?? to) - begin);
-    draw("rect", {class: "band", x: begin, y: top, width, height: bottom - top});
+    const {low, high} = ends[done - 1], start = x(low ?? from), end = x(high ?? to);
+    draw("path", {class: "band", d: `M${start} ${top}H${end}V${bottom}H${start}Z`});
   }
   draw("path", {class: "axis", d: `M${left} ${top}V${bottom}H${right}M${left} ${y(0)}H${right}`});
   for (const margin of [-1, -0.25, -0.04, 0, 0.04, 0.25, 1]) {
@@ -357,7 +341,7 @@ function drawRows() {
 function tellRows(guess) {
   const isRight = lesson.units.unit.sets.includes(state.rows[guess]);
   find("#told").className = isRight ? "yes" : "no";
-  const words = state.rows.map(({name, purity}, i) => `  Row ${"AB"[i]} is ${name}, purity ${purity}.`);
+  const words = state.rows.map((set, i) => `  Row ${"AB"[i]}: ${set.name}, purity ${set.purity}.`);
   find("#told").textContent = (isRight ? "Right." : "Wrong.") + words.join("");
 }
 

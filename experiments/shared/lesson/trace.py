@@ -94,7 +94,7 @@ def encode_search(net, x, target, every_evaluation):
     largest = abs(images[-1] - x).max()
     for i, frame in enumerate(frames):
         frame |= {"log_c": round_number(log_c[i], 6), "c": round_number(math.exp(log_c[i]))}
-        if every_evaluation or i == len(points):
+        if every_evaluation or i == len(frames) - 1:
             frame |= {"r": encode_signed(images[i] - x, largest), "x": encode_grey(images[i])}
     low, high = narrow(ends)
     return {"found": is_found, "largest": round_number(largest), "frames": frames,
