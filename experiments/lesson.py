@@ -107,8 +107,12 @@ def write_page(net, picked, first, sets, who, command, path):
     digits = [describe_digit(net, x, name, i == first, is_large)
               for i, (x, name) in enumerate(picked)]
     x, search = picked[first][0], digits[first]["search"]
-    label = max(sorted(digits[first]["backward"].keys() & search.keys()),
-                key=lambda label: (search[label]["found"], len(search[label]["ends"])))
+    found = [label for label in digits[first]["backward"] if label in search
+             and search[label]["found"]]
+    if not found:
+        raise RuntimeError(f"found no image near {picked[first][1]} with another label; nothing is "
+                           "written, try another --net or --image")
+    label = max(found, key=lambda label: len(search[label]["ends"]))
     _, found, log_c = trace.record_search(net, x, label)
     passed = chain.pass_forward(net, x, 0)
     lesson = {"layers": chain.describe_layers(passed), "digits": digits, "first": first,

@@ -130,7 +130,7 @@ def add_classes():
                     f"{more:.1f} % farther away than the nearest image that has the label.")
     return Slip("Exact for every convex loss?", "for convex losses the search gives D exactly",
                 "it is exact for two labels, not for ten",
-                ["labels", "least distortion", "the search's", "longer by"], rows, says,
+                ["labels", "least", "the search's", "longer by"], rows, says,
                 "With two labels the loss pulls straight at the boundary.  With ten, the "
                 "cross-entropy also pushes the other eight labels away, which makes r longer.  "
                 "Large weights make this smaller: for FC10(1e-4) on MNIST it is 2 %.")
