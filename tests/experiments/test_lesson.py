@@ -37,11 +37,12 @@ def indices(text):
     return np.frombuffer(base64.b64decode(text), "<u2")
 
 
-def make_net():
-    """A net of random weights, large enough for clear answers."""
+def make_net(images):
+    """A net of random weights, large enough for clear answers, that gives many labels."""
     net = fc((784, 12, 8, 10), np.random.default_rng(0))
     for W in net.params[::2]:
         W *= 4
+    net.params[-1][...] -= net.forward(to_device(images.astype(float)))[0].mean(0)
     return net
 
 
@@ -54,8 +55,8 @@ def make_conv_net():
 def made(tmp_path_factory):
     """The page of the random net, with an image of the reader's whose path is hostile: its path,
     the JSON in it, and the net."""
-    folder, net = tmp_path_factory.mktemp("lesson"), make_net()
-    images = strokes.draw(60, 1)[0]
+    folder, images = tmp_path_factory.mktemp("lesson"), strokes.draw(60, 1)[0]
+    net = make_net(images)
     picture = folder / HOSTILE
     picture.parent.mkdir(parents=True)
     Image.fromarray((images[0, 0] * 255).astype("uint8")).save(picture)
@@ -125,11 +126,12 @@ def test_script_and_style_stay_short():
 
 
 def test_a_page_that_would_be_too_large_is_not_written(monkeypatch, tmp_path):
-    images, net = strokes.draw(60, 1)[0], make_net()
+    images = strokes.draw(60, 1)[0]
+    net = make_net(images)
     monkeypatch.setattr(samples, "load", lambda *_: ("mnist", None, (images, net.predict(images))))
     monkeypatch.setattr(cache, "load_or_train", lambda names, *_: dict.fromkeys(names, net))
-    monkeypatch.setattr(lesson, "MEGABYTES", 0.1)
-    with pytest.raises(RuntimeError, match="more than 0.1.*nothing is written"):
+    monkeypatch.setattr(lesson, "write_page", lambda *_: "a" * 3_010_000)
+    with pytest.raises(RuntimeError, match="3.01 MB, more than 3.*nothing is written"):
         lesson.main(out=str(tmp_path), quiet=True)
     assert not list(tmp_path.iterdir())
 
@@ -262,7 +264,7 @@ def test_the_last_frame_of_every_search_has_the_wanted_label(made):
                 assert len(frames) == len(ends) + 1
             shortest = min(frame["length"] for frame in frames if frame["label"] == int(label))
             assert frames[-1]["length"] == pytest.approx(shortest, rel=1e-3)
-    assert found > 20
+    assert found > 50
 
 
 def test_the_interval_narrows_between_the_best_success_and_the_nearest_failure():
@@ -296,8 +298,8 @@ def test_the_demonstrations_show_what_they_say(whole):
     assert success and numbers[0][-1][3] == "failure"
     assert min(success, key=lambda row: row[1]) == max(success)         # the largest c is nearest
     for step, ahead, back, squared, squared_back in numbers[1]:
-        assert ahead - back == pytest.approx(2 * slips.C, abs=4 * step)
-        assert squared == pytest.approx(squared_back, abs=4 * step)
+        assert ahead - back == pytest.approx(2 * slips.C, abs=4 * step + 2e-4)
+        assert squared == pytest.approx(squared_back, abs=4 * step + 2e-4)
     assert numbers[3][0][3] < 0.5 < numbers[3][2][3]                    # two labels, ten labels
     assert numbers[4][2][2] / numbers[4][1][2] == pytest.approx(28, rel=0.01)
     assert all(ours >= gain for _, gain, ours, _ in numbers[5])
@@ -431,22 +433,23 @@ def test_scrubbing_to_the_end_shows_that_the_label_has_turned(opened, made):
 
 
 def test_every_digit_and_every_label_can_be_shown(opened, made):
-    for digit in range(len(made[1]["digits"])):
+    digits = made[1]["digits"]
+    for digit, label in [*((i, i % 10) for i in range(len(digits))), *((0, i) for i in range(10))]:
         choose(opened, "digit", digit)
-        for label in range(10):
-            choose(opened, "label", label)
-            shown = read_results(opened)
-            assert not re.search(BROKEN, shown), (digit, label)
-            own = made[1]["digits"][digit]["label"] == label
-            assert ("The net gives this image the wanted label already" in shown) == own
+        choose(opened, "label", label)
+        shown = read_results(opened)
+        assert not re.search(BROKEN, shown), (digit, label)
+        own = digits[digit]["label"] == label
+        assert ("The net gives this image the wanted label already" in shown) == own
 
 
 def test_ten_random_clicks_leave_no_nan(opened):
     rng = np.random.default_rng(0)
     for _ in range(10):
-        things = opened.find_elements("css selector", "main canvas[tabindex], main button")
-        thing = [one for one in things if one.is_displayed() and one.is_enabled()]
-        thing = thing[rng.integers(len(thing))]
+        things = opened.execute_script(
+            "return [...document.querySelectorAll('main canvas[tabindex], main button')]"
+            ".filter(thing => thing.offsetParent && !thing.disabled)")
+        thing = things[rng.integers(len(things))]
         opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", thing)
         thing.click()
         assert not re.search(BROKEN, read_results(opened))
