@@ -175,7 +175,8 @@ def encode_forward(passed):
         constant = y[outputs] - products.sum(1)
         units.append(None if isinstance(layers[i], Flatten) else encode_terms(
             outputs, y.size, rows, products) | {"constant": encode_floats(constant)})
-    return {**encode_arrays(passed.arrays), "softmax": round_numbers(softmax(passed.arrays[-1])),
+    return {**encode_arrays(passed.arrays, passed.explained),
+            "softmax": round_numbers(softmax(passed.arrays[-1])),
             "units": units}
 
 
@@ -194,17 +195,21 @@ def encode_backward(passed, target):
         units.append(None if isinstance(layers[i], Flatten) else encode_terms(
             inputs, passed.arrays[i].size, factors, factors * to_host(dy).ravel()) | {
                 "numeric": encode_floats(measure_slopes(passed, i, wanted, inputs))})
-    return {**encode_arrays(gradients), "loss": round_numbers(loss)[0], "units": units}
+    return {**encode_arrays(gradients, passed.explained[::-1]), "loss": round_numbers(loss)[0], "units": units}
 
 
-def encode_arrays(arrays):
-    """The numbers of arrays, None for the same ones as before, their ranges and largest entries."""
-    arrays = [to_host(a) for a in arrays]
+def encode_arrays(arrays, explained):
+    """The numbers of arrays, None for the same ones as before, and their ranges.
+
+    strongest: of the explained units of each array the one with the largest value.
+    """
+    arrays = [to_host(a).ravel() for a in arrays]
     texts = [encode_floats(a) for a in arrays]
     return {"arrays": [text if i == 0 or text != texts[i - 1] else None
                        for i, text in enumerate(texts)],
             "ranges": [round_numbers([a.min(), a.max()], 3) for a in arrays],
-            "strongest": [int(abs(a).argmax()) for a in arrays]}
+            "strongest": [int(units[abs(a[units]).argmax()])
+                          for a, units in zip(arrays, explained, strict=True)]}
 
 
 def measure_slopes(passed, i, wanted, inputs):

@@ -78,9 +78,10 @@ def write_layer(passed, i, way):
 <div class="arrays">{figures}</div>
 <p class="unit"><label for="{unit}">Unit of {result[0]}</label>
 <input id="{unit}" type="number" min="0" max="{result[1].size - 1}" value="0"></p></div>
-<div><pre tabindex="0" aria-label="Source of {type(layer).__name__}.{way}"><code>\
+<div><pre tabindex="0" role="group" aria-label="Source of {type(layer).__name__}.{way}"><code>\
 {encode_source(getattr(layer, way))}</code></pre>
-<div class="sum" aria-live="polite"></div></div>
+<div class="sum" tabindex="0" role="group" aria-label="How this unit comes about"
+ aria-live="polite"></div></div>
 </article>"""
 
 
@@ -100,7 +101,7 @@ def write_slip(number, slip):
 <h3>{number} {html.escape(slip.title)}</h3>
 <p><span class="tag">printed</span> {html.escape(slip.printed)}<br>
 <span class="tag">meant</span> {html.escape(slip.meant)}</p>
-<div class="scroll" tabindex="0" role="region" aria-label="Table of slip {number}">
+<div class="scroll" tabindex="0" role="group" aria-label="Table of slip {number}">
 <table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>
 <div class="says" aria-live="polite">{says}</div>
 <p class="lesson"><b>So:</b> {html.escape(slip.lesson)}</p>

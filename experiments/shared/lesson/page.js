@@ -65,7 +65,7 @@ const signedByte = byte => colour((byte - 127) / 127);
 /** How the maps of an array lie on a canvas, in pixels: tiles side by side. */
 function plan({maps, rows, columns}) {
   const across = maps === 1 ? 1 : Math.ceil(Math.sqrt(maps * 1.5)), gap = maps > 1 ? 3 : 0;
-  const cell = Math.max(1, Math.min(28, Math.floor(252 / across / columns)));
+  const cell = Math.max(1, Math.min(28, Math.floor((252 / across - gap) / columns)));
   return {cell, across, wide: columns * cell + gap, high: rows * cell + gap,
           down: Math.ceil(maps / across)};
 }
@@ -271,7 +271,7 @@ function goTo(step) {
   showBars(find("#search-softmax"), frame.softmax, state.label);
   const done = isLast ? ends.length : ends.filter(end => end.at <= state.frame).length;
   find("#ends").replaceChildren(
-    makeRow(["c no.", "c", "margin", "|r|", "f(x + r)", ""], "", "th"),
+    makeRow(["c no.", "c", "margin", "|r|", "f(x + r)", "result"], "", "th"),
     ...ends.map((end, i) => makeRow(
       [makeButton(String(i + 1), () => { stop(); goTo(end.at); }), format(frames[end.at].c),
        format(end.margin), format(frames[end.at].length), String(frames[end.at].label),

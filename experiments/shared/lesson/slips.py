@@ -67,7 +67,7 @@ def sweep_c(net, x, target, log_c):
     rows = [[f"{c[i]:.3g}", f"{lengths[i]:.3f}", str(labels[i]),
              "success" if success[i] else "failure"] for i in range(len(c))]
     return Slip("The smallest c?", "find the minimum c for which the minimiser has f(x + r) = l",
-                "the largest c that still succeeds", ["c", "|r|", "f(x + r)", ""], rows, says,
+                "the largest c that still succeeds", ["c", "|r|", "f(x + r)", "result"], rows, says,
                 "A larger c makes r shorter.  A small c always succeeds, far away.  So the nearest "
                 "image comes from the largest c that succeeds, and D looks for that one.")
 
