@@ -195,7 +195,8 @@ def encode_backward(passed, target):
         units.append(None if isinstance(layers[i], Flatten) else encode_terms(
             inputs, passed.arrays[i].size, factors, factors * to_host(dy).ravel()) | {
                 "numeric": encode_floats(measure_slopes(passed, i, wanted, inputs))})
-    return {**encode_arrays(gradients, passed.explained[::-1]), "loss": round_numbers(loss)[0], "units": units}
+    return {**encode_arrays(gradients, passed.explained[::-1]), "loss": round_numbers(loss)[0],
+            "units": units}
 
 
 def encode_arrays(arrays, explained):
