@@ -24,6 +24,7 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from data.pictures import escape
 from experiments.shared import cache, cli, exercises, models, own_digit, page, samples
 from experiments.shared.lesson import chain, document, slips, trace, units
 from experiments.shared.lesson.encode import encode_json, encode_png, encode_source
@@ -63,7 +64,7 @@ def main(image="", net="FC100-100-10", data="auto", seed=0, train="adam", worker
                            "too large, or its searches take too many steps; nothing is written, "
                            "try another --net or --image")
     write_whole(path, lambda file: file.write(text.encode()))
-    print(f"Saved as {path}: {size:.1f} MB, {time.time() - trained:.0f} s after training, "
+    print(f"Saved as {escape(path)}: {size:.1f} MB, {time.time() - trained:.0f} s after training, "
           f"{time.time() - started:.0f} s in all.  Open it in a browser.", flush=True)
     return path
 
@@ -86,7 +87,7 @@ def pick_digits(net, images, labels, own, name):
     if not rows:
         raise RuntimeError("the net has no image of the test set right; train it longer")
     picked = [(images[i:i + 1], f"test image {i}, a {labels[i]}") for i in rows]
-    return (picked, rows.index(min(rows))) if own is None else ([(own, name), *picked], 0)
+    return (picked, rows.index(min(rows))) if own is None else ([(own, escape(name)), *picked], 0)
 
 
 def write_page(net, picked, first, sets, who, command, path):

@@ -3,8 +3,10 @@ import base64
 import html
 import inspect
 import json
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from PIL import Image
 from data import strokes
 from experiments import lesson
 from experiments.shared import cache, samples
-from experiments.shared.lesson import chain, encode, slips, trace
+from experiments.shared.lesson import chain, document, encode, slips, trace
 from intriguing import D, search_one
 from nets.backend import to_device, to_host
 from nets.gradcheck import numeric_gradient
@@ -96,6 +98,12 @@ def test_the_link_to_the_results_leads_there(made):
     path, _, _ = made
     link, = re.findall(r'href="([^"]*README.md)"', path.read_text())
     assert (path.parent / link).resolve() == LESSON.parents[1] / "results" / "README.md"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_a_folder_whose_name_is_no_text_is_linked_from(tmp_path):
+    link = document.link_results(tmp_path / os.fsdecode(b"caf\xe9<") / "lesson.html")
+    assert link.startswith("../") and link.isascii() and "<" not in link
 
 
 def test_sources_stand_in_the_page_as_inspect_gives_them(made):

@@ -23,7 +23,8 @@ def fill_page(**parts):
 
 def link_results(path):
     """The way from the page at `path` to the results, as an address."""
-    return quote(Path(os.path.relpath(RESULTS, Path(path).resolve().parent)).as_posix())
+    way = os.path.relpath(RESULTS, Path(path).resolve().parent)
+    return quote(os.fsencode(Path(way).as_posix()))     # a name on disk may be no text
 
 
 def format_versions():
