@@ -42,8 +42,9 @@ def indices(text):
 def make_net(images):
     """A net of random weights, large enough for clear answers, that gives many labels."""
     net = fc((784, 12, 8, 10), np.random.default_rng(0))
-    for W in net.params[::2]:
+    for W, b in zip(net.params[::2], net.params[1::2], strict=True):
         W *= 4
+        b += 0.5
     net.params[-1][...] -= net.forward(to_device(images.astype(float)))[0].mean(0)
     return net
 
@@ -279,6 +280,8 @@ def test_the_interval_narrows_between_the_best_success_and_the_nearest_failure()
     ends = [{"log_c": c, "has_label": ok} for c, ok in
             ((0, False), (-1, True), (-0.5, True), (-0.25, False))]
     assert trace.narrow(ends) == ([None, -1, -0.5, -0.5], [0, 0, 0, -0.25])
+    ends.append({"log_c": 1, "has_label": True})        # above all failures: they say nothing now
+    assert [end[-1] for end in trace.narrow(ends)] == [1, None]
 
 
 # ---- Units, slips ----------------------------------------------------------------------------
@@ -304,7 +307,9 @@ def test_the_demonstrations_show_what_they_say(whole):
                  for cell in row] for row in one.rows] for one in shown]
     success = [row for row in numbers[0] if row[3] == "success"]
     assert success and numbers[0][-1][3] == "failure"
-    assert min(success, key=lambda row: row[1]) == max(success)         # the largest c is nearest
+    nearest = min(success, key=lambda row: row[1])
+    assert nearest == max(success)                      # the largest c that succeeds is nearest
+    assert "the nearest one" in shown[0].says[numbers[0].index(nearest)]
     for step, ahead, back, squared, squared_back in numbers[1]:
         assert ahead - back == pytest.approx(2 * slips.C, abs=4 * step + 2e-4)
         assert squared == pytest.approx(squared_back, abs=4 * step + 2e-4)
@@ -382,6 +387,7 @@ def test_the_page_opens_without_network_and_without_an_error(opened, made):
     assert opened.execute_script("return performance.getEntriesByType('resource')"
                                  ".filter(e => !e.name.startsWith('data:')).length") == 0
     assert read(opened, "#answer").startswith(f"f(x) = {made[1]['digits'][0]['label']}.")
+    assert "The label has turned" in read(opened, "#verdict")
 
 
 def test_a_path_of_tags_is_shown_as_text(opened):
