@@ -28,7 +28,7 @@ from data.pictures import escape
 from experiments.shared import cache, cli, exercises, models, own_digit, page, samples
 from experiments.shared.lesson import chain, document, slips, trace, units
 from experiments.shared.lesson.encode import encode_json, encode_png, encode_source
-from intriguing import search_one, try_each
+from intriguing import phi, search_one, try_each
 from nets.layers.basic import Flatten
 from nets.losses import softmax_cross_entropy
 from nets.search.line_search import line_search
@@ -53,8 +53,12 @@ def main(image="", net="FC100-100-10", data="auto", seed=0, train="adam", worker
     data, _, (images, labels) = samples.load(data, quiet)
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     trained = time.time()
-    picked, first = pick_digits(f, images, labels, own, image)
-    sets, path = units.pick_sets(f, images, labels, seed), page.choose_folder(out, data) / NAME
+    hidden = units.last_hidden_layer(f)
+    activations = phi(f, images, hidden)    # (N, H): they give the labels too
+    right = f.above(hidden).predict(activations) == labels
+    picked, first = pick_digits(images, labels, right, own, image)
+    sets = units.pick_sets(activations, images, labels, seed) | {"layer": hidden}
+    path = page.choose_folder(out, data) / NAME
     with threadpool_limits(1, "blas"):      # one image at a time: more threads only wait
         text = write_page(f, picked, first, sets, f"{net}, trained on {page.describe_data(data)}",
                           page.format_command("lesson", main, flags), path)
@@ -69,19 +73,18 @@ def main(image="", net="FC100-100-10", data="auto", seed=0, train="adam", worker
     return path
 
 
-def pick_digits(net, images, labels, own, name):
+def pick_digits(images, labels, right, own, name):
     """The images of the page, and which of them is shown whole.
 
     Args:
-        net: the net.
         images, labels: the test set, (N, 1, H, W) and (N,).
+        right: which of them the net labels right (N,).
         own, name: the reader's own image (1, 1, H, W) and its file, or None.
 
     Returns:
         [(x (1, 1, H, W) float32, its name)]: of each label the first test image that the net labels
         right, and the reader's own before them; the place of the one that is shown whole.
     """
-    right = net.predict(images) == labels
     rows = [int(np.argmax(right & (labels == label))) for label in LABELS
             if (right & (labels == label)).any()]
     if not rows:

@@ -55,7 +55,8 @@ def sweep_c(net, x, target, log_c):
                                  to_device(r.reshape(-1, *x.shape[1:])))
         return to_host(value), to_host(dr).reshape(len(r), -1)
 
-    r = minimize(evaluate, np.zeros_like(images), -images, 1 - images, ftol=1e-12, gtol=1e-7).z
+    r = minimize(evaluate, np.zeros_like(images), -images, 1 - images, ftol=1e-9, gtol=1e-6,
+                 maxiter=200).z
     labels = net.predict((images + r).reshape(-1, *x.shape[1:]))
     lengths, success = np.sqrt(square(r)), labels == target
     nearest = np.where(success, lengths, np.inf).argmin()
