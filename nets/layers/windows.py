@@ -8,7 +8,6 @@ import math
 import numpy as np
 
 from nets.backend import xp
-from nets.checks import check_integers
 
 # Numbers in a buffer of patches, if one image has no more: on a CPU as many as stay in the cache of
 # a core, on a GPU as many as keep it busy (0.3 GB in float32).

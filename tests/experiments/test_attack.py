@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from experiments import attack
-from experiments.shared import cache, pictures, samples
+from experiments.shared import cache, own_digit, pictures, samples
 from nets.models.fc import fc
 
 SQUARE = (28, 28)
@@ -44,7 +44,7 @@ def saved(image, tmp_path, name="digit.png"):
 def attacked(net, tmp_path, target=None, image=None):
     """The numbers of a run, and the image that it was about; by default to the next label."""
     path = saved(image or seven(), tmp_path)
-    x, _ = attack.read_picture(path)
+    x, _ = own_digit.read_picture(path)
     if target is None:
         target = (int(net.predict(x)[0]) + 1) % 10
     return x, target, attack.main(path, target, out=str(tmp_path / "out"), quiet=True)
@@ -56,7 +56,7 @@ def attacked(net, tmp_path, target=None, image=None):
 def test_a_28_x_28_png_comes_back_bit_for_bit(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, SQUARE).astype(np.uint8)
     pixels[0] = pixels[-1] = pixels[:, 0] = pixels[:, -1] = 0
-    x, how = attack.read_picture(saved(Image.fromarray(pixels), tmp_path))
+    x, how = own_digit.read_picture(saved(Image.fromarray(pixels), tmp_path))
     assert how.startswith("28 x 28 pixels") and x.shape == (1, 1, 28, 28) and x.dtype == np.float32
     assert (x[0, 0] == pixels / np.float32(255)).all()
     assert "as it is" in how and "inverted" not in how
@@ -64,15 +64,15 @@ def test_a_28_x_28_png_comes_back_bit_for_bit(tmp_path):
 
 def test_dark_on_bright_is_inverted_and_says_so(tmp_path):
     white_on_black = seven(SQUARE, 0, 255, 3)
-    x, _ = attack.read_picture(saved(white_on_black, tmp_path))
-    inverted, how = attack.read_picture(saved(white_on_black.point(lambda v: 255 - v), tmp_path))
+    x, _ = own_digit.read_picture(saved(white_on_black, tmp_path))
+    inverted, how = own_digit.read_picture(saved(white_on_black.point(lambda v: 255 - v), tmp_path))
     assert (x == inverted).all()
     assert "inverted" in how
 
 
 def test_a_28_x_28_picture_darker_than_its_dark_paper_is_taken_as_it_is(tmp_path):
     image = seven(SQUARE, 100, 20, 3)
-    x, how = attack.read_picture(saved(image, tmp_path))
+    x, how = own_digit.read_picture(saved(image, tmp_path))
     assert (x[0, 0] == np.asarray(image) / np.float32(255)).all() and "as it is" in how
 
 
@@ -85,7 +85,7 @@ def test_a_28_x_28_picture_darker_than_its_dark_paper_is_taken_as_it_is(tmp_path
     ids=["wide", "colour", "on nothing", "grey paper", "white on black", "palette", "1 bit",
          "thin pen", "CMYK", "16 bits", "small", "a hair"])
 def test_a_drawing_fills_a_20_x_20_box_with_its_weight_in_the_middle(image, tmp_path):
-    x, how = attack.read_picture(saved(image, tmp_path, "digit.tiff"))
+    x, how = own_digit.read_picture(saved(image, tmp_path, "digit.tiff"))
     x = x[0, 0].astype(float)
     rows, columns = np.flatnonzero((x > 0.3).any(1)), np.flatnonzero((x > 0.3).any(0))
     assert max(np.ptp(rows), np.ptp(columns)) == pytest.approx(19, abs=1)
@@ -100,8 +100,8 @@ def test_a_drawing_fills_a_20_x_20_box_with_its_weight_in_the_middle(image, tmp_
 @pytest.mark.parametrize("scale", [1, 8, 16, 257])
 def test_sixteen_bits_with_another_white_are_the_same_drawing(tmp_path, scale):
     wide = Image.fromarray(np.asarray(seven()).astype(np.uint16) * scale)
-    x, how = attack.read_picture(saved(wide, tmp_path))
-    assert (x == attack.read_picture(saved(seven(), tmp_path))[0]).all()
+    x, how = own_digit.read_picture(saved(wide, tmp_path))
+    assert (x == own_digit.read_picture(saved(seven(), tmp_path))[0]).all()
     assert (f"the largest value, {255 * scale:,}, is white" in how) == (scale < 257)
 
 
@@ -109,7 +109,7 @@ def test_a_large_or_a_long_picture_is_shrunk_before_it_is_made_square(tmp_path):
     tracemalloc.start()
     long = Image.new("L", (40_000, 20), 255)
     long.paste(0, (19_000, 5, 19_900, 15))
-    x, how = attack.read_picture(saved(long, tmp_path))
+    x, how = own_digit.read_picture(saved(long, tmp_path))
     largest = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert x.shape == (1, 1, 28, 28) and "40000 x 20 pixels" in how and largest < 2e8
@@ -119,7 +119,7 @@ def test_a_pen_has_the_width_that_it_was_drawn_with():
     for width in (4, 9, 20):
         drawn = np.zeros((200, 300), bool)
         drawn[50:50 + width, 20:280] = True
-        assert attack.measure_pen_width(drawn) == pytest.approx(width * 4 / np.pi, rel=0.1)
+        assert own_digit.measure_pen_width(drawn) == pytest.approx(width * 4 / np.pi, rel=0.1)
 
 
 def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
@@ -127,8 +127,8 @@ def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6                        # shown turned by 90 degrees clockwise
     turned.save(tmp_path / "turned.png", exif=exif)
-    x, _ = attack.read_picture(saved(upright, tmp_path))
-    assert (attack.read_picture(tmp_path / "turned.png")[0] == x).all()
+    x, _ = own_digit.read_picture(saved(upright, tmp_path))
+    assert (own_digit.read_picture(tmp_path / "turned.png")[0] == x).all()
 
 
 # ---- The doors -------------------------------------------------------------------------------
@@ -157,16 +157,16 @@ def test_a_picture_that_says_too_many_pixels_is_refused_before_it_is_decoded(tmp
     path = tmp_path / "digit.png"
     Image.new("1", (13_300, 13_300)).save(path)
     with pytest.raises(ValueError, match="digit.png: not a picture .*176890000 pixels"):
-        attack.read_picture(path)
+        own_digit.read_picture(path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
 def test_a_pipe_is_an_error_and_nobody_waits(tmp_path):
     os.mkfifo(tmp_path / "digit.png")
     with pytest.raises(ValueError, match="digit.png: not a picture .*expected a regular file"):
-        attack.read_picture(tmp_path / "digit.png")
+        own_digit.read_picture(tmp_path / "digit.png")
     with pytest.raises(ValueError, match="no such file"):
-        attack.read_picture(tmp_path / "none.png")
+        own_digit.read_picture(tmp_path / "none.png")
 
 
 def test_a_flipped_bit_of_the_pixels_is_an_error(tmp_path):
@@ -174,7 +174,7 @@ def test_a_flipped_bit_of_the_pixels_is_an_error(tmp_path):
     raw[len(raw) // 2] ^= 1
     (tmp_path / "digit.png").write_bytes(raw)
     with pytest.raises(ValueError, match="digit.png: not a picture"):
-        attack.read_picture(tmp_path / "digit.png")
+        own_digit.read_picture(tmp_path / "digit.png")
 
 
 @pytest.mark.parametrize("image", [Image.new("L", (100, 80), 255), Image.new("L", (1, 1)),
@@ -237,7 +237,7 @@ def test_a_label_that_rounding_undoes_is_explained():
 
 
 def test_an_image_that_has_the_label_already_is_its_own_answer(net, tmp_path, capsys):
-    x, _ = attack.read_picture(saved(seven(), tmp_path))
+    x, _ = own_digit.read_picture(saved(seven(), tmp_path))
     _, _, numbers = attacked(net, tmp_path, int(net.predict(x)[0]))
     assert numbers["D(x, l)"]["distortion"] == numbers["8-bit"]["largest |r|"] == 0
     assert "is x itself" in capsys.readouterr().out
