@@ -93,7 +93,7 @@ def test_the_norm_of_a_convolution_whose_largest_singular_values_lie_close_toget
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_norm_is_found_whatever_the_other_singular_values_are(spectrum, dtype):
     layer = Dense(1, 1, np.random.default_rng(0))
-    layer.params = [np.sqrt(to_device(spectrum(800)).astype(dtype)), to_device(np.zeros(1, dtype))]
+    layer.params = [to_device(a.astype(dtype)) for a in (np.sqrt(spectrum(800)), np.zeros(1))]
     layer.forward = lambda v, rng=None: (v * layer.params[0], v)    # a diagonal matrix
     layer.backward = lambda dy, v: dy * layer.params[0]
     assert norms.operator_norm(layer, (800,)) == pytest.approx(1, rel=norms.ACCURACY)
