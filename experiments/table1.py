@@ -13,18 +13,11 @@ import numpy as np
 
 from experiments.shared import attacked_set, cache, cli, page, pictures
 from experiments.shared.models import BEYOND, parse_name
+from experiments.shared.printed import TABLE_1 as PAPER
 from nets.backend import to_host
 from nets.models import MODELS
 from nets.training.loop import error
 
-PAPER = {  # train error %, test error %, av. min. distortion
-    "FC10(1e-4)": (6.7, 7.4, 0.062),
-    "FC10(1e-2)": (10, 9.4, 0.1),
-    "FC10(1)": (21.2, 20, 0.14),
-    "FC100-100-10": (0, 1.64, 0.058),
-    "FC200-200-10": (0, 1.54, 0.065),
-    "AE400-10": (0.57, 1.9, 0.086),
-}
 COLUMNS = ("train error %", "test error %", "av. min. distortion")     # those of the paper
 LINEAR = [name for name in PAPER if name.startswith("FC10(")]
 READINGS = {                                # keys of costs.DECAYS

@@ -16,18 +16,8 @@ import numpy as np
 from experiments.shared import attacked_set, cli, page, pictures, samples
 from experiments.shared.models import BEYOND, TABLE_1
 from experiments.shared.noise import drop_clipping, make_noise_rows
+from experiments.shared.printed import TABLE_2 as PAPER
 from intriguing import distortion, transfer
-
-PAPER = {  # error % of each of TABLE_1, and the average distortion
-    "FC10(1e-4)": (100, 11.7, 22.7, 2, 3.9, 2.7, 0.062),
-    "FC10(1e-2)": (87.1, 100, 35.2, 35.9, 27.3, 9.8, 0.1),
-    "FC10(1)": (71.9, 76.2, 100, 48.1, 47, 34.4, 0.14),
-    "FC100-100-10": (28.9, 13.7, 21.1, 100, 6.6, 2, 0.058),
-    "FC200-200-10": (38.2, 14, 23.8, 20.3, 100, 2.7, 0.065),
-    "AE400-10": (23.4, 16, 24.8, 9.4, 6.6, 100, 0.086),
-    "Gaussian noise, stddev 0.1": (5.0, 10.1, 18.3, 0, 0, 0.8, 0.1),
-    "Gaussian noise, stddev 0.3": (15.6, 11.3, 22.7, 5, 4.3, 3.1, 0.3),
-}
 
 
 def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam", solver="auto",
