@@ -42,14 +42,14 @@ def main(data="auto", count=256, seed=0, train="adam", solver="auto", workers=0,
 
 ## A coarse line search over c: Table 2's rows, ours (the paper's)
 
-{format_rows(numbers["line search"], [name for name in TABLE_1 for _ in range(1 + len(FACTORS))])}
+{format_rows(numbers["line search"])}
 
-*D* is the search of this project.  *factor 10*: c is 10, 1, 0.1, ...; the minimiser of the first c \
-that gives the label is kept.
+*D* is the search of this project.  *factor 10*: c is 10, 1, 0.1, ...; the minimiser of the first \
+c that gives the label is kept.
 
 ## FC10(1), stopped early
 
-{format_rows(numbers["stopped"], ["FC10(1)"] * len(STOPS))}
+{format_rows(numbers["stopped"])}
 
 {attacked_set.describe(job, 1)}""", numbers)
     return numbers
@@ -59,7 +59,7 @@ that gives the label is kept.
 
 
 def try_line_searches(job, targets):
-    """{"net, search": row of `measure_row`} for D and each of FACTORS."""
+    """{"net, how": row of `measure_row`} for D and each of FACTORS."""
     rows = {}
     for name, net in job.nets.items():
         rows[f"{name}, D"] = measure_row(job, name, job.nets, job.images[name])
@@ -104,7 +104,7 @@ def search_coarsely(net, x, target, factor):
 
 
 def try_early_stops(job, targets):
-    """{"so many iterations": row of `measure_row`, with the errors} of FC10(1)."""
+    """{"FC10(1), so many iterations": row of `measure_row`, with the errors}."""
     rows, x = {}, job.x
     for iterations in STOPS:
         net = models.build(EARLY, job.seed)
@@ -116,7 +116,7 @@ def try_early_stops(job, targets):
         right = net.predict(x) == job.t
         images = x.copy()
         images[right] = D(net, x[right], targets[right])
-        rows[f"{iterations} iterations"] = errors | measure_row(
+        rows[f"{EARLY}, {iterations} iterations"] = errors | measure_row(
             job, EARLY, job.nets | {EARLY: net}, images)
     return rows
 
@@ -139,11 +139,12 @@ def measure_row(job, name, nets, images):
                                              for other in TABLE_1 if other != name]))}
 
 
-def format_rows(rows, names):
-    """Rows of `measure_row` in Markdown, ours (the paper's).  names: each row's net."""
+def format_rows(rows):
+    """Rows {"net, how": of `measure_row`} in Markdown, ours (the paper's)."""
     lines, columns = [], [c for c in ("train error %", "test error %")
                           if c in next(iter(rows.values()))]
-    for (label, row), name in zip(rows.items(), names, strict=True):
+    for label, row in rows.items():
+        name, _ = label.split(", ")
         *printed, size = PAPER_2[name]
         lines.append([label, *map(page.format_cell, (row[c] for c in columns), PAPER_1[name]),
                       *map(page.format_cell, row["error %"].values(), printed),
