@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 CORE = {                                    # the main job of test_experiments runs five scripts
     "layers": ["layers", "conv", "losses", "net", "train", "store", "autoencoder", "lenet",
                "alexnet", "norms", "penalty", "local", "quocnet"],
-    "searches": ["intriguing", "units", "by_hand", "pools", "attack", "benchmark_quocnet"],
+    "searches": ["intriguing", "units", "doors", "by_hand", "pools", "attack", "benchmark_quocnet"],
     "scripts": ["experiments", "gradients"]}
 
 on_numpy = pytest.mark.skipif(xp is not np, reason="is about the choice of NumPy")

@@ -137,7 +137,8 @@ SLIPS = {                                   # what is called, and the line
         lambda: norms.lipschitz_bound(NET, (3, 3)), "this net takes images (N, ...) of 20 numbers"),
     "no such reading": (lambda: costs.decay(NET, (1, 1), "double"), "choose one of half, whole"),
     "one lambda for two": (lambda: optimisers.Adam(NET.params, [1]), "1 lambdas for 4 parameters"),
-    "NaN in a filter": (lambda: norms.conv_norm(np.full((1, 1, 3, 3), np.nan)), "expected finite"),
+    "NaN in a filter": (
+        lambda: norms.conv_norm(to_device(np.full((1, 1, 3, 3), np.nan))), "expected finite"),
     "a rate below 0": (lambda: loop.make_rates("linear", -1, 1, 10, 5), "rate = -1"),
     "a batch of 0": (lambda: loop.make_rates("linear", 1, 1, 10, 0), "batch = 0"),
     "a layer of two weights": (lambda: penalty.add_penalty(None, Net([TwoWeights()]), 1, (2,), RNG),
