@@ -47,9 +47,9 @@ HELP = {"image": "a picture of a digit of your own, in any format that Pillow re
 
 def main(image="", net="FC100-100-10", data="auto", seed=0, train="adam", workers=0, out="runs",
          quiet=False):
+    models.parse_name(net)                  # before any folder is made
     flags, started = cli.start(locals())
     own = own_digit.read_picture(image)[0] if image else None
-    models.parse_name(net)                  # before the data are looked for
     data, _, (images, labels) = samples.load(data, quiet)
     f = cache.load_or_train([net], data, seed, train, workers, quiet)[net]
     trained = time.time()
