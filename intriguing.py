@@ -18,11 +18,15 @@ from nets.checks import (
     check_integers,
     check_label_array,
     check_labels,
+    check_list,
     check_methods,
     check_number,
     check_real,
     check_shape,
     count_labels,
+    is_integer,
+    make_rng,
+    show,
 )
 from nets.gradcheck import check_gradients
 from nets.losses import column, margin, softmax_cross_entropy, square
@@ -56,8 +60,8 @@ def phi(net, x, layer):
 def natural_direction(H, i):
     """e_i: the direction of unit i alone.  i: 0 to H - 1.  Returns (H,)."""
     check_integers("natural_direction", 1, H=H)
-    if i not in range(H):
-        raise ValueError(f"unit {i}: the layer has units 0 to {H - 1}")
+    if not is_integer(i, 0, H - 1):
+        raise ValueError(f"natural_direction: unit {show(i)}: the layer has units 0 to {H - 1}")
     return np.eye(1, H, int(i))[0]
 
 
@@ -68,7 +72,7 @@ def random_direction(H, seed, distribution="gaussian"):
     """
     check_integers("random_direction", 1, H=H)
     check_choice("random_direction", "distribution", distribution, DISTRIBUTIONS)
-    v = DISTRIBUTIONS[distribution](np.random.default_rng(seed), H)
+    v = DISTRIBUTIONS[distribution](make_rng("random_direction", seed), H)
     return v / np.linalg.norm(v)
 
 
@@ -87,10 +91,10 @@ def top_images(activations, direction, count, seed=0):
                               for name, a, ndim in (("activations", activations, 2),
                                                     ("direction", direction, 1)))
     check_shape("top_images", "direction", direction, activations.shape[1:])
-    if count not in range(1, len(activations) + 1):
-        raise ValueError(f"top_images: {count} of {len(activations)} images; expected 1 to "
+    if not is_integer(count, 1, len(activations)):
+        raise ValueError(f"top_images: {show(count)} of {len(activations)} images; expected 1 to "
                          f"{len(activations)}")
-    order = np.random.default_rng(seed).permutation(len(activations))
+    order = make_rng("top_images", seed).permutation(len(activations))
     score = (activations @ direction)[order]
     if not np.isfinite(score).all():
         raise ValueError("top_images: NaN or infinity among the activations or in the direction")
@@ -134,6 +138,7 @@ def objective(net, x, target, c, r):
     x, r, c = (check_real("objective", name, a) for name, a in (("x", x), ("r", r), ("c", c)))
     check_shape("objective", "r", r, check_images("objective", x).shape)
     check_shape("objective", "c", c, x.shape[:1])
+    check_label_array("objective", target, len(x), "target")
     loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
     check_labels("objective", target, *logits.shape, name="target")
     return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
@@ -526,7 +531,9 @@ def transfer(nets, images, t):
     Returns:
         (M, K): [i, j] is the error on images[i] of nets[j], NaN where all images are NaN.
     """
-    nets, images = list(nets), [to_host(check_images("transfer", x, "images")) for x in images]
+    nets = check_list("transfer", "nets", nets)
+    images = [to_host(check_images("transfer", x, "images"))
+              for x in check_list("transfer", "images", images)]
     errors = np.full((len(images), len(nets)), np.nan)
     for net in nets if images else ():
         check_methods("transfer", net, "predict")
@@ -546,4 +553,6 @@ def _check_pair(where, x, x_prime):
     check_shape(where, "x'", x_prime, x.shape)
     if not np.isfinite(x).all():
         raise ValueError(f"{where}: NaN or infinity in x; images that D did not find are x'")
+    if np.isinf(x_prime).any():
+        raise ValueError(f"{where}: infinity in x'; expected numbers, or NaN for no image")
     return x, x_prime

@@ -4,10 +4,16 @@ Shapes and types cost nothing to look at.  Functions that look at values say so:
 for the device, so no loop calls them.
 """
 import numbers
+import textwrap
 
 import numpy as np
 
 from nets.backend import to_device, to_host
+
+
+def show(value):
+    """A value in an error: one line, not too long."""
+    return textwrap.shorten(repr(value), 80, placeholder=" ...")
 
 
 def check_real(where, name, a, ndim=None):
@@ -15,7 +21,11 @@ def check_real(where, name, a, ndim=None):
 
     ndim: how many axes it must have; None: any number.
     """
-    a = a if hasattr(a, "dtype") else np.asarray(a)
+    try:
+        a = a if hasattr(a, "dtype") else np.asarray(a)
+    except ValueError:
+        raise ValueError(f"{where}: {name} with rows of different lengths; expected an array"
+                         ) from None
     if a.dtype.kind not in "fiub":
         raise ValueError(f"{where}: {name} of type {a.dtype}; expected real numbers")
     if ndim not in (None, a.ndim):
@@ -42,7 +52,7 @@ def check_sizes(where, shape, ndim=None):
     """Whether `shape`, of one image, holds integers from 1 on; `ndim` of them, if given."""
     if np.ndim(shape) != 1 or ndim not in (None, len(shape)):
         expected = "(C, H, W), of one image" if ndim else "such as (C, H, W)"
-        raise ValueError(f"{where}: shape {shape!r}; expected {expected}")
+        raise ValueError(f"{where}: shape {show(shape)}; expected {expected}")
     for length in shape:
         check_integers(where, 1, length=length)
 
@@ -72,8 +82,15 @@ def check_label_array(where, t, N, name="label"):
 def check_integers(where, least, **given):
     """Whether each number, by its name, is an integer and at least `least`."""
     for name, number in given.items():
-        if not isinstance(number, numbers.Integral) or number < least:
-            raise ValueError(f"{where}: {name} = {number!r}; expected an integer, at least {least}")
+        if not is_integer(number, least):
+            end = " and below 2^31" * is_integer(number, least, np.inf)
+            raise ValueError(f"{where}: {name} = {show(number)}; expected an integer, at least "
+                             f"{least}{end}")
+
+
+def is_integer(number, least, largest=2**31 - 1):
+    """Whether it is an integer, from `least` to `largest`."""
+    return isinstance(number, numbers.Integral) and bool(least <= number <= largest)
 
 
 def check_axes(where, least, **given):
@@ -100,21 +117,37 @@ def check_number(where, name, number, least=-np.inf, below=np.inf):
     real = isinstance(number, numbers.Real) and not isinstance(number, bool)
     if not (real and least <= number < below):          # NaN is neither
         ends = f", {least} or more" * (least > -np.inf) + f", below {below}" * (below < np.inf)
-        raise ValueError(f"{where}: {name} = {number!r}; expected a number{ends}")
+        raise ValueError(f"{where}: {name} = {show(number)}; expected a number{ends}")
 
 
 def check_rng(where, rng):
     """Whether rng is a generator of random numbers, and not a seed."""
     if not hasattr(rng, "normal"):
-        raise ValueError(f"{where}: rng = {rng!r}; expected a generator, such as "
+        raise ValueError(f"{where}: rng = {show(rng)}; expected a generator, such as "
                          "numpy.random.default_rng(0)")
+
+
+def make_rng(where, seed):
+    """The generator of random numbers of a seed."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: seed = {show(seed)}; expected an integer, at least 0") from None
 
 
 def check_choice(where, name, key, choices):
     """Whether the key is one of the choices."""
-    if key not in list(choices):
-        raise ValueError(f"{where}: no {name} is called {key!r}; choose one of "
+    if not isinstance(key, str) or key not in choices:
+        raise ValueError(f"{where}: no {name} is called {show(key)}; choose one of "
                          f"{', '.join(choices)}")
+
+
+def check_list(where, name, things):
+    """The things as a list."""
+    try:
+        return list(things)
+    except TypeError:
+        raise ValueError(f"{where}: {show(things)} for {name}; expected a list") from None
 
 
 def check_methods(where, thing, *methods):

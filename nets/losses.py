@@ -90,6 +90,8 @@ def sparsity(h, rho):
     """
     h = check_real("sparsity", "h", h, ndim=2)
     check_number("sparsity", "rho", rho, least=1e-6, below=1)
+    if len(h) == 0:
+        raise ValueError(f"sparsity: h of shape {h.shape}; expected one image at least")
     q = h.mean(0).clip(1e-6, 1 - 1e-6)                  # a unit that never fires has no log
     loss = (rho * (np.log(rho) - xp.log(q)) + (1 - rho) * (np.log(1 - rho) - xp.log(1 - q))).sum()
     dq = (1 - rho) / (1 - q) - rho / q                  # (H,)

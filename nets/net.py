@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from nets.backend import to_device, to_host, xp
-from nets.checks import check_images
+from nets.checks import check_images, check_list, is_integer, show
 
 # Images evaluated at a time: at most CHUNK, and at most PIXELS numbers.  For AlexNet PIXELS are 32
 # photographs on a CPU and 129 on a GPU.
@@ -36,11 +36,11 @@ class Net:
     """
 
     def __init__(self, layers):
-        self.layers = list(layers)
+        self.layers = check_list("Net", "layers", layers)
         for layer in self.layers:
             if isinstance(layer, type) or not hasattr(layer, "params"):
-                raise ValueError(f"Net: {layer!r} among its layers; expected objects with params, "
-                                 "forward and backward, such as ReLU()")
+                raise ValueError(f"Net: {show(layer)} among its layers; expected objects with "
+                                 "params, forward and backward, such as ReLU()")
 
     def forward(self, x, rng=None):
         """x (N, ...) -> logits (N, K) and the cache of each layer.
@@ -110,7 +110,7 @@ class Net:
             logits = self.forward(part)[0]
             return xp.where(xp.isnan(logits).any(1), -1, logits.argmax(1))
 
-        labels = evaluate_in_chunks(label, x)
+        labels = evaluate_in_chunks(label, check_images("this net", x))
         if (labels < 0).any():
             raise ValueError(f"this net: the logits of image {labels.argmin()} are NaN; are its "
                              "pixels NaN (D found no image), or the net's weights?")
@@ -136,8 +136,8 @@ class Net:
 
     def _cut(self, k):
         cuts = self._cuts()
-        if k not in range(len(cuts)):
-            raise ValueError(f"phi_{k}: this net has phi_0 to phi_{len(cuts) - 1}")
+        if not is_integer(k, 0, len(cuts) - 1):
+            raise ValueError(f"phi_{show(k)}: this net has phi_0 to phi_{len(cuts) - 1}")
         return cuts[int(k)]
 
     def below(self, k):

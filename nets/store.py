@@ -11,6 +11,7 @@ import socket
 import stat
 import tempfile
 import textwrap
+import warnings
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -173,7 +174,9 @@ def _read_array(archive, name, want):
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"{name} has a header of version {version}, expected 1 or 2")
         read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-        shape, is_fortran, dtype = read_header(file)
+        with warnings.catch_warnings():     # it warns of headers that Python 2 wrote
+            warnings.simplefilter("error")
+            shape, is_fortran, dtype = read_header(file)
         fits = len(shape) == len(want.shape) and all(
             n == length or length is None for n, length in zip(shape, want.shape, strict=True))
         if not (fits and dtype.isnative and issubclass(dtype.type, want.types)):

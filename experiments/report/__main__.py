@@ -11,6 +11,7 @@ comments; the rest of that file stays as it is.  It computes nothing anew.  A te
 """
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,8 +129,10 @@ NOT_RUN = (  # what; command; what it needs; a function of the records: whether 
 def main(out="experiments/results", readme="README.md"):
     records = {stem: read_record(Path(out), stem) for stem in RECORDS}
     before = Path(readme).read_text()
-    texts = {Path(out) / "README.md": write_page(records),
-             Path(readme): headlines.insert_headlines(before, records, readme)}
+    page_text = write_page(records)
+    table = write_part("Headline numbers", headlines.write_headlines, records)
+    texts = {Path(out) / "README.md": page_text,
+             Path(readme): headlines.insert_headlines(before, table, readme)}
     for path, text in texts.items():
         write_whole(path, lambda file, text=text: file.write(text.encode()))
         print(f"Written: {path}")
@@ -148,11 +151,16 @@ def read_record(folder, stem):
     mend = f"make it by `python -m experiments.{RECORDS[stem]} --out {folder}`"
     try:
         with open_regular(path) as file:
-            record = json.load(file)
-        return Record(*(record[field] for field in Record._fields))
+            fields = json.load(file)
+        json.dumps(fields, ensure_ascii=False).encode()     # half a character is no text
+        record = Record(*(fields[name] for name in Record._fields))
+        for name, kind in Record.__annotations__.items():
+            if not isinstance(getattr(record, name), kind):
+                raise TypeError(f"{name} is no {kind.__name__}")
+        return record
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file; {mend}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: not a record of experiments ({error!r}); {mend}") from None
 
 
@@ -168,7 +176,8 @@ def write_page(records):
         for section in sections:
             contents.append(f"  - {format_link(section.title)}")
             ends = "  \n".join(describe_making(stem, records[stem]) for stem in section.stems)
-            body += [f"### {section.title}", write_section(section, records), ends]
+            shown = write_part(section.title, section.write, records)
+            body += [f"### {section.title}", shown, ends]
     contents.append(f"- {format_link('Not run here')}")
     return "\n\n".join([f"""\
 # Results, beside the paper's
@@ -184,18 +193,34 @@ Except for the benchmarks and Figures 1 and 2, which are of today's code, the js
 by the code up to commit {MADE_BY_CODE_OF}: before the search was written anew, and before random \
 streams had names.  `data/raw/cifar10-jpeg` is a part of CIFAR-10 as JPEG files, 20,000 to train \
 on and 5,000 to test on; `--data cifar10` takes all of it and gives slightly other numbers.""",
-                      "\n".join(contents), *body, "## Not run here", list_not_run(records)]) + "\n"
+                      "\n".join(contents), *body, "## Not run here",
+                      write_part("Not run here", list_not_run, records)]) + "\n"
 
 
-def write_section(section, records):
-    """A section's Markdown; ValueError if a record lacks what the section shows."""
+def write_part(title, write, records):
+    """write(records), Markdown; ValueError if a record lacks what is shown."""
+    records = Reading(records)
     try:
-        return section.write(records)
+        with warnings.catch_warnings():     # of means of nothing
+            warnings.simplefilter("error")
+            return write(records)
     except Exception as error:              # wrong numbers can raise anything in the code
-        names = " or ".join(f"{stem}.json" for stem in section.stems)
-        raise ValueError(f"{section.title}: {names} does not hold what is shown here ({error!r}); "
-                         f"make it anew by `python -m experiments.{RECORDS[section.stems[0]]}` and "
-                         "the same --out") from error
+        names = " or ".join(f"{stem}.json" for stem in records.read)
+        commands = " or ".join(f"`python -m experiments.{RECORDS[stem]}`" for stem in records.read)
+        raise ValueError(f"{title}: {names} does not hold what is shown here ({error!r}); make it "
+                         f"anew by {commands} and the same --out") from error
+
+
+class Reading(dict):
+    """Records, and in `read` the stems of those that were asked for."""
+
+    def __init__(self, records):
+        super().__init__(records)
+        self.read = {}
+
+    def __getitem__(self, stem):
+        self.read[stem] = True
+        return super().__getitem__(stem)
 
 
 def format_link(title):

@@ -9,12 +9,12 @@ END = "<!-- end of headline numbers -->"
 
 def write_headlines(records):
     """The table of the README in Markdown.  records: {stem: Record}."""
-    numbers = {stem: record.numbers for stem, record in records.items()}
-    models, transfer = numbers["table1"]["models"], numbers["table2"]["FC100-100-10"]["error %"]
-    halves = numbers["table3_4"]["table 4"]["FC100-100-10"]["error %"]
-    arms = page.group_by_seed(numbers["adversarial_training"])
+    models = records["table1"].numbers["models"]
+    transfer = records["table2"].numbers["FC100-100-10"]["error %"]
+    halves = records["table3_4"].numbers["table 4"]["FC100-100-10"]["error %"]
+    arms = page.group_by_seed(records["adversarial_training"].numbers)
     error = page.format_spread([row["test error %"] for row in arms["all layers"]])
-    search = numbers["benchmark"]["search"]["FC100-100-10"][TOGETHER]       # D as it is
+    search = records["benchmark"].numbers["search"]["FC100-100-10"][TOGETHER]   # D as it is
     rows = [[f"{name}: test error %, average distortion",
              *(", ".join(page.format_cell(value) for value in values) for values in (
                  (models[name]["test error %"], models[name]["av. min. distortion"]),
@@ -27,7 +27,8 @@ def write_headlines(records):
          page.format_cell(halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
         ["Figure 5: average distortion of photographs" +
          (" (a smaller AlexNet)" if records["figure5"].flags["weights"].endswith(".npz") else ""),
-         page.format_cell(numbers["figure5"]["av. distortion"]), figure5.PAPER["av. distortion"]],
+         page.format_cell(records["figure5"].numbers["av. distortion"]),
+         figure5.PAPER["av. distortion"]],
         ["adversarial training of FC100-100-10: test error %", error,
          adversarial_training.PAPER["all layers"]],
         ["searches an hour on one core, FC100-100-10",
@@ -38,8 +39,8 @@ def write_headlines(records):
     return page.format_table(["what", "ours", "the paper's"], rows)
 
 
-def insert_headlines(text, records, name):
-    """Put the headline numbers between BEGIN and END in the text of a file called `name`.
+def insert_headlines(text, table, name):
+    """Put the table of headline numbers between BEGIN and END in the text of a file called `name`.
 
     Raises:
         ValueError: the text has not each of the two comments once, in this order.
@@ -48,4 +49,4 @@ def insert_headlines(text, records, name):
         raise ValueError(f"{name}: expected the line `{BEGIN}` once, and after it the line `{END}` "
                          "once; put them where the numbers are to stand")
     before, after = text[:text.index(BEGIN)], text[text.index(END):]
-    return f"{before}{BEGIN}\n\n{write_headlines(records)}\n\n{after}"
+    return f"{before}{BEGIN}\n\n{table}\n\n{after}"

@@ -200,6 +200,9 @@ def parse(script, main, module):
         if len(word.splitlines()) > 1:      # it would break the lines of errors and pages
             raise ValueError(f"{word!r} on the command line: expected one line")
     flags = vars(parser.parse_args())
+    for name, value in flags.items():
+        if value == []:                     # argparse makes it of --count=--
+            raise ValueError(f"--{name} --: expected a value")
     check(flags)
     return flags
 

@@ -13,7 +13,14 @@ import math
 import numpy as np
 
 from nets.backend import to_device, xp
-from nets.checks import check_integers, check_number, check_rng
+from nets.checks import (
+    check_integers,
+    check_number,
+    check_real,
+    check_rng,
+    is_integer,
+    show,
+)
 
 # Weights of a Dense from which on backward computes (W dy^T)^T.  For AlexNet's 9216 x 4096 and 16
 # images, on one thread, this takes 0.67 of the time of dy W^T in float32, and 1.15 in float64.
@@ -165,9 +172,13 @@ class Preprocess(Layer):
 
     def __init__(self, scale, order, mean, std=(1.0, 1.0, 1.0)):
         check_number("Preprocess", "scale", scale)
-        if order not in (RGB, BGR) or len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-            raise ValueError(f"Preprocess: order {order}, mean {mean}, std {std}; expected RGB or "
-                             "BGR, and three numbers each, std above 0")
+        shapes = [check_real("Preprocess", name, a).shape
+                  for name, a in (("mean", mean), ("std", std))]
+        if not is_integer(order, BGR, RGB) or order == 0 or shapes != [(3,), (3,)] or not (
+                np.isfinite(mean).all() and 0 < min(std) <= max(std) < np.inf):
+            raise ValueError(f"Preprocess: order {show(order)}, mean {show(mean)}, std "
+                             f"{show(std)}; expected RGB or BGR, and three finite numbers each, "
+                             "std above 0")
         self.scale, self.order, self.mean, self.std = scale, order, mean, std
 
     def forward(self, x, rng=None):         # (N, 3, H, W) RGB in [0, 1]

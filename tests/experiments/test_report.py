@@ -23,7 +23,8 @@ def test_both_texts_are_what_the_report_writes(records):
     mend = "run python -m experiments.report"
     assert (RESULTS / "README.md").read_text() == report.write_page(records), mend
     readme = (ROOT / "README.md").read_text()
-    assert readme == headlines.insert_headlines(readme, records, "README.md"), mend
+    assert readme == headlines.insert_headlines(
+        readme, headlines.write_headlines(records), "README.md"), mend
 
 
 @pytest.mark.parametrize("stem", report.RECORDS)
@@ -83,7 +84,7 @@ def test_the_script_writes_both_and_leaves_the_rest_of_the_readme(copied):
     (lambda folder, _: (folder / "cars.json").write_text("[]"),
      ("cars.json: not a record", "python -m experiments.cars --seeds 3")),
     (lambda folder, _: (folder / "table2.json").write_text(json.dumps(
-        dict.fromkeys(report.Record._fields) | {"numbers": {}, "data": "mnist"})),
+        {"command": "", "flags": {}, "numbers": {}, "data": "mnist"})),
      ("Table 2", "table2.json does not hold", "python -m experiments.table2")),
     (lambda _, readme: readme.write_text(headlines.BEGIN),
      ("top.md: expected the line", headlines.END)),
