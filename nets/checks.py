@@ -16,17 +16,17 @@ def show(value):
     return textwrap.shorten(repr(value), 80, placeholder=" ...")
 
 
-def check_real(where, name, a, ndim=None):
+def check_real(where, name, a, ndim=None, kinds="fiub"):
     """The array a, of the host or the device, of real numbers or bool; a list becomes an array.
 
-    ndim: how many axes it must have; None: any number.
+    ndim: how many axes it must have; None: any number.  kinds: of the types that are allowed.
     """
     try:
         a = a if hasattr(a, "dtype") else np.asarray(a)
     except ValueError:
         raise ValueError(f"{where}: {name} with rows of different lengths; expected an array"
                          ) from None
-    if a.dtype.kind not in "fiub":
+    if a.dtype.kind not in kinds:
         raise ValueError(f"{where}: {name} of type {a.dtype}; expected real numbers")
     if ndim not in (None, a.ndim):
         raise ValueError(f"{where}: {name} of shape {a.shape}; expected {ndim} axes")

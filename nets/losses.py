@@ -7,6 +7,8 @@ import numpy as np
 from nets.backend import xp
 from nets.checks import check_label_array, check_number, check_real, check_shape
 
+SIGNED = "fi"               # kinds of numbers; the difference of two others is not what is meant
+
 
 def square(r):
     """|r|^2 of each perturbation: (N, ...) -> (N,)."""
@@ -47,7 +49,7 @@ def softmax_cross_entropy(logits, target):
         loss (N,) in nats, dlogits (N, K).  The loss is infinite where there is no such label: its
         share is 0.  (An error would make a GPU wait for the labels in each step of a training.)
     """
-    logits = check_real("softmax_cross_entropy", "logits", logits, ndim=2)
+    logits = check_real("softmax_cross_entropy", "logits", logits, 2, SIGNED)
     check_label_array("softmax_cross_entropy", target, len(logits), "target")
     z = logits - logits.max(1, keepdims=True)           # the same softmax, without overflow
     exp_z = xp.exp(z)
@@ -68,7 +70,7 @@ def sigmoid_cross_entropy(z, x):
     Returns:
         loss (N,) in nats, dz (N, D).
     """
-    z, x = (check_real("sigmoid_cross_entropy", name, a, ndim=2)
+    z, x = (check_real("sigmoid_cross_entropy", name, a, 2, SIGNED)
             for name, a in (("z", z), ("x", x)))
     check_shape("sigmoid_cross_entropy", "x", x, z.shape)
     y = (1 + xp.tanh(z / 2)) / 2

@@ -1,9 +1,7 @@
 """FC: the paper's fully connected nets for MNIST (section 2)."""
 import functools
 
-import numpy as np
-
-from nets.checks import show
+from nets.checks import check_list, show
 from nets.layers.basic import Dense, Flatten, Sigmoid
 from nets.models.model import Model, Training
 from nets.net import Net
@@ -21,7 +19,8 @@ def fc(sizes, rng):
 
     FC10 is sizes = (784, 10): no hidden layer, a softmax regression.
     """
-    if np.ndim(sizes) != 1 or len(sizes) < 2:
+    sizes = check_list("fc", "sizes", sizes)
+    if len(sizes) < 2:
         raise ValueError(f"fc: sizes {show(sizes)}; expected the pixels and the labels at least")
     layers = [Flatten()]
     for D, H in zip(sizes[:-1], sizes[1:], strict=True):
