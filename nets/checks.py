@@ -90,7 +90,8 @@ def check_integers(where, least, **given):
 
 def is_integer(number, least, largest=2**31 - 1):
     """Whether it is an integer, from `least` to `largest`."""
-    return isinstance(number, numbers.Integral) and bool(least <= number <= largest)
+    is_whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
+    return is_whole and bool(least <= number <= largest)
 
 
 def check_axes(where, least, **given):

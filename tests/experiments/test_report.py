@@ -57,6 +57,11 @@ def test_every_picture_and_every_record_of_the_results_is_shown_and_every_link_l
     assert {f"[{t}](#{a})" for t, a in re.findall(r"\[([^]]*)\]\(#([\w-]+)\)", page)} <= headings
 
 
+def change(path, field, value):
+    """Give a field of a record another value."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+
+
 @pytest.fixture
 def copied(tmp_path):
     """A folder with the json files, and a README without numbers."""
@@ -86,6 +91,16 @@ def test_the_script_writes_both_and_leaves_the_rest_of_the_readme(copied):
     (lambda folder, _: (folder / "table2.json").write_text(json.dumps(
         {"command": "", "flags": {}, "numbers": {}, "data": "mnist"})),
      ("Table 2", "table2.json does not hold", "python -m experiments.table2")),
+    (lambda folder, _: (folder / "cars.json").write_text("[" * 100_000),
+     ("cars.json: not a record", "python -m experiments.cars")),
+    (lambda folder, _: change(folder / "cars.json", "command", None),
+     ("cars.json: not a record", "command is no str")),
+    (lambda folder, _: change(folder / "cars.json", "data", "\ud800"),
+     ("cars.json: not a record", "python -m experiments.cars")),
+    (lambda folder, _: change(folder / "train_alexnet.json", "numbers", {}),
+     ("train_alexnet.json does not hold", "python -m experiments.train_alexnet")),
+    (lambda folder, _: change(folder / "figure5.json", "flags", {}),
+     ("figure5.json does not hold", "python -m experiments.figure5")),
     (lambda _, readme: readme.write_text(headlines.BEGIN),
      ("top.md: expected the line", headlines.END)),
     (lambda _, readme: readme.write_text(f"{headlines.END}\n{headlines.BEGIN}"),

@@ -102,7 +102,26 @@ SLIPS = {                                   # what is called, and the line
     "a unit too many": (lambda: natural_direction(3, 3), "unit 3: the layer has units 0 to 2"),
     "no unit": (lambda: random_direction(0, 1), "random_direction: H = 0; expected an integer"),
     "transfer without predict": (lambda: transfer([Sigmoid()], [X], T), "an object with predict"),
+    "infinity in x'": (lambda: amplify(X, X / 0, 0.1), "amplify: infinity in x'"),
+    "arrays for a unit": (lambda: natural_direction(3, T), "natural_direction: unit array("),
+    "arrays for a count": (lambda: top_images(np.ones((6, 3)), np.ones(3), T), "array("),
+    "half a seed": (lambda: random_direction(3, 2.5), "random_direction: seed = 2.5; expected an"),
+    "nets that are no list": (lambda: transfer(NET, [X], T), "for nets; expected a list"),
+    "images that are no list": (lambda: transfer([NET], 7, T), "transfer: 7 for images; expected"),
+    "rows of two lengths": (lambda: distortion([[1], [2, 3]], X), "x with rows of different lengths"),
+    "a huge number": (lambda: Dense(10 ** 30, 3, RNG), "an integer, at least 1 and below 2^31"),
+    "yes for a number": (lambda: Dense(True, 3, RNG), "Dense: D = True; expected an integer"),
+    "a net that is no list": (lambda: Net(None), "Net: None for layers; expected a list"),
+    "sizes that are no list": (lambda: fc(784, RNG), "fc: 784 for sizes; expected a list"),
+    "means that are no list": (lambda: Preprocess(1, RGB, 0.5, (1, 1, 1)), "Preprocess: mean of"),
+    "labels of objective": (lambda: objective(NET, X, None, np.ones(6), 0 * X),
+                            "objective: targets of type NoneType"),
     # losses
+    "logits that are bool": (lambda: softmax_cross_entropy(np.ones((6, 3), bool), T),
+                             "logits of type bool; expected real numbers"),
+    "logits below 0 that wrap": (lambda: sigmoid_cross_entropy(np.ones((2, 3), np.uint8),
+                                                               np.ones((2, 3))), "z of type uint8"),
+    "sparsity of nothing": (lambda: sparsity(np.ones((0, 3)), 0.1), "expected one image at least"),
     "targets in a column": (lambda: softmax_cross_entropy(np.ones((2, 3)), np.ones((2, 1), int)),
                             "targets of type int64 and shape (2, 1)"),
     "targets in a list": (lambda: margin(np.ones((2, 3)), [0, 1]), "targets of type list"),
@@ -162,8 +181,9 @@ class TwoWeights(Sigmoid):
 @pytest.mark.parametrize("slip", SLIPS)
 def test_a_slip_is_an_error_that_says_what_was_expected(slip):
     call, says = SLIPS[slip]
-    with pytest.raises(ValueError, match=re.escape(says)):
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=re.escape(says)) as raised:
         call()
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_a_label_that_the_net_does_not_have_costs_infinity_and_no_label_hides_another():
