@@ -42,15 +42,23 @@ def check_images(where, x, name="x"):
     return x
 
 
+def find_shape(a):
+    """The shape of an array, or of lists; of lists of different lengths the first axis alone."""
+    try:
+        return np.shape(a)
+    except ValueError:
+        return len(a),
+
+
 def check_shape(where, name, a, expected):
     """Whether the array a has the expected shape, a tuple."""
-    if np.shape(a) != tuple(expected):
-        raise ValueError(f"{where}: {name} of shape {np.shape(a)}; expected {tuple(expected)}")
+    if find_shape(a) != tuple(expected):
+        raise ValueError(f"{where}: {name} of shape {find_shape(a)}; expected {tuple(expected)}")
 
 
 def check_sizes(where, shape, ndim=None):
     """Whether `shape`, of one image, holds integers from 1 on; `ndim` of them, if given."""
-    if np.ndim(shape) != 1 or ndim not in (None, len(shape)):
+    if len(find_shape(shape)) != 1 or ndim not in (None, len(shape)):
         expected = "(C, H, W), of one image" if ndim else "such as (C, H, W)"
         raise ValueError(f"{where}: shape {show(shape)}; expected {expected}")
     for length in shape:
@@ -74,8 +82,9 @@ def check_label_array(where, t, N, name="label"):
     """Whether t is an array of integers (N,); does not look at their values."""
     found = t.dtype if hasattr(t, "dtype") else type(t).__name__
     if getattr(found, "kind", "?") not in "iu" or t.shape != (N,):
-        hint = "; of one-hot rows, t.argmax(1)" if np.ndim(t) == 2 and np.shape(t)[1] > 1 else ""
-        raise ValueError(f"{where}: {name}s of type {found} and shape {np.shape(t)}; expected an "
+        shape = find_shape(t)
+        hint = "; of one-hot rows, t.argmax(1)" if len(shape) == 2 and shape[1] > 1 else ""
+        raise ValueError(f"{where}: {name}s of type {found} and shape {shape}; expected an "
                          f"array of integers, ({N},){hint}")
 
 
@@ -97,8 +106,8 @@ def is_integer(number, least, largest=2**31 - 1):
 def check_axes(where, least, **given):
     """As check_integers, of one number for both axes of an image, or of a pair."""
     for name, pair in given.items():
-        if np.shape(pair) not in ((), (2,)):
-            raise ValueError(f"{where}: {name} = {pair!r}; expected an integer, or one for each "
+        if find_shape(pair) not in ((), (2,)):
+            raise ValueError(f"{where}: {name} = {show(pair)}; expected an integer, or one for each "
                              "axis")
         for number in np.ravel(pair).tolist():
             check_integers(where, least, **{name: number})
@@ -106,8 +115,8 @@ def check_axes(where, least, **given):
 
 def check_sides(where, padding):
     """Whether a padding is an integer from 0 on, or ((top, bottom), (left, right)) of integers."""
-    if np.shape(padding) not in ((), (2, 2)):
-        raise ValueError(f"{where}: padding = {padding!r}; expected an integer, or ((top, bottom), "
+    if find_shape(padding) not in ((), (2, 2)):
+        raise ValueError(f"{where}: padding = {show(padding)}; expected an integer, or ((top, bottom), "
                          "(left, right))")
     for number in np.ravel(padding).tolist():
         check_integers(where, 0, padding=number)

@@ -47,6 +47,7 @@ def main_of(name):
     ("table1 --data cats", "'cats'"),
     ("table1 --solver theirs", "--solver theirs: choose one of auto, scipy, by-hand"),
     ("table1 --count many", "invalid int value: 'many'"),
+    ("table1 --count=--", "--count"),
     ("table1 --colour red", "unrecognized arguments: --colour red"),
     ("table1 --net 'FC10\nfolder'", "'FC10\\nfolder' on the command line: expected one line"),
     ("table1 --workers 9999", "--workers 9999: expected 1,024 at most"),

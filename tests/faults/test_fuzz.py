@@ -32,9 +32,9 @@ UNCLEAN = {                                 # what a door does, and what is said
     "hidden lack of memory": (fail(ValueError("x.npz"), MemoryError()), "out of memory: x.npz"),
     "much memory": (lambda path: np.ones(2 ** 28), "MemoryError"),
     "a long time": (lambda path: time.sleep(9), "longer than 0.1 s"),
-    "a line on stderr": (lambda path: os.write(2, b"warning\n") and 7, "not our lines: ['warning']"),
-    "a warning": (lambda path: warnings.warn("old", stacklevel=1) or 7, "not our lines: ['old']"),
-    "a file elsewhere": (lambda path: path.parents[1].joinpath("x").touch() or 7, "outside its folder"),
+    "a line on stderr": (lambda path: os.write(2, b"warning\n") and 7, "not our lines: "),
+    "a warning": (lambda path: warnings.warn("old", stacklevel=1) or 7, "not our lines: "),
+    "a file elsewhere": (lambda path: path.parents[1].joinpath("x").touch() or 7, "files outside"),
     "half a file": (lambda path: path.with_suffix(".part").touch() or 7, "an unfinished file"),
 }
 

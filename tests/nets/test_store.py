@@ -188,12 +188,13 @@ SHAPED = "{{'descr': '<f4', 'fortran_order': False, 'shape': {}}}"
     ([("a.npy", npy(NUMBERS) + b"0")], "not of its 24 bytes"),
     ([("a.npy", header(SHAPED.format("(2, 3)")))], "not of its 24 bytes"),
     ([("a.npy", header(SHAPED.format("(2, 10**9)")))], "malformed node"),
+    ([("a.npy", header(SHAPED.format("(2L, 3L)")))], "created on Python 2"),
     ([("a.npy", header("(" * 60_000))], "is large and may not be safe to load"),
     ([("a.npy", header("1\n" * 99))], "Cannot parse header|Header is not a dictionary"),
     ([("a.npy", b"\x93NUMPY\3\0" + npy(NUMBERS)[8:])], r"a header of version \(3, 0\), expected"),
 ], ids=["twice", "no array", "no array, named so", "more", "empty", "complex", "objects", "text",
         "dates", "records", "booleans", "big-endian", "turned", "axes", "short", "long", "lies",
-        "terms", "deep", "lines", "version"])
+        "terms", "Python 2", "deep", "lines", "version"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_only_the_arrays_that_are_expected_are_believed(tmp_path, members, said):
     path = tmp_path / "x.npz"
