@@ -43,11 +43,11 @@ def check_images(where, x, name="x"):
 
 
 def find_shape(a):
-    """The shape of an array, or of lists; of lists of different lengths the first axis alone."""
+    """The shape of an array, or of lists; -1 for an axis of different lengths."""
     try:
         return np.shape(a)
     except ValueError:
-        return len(a),
+        return len(a), -1
 
 
 def check_shape(where, name, a, expected):
@@ -107,8 +107,8 @@ def check_axes(where, least, **given):
     """As check_integers, of one number for both axes of an image, or of a pair."""
     for name, pair in given.items():
         if find_shape(pair) not in ((), (2,)):
-            raise ValueError(f"{where}: {name} = {show(pair)}; expected an integer, or one for each "
-                             "axis")
+            raise ValueError(f"{where}: {name} = {show(pair)}; expected an integer, or one for "
+                             "each axis")
         for number in np.ravel(pair).tolist():
             check_integers(where, least, **{name: number})
 
@@ -116,8 +116,8 @@ def check_axes(where, least, **given):
 def check_sides(where, padding):
     """Whether a padding is an integer from 0 on, or ((top, bottom), (left, right)) of integers."""
     if find_shape(padding) not in ((), (2, 2)):
-        raise ValueError(f"{where}: padding = {show(padding)}; expected an integer, or ((top, bottom), "
-                         "(left, right))")
+        raise ValueError(f"{where}: padding = {show(padding)}; expected an integer, or ((top, "
+                         "bottom), (left, right))")
     for number in np.ravel(padding).tolist():
         check_integers(where, 0, padding=number)
 

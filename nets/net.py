@@ -110,7 +110,8 @@ class Net:
             logits = self.forward(part)[0]
             return xp.where(xp.isnan(logits).any(1), -1, logits.argmax(1))
 
-        labels = evaluate_in_chunks(label, check_images("this net", x))
+        with np.errstate(over="ignore", invalid="ignore"):      # NaN is an error
+            labels = evaluate_in_chunks(label, check_images("this net", x))
         if (labels < 0).any():
             raise ValueError(f"this net: the logits of image {labels.argmin()} are NaN; are its "
                              "pixels NaN (D found no image), or the net's weights?")

@@ -110,6 +110,7 @@ SLIPS = {                                   # what is called, and the line
     "images that are no list": (lambda: transfer([NET], 7, T), "transfer: 7 for images; expected"),
     "rows of two lengths": (lambda: distortion([[1], [2, 3]], X), "rows of different lengths"),
     "paddings of two lengths": (lambda: Conv(1, 2, 3, RNG, 1, [[1, 2], [3]]), "Conv: padding = [["),
+    "strides of two lengths": (lambda: MaxPool(2, [[1, 2], [3]]), "MaxPool: stride = [["),
     "a huge number": (lambda: Dense(10 ** 30, 3, RNG), "an integer, at least 1 and below 2^31"),
     "yes for a number": (lambda: Dense(True, 3, RNG), "Dense: D = True; expected an integer"),
     "a net that is no list": (lambda: Net(None), "Net: None for layers; expected a list"),
