@@ -2,7 +2,7 @@
 import numpy as np
 
 from nets.backend import to_host
-from nets.checks import check_images, check_integers, check_labels, check_real
+from nets.checks import check_images, check_integers, check_labels, check_real, find_shape
 
 
 def check_pixels(x, box):
@@ -40,6 +40,8 @@ def check_targets(target, logits, label, among):
         if K < 2:
             raise ValueError(f"D: the net has {K} label; expected one other at least")
         return np.argsort(-others, 1, kind="stable")[:, :min(among, K - 1)]
+    if -1 in find_shape(target):
+        raise ValueError("D: target with rows of different lengths; expected integers (N,)")
     target = to_host(target)
     target = np.broadcast_to(target, N) if target.ndim == 0 else target     # one for all
     return check_labels("D", target, N, K, "target")[:, None].astype(int)

@@ -111,6 +111,7 @@ SLIPS = {                                   # what is called, and the line
     "rows of two lengths": (lambda: distortion([[1], [2, 3]], X), "rows of different lengths"),
     "paddings of two lengths": (lambda: Conv(1, 2, 3, RNG, 1, [[1, 2], [3]]), "Conv: padding = [["),
     "strides of two lengths": (lambda: MaxPool(2, [[1, 2], [3]]), "MaxPool: stride = [["),
+    "targets of two lengths": (lambda: D(NET, X, [[1, 2], [3]]), "D: target with rows of"),
     "a huge number": (lambda: Dense(10 ** 30, 3, RNG), "an integer, at least 1 and below 2^31"),
     "yes for a number": (lambda: Dense(True, 3, RNG), "Dense: D = True; expected an integer"),
     "a net that is no list": (lambda: Net(None), "Net: None for layers; expected a list"),
