@@ -300,7 +300,7 @@ def write_npz(rng, path, arrays, is_sealed=True):
         with contextlib.suppress(ValueError, BufferError):     # objects have no seal
             name = pick(rng, [path, path, path, "another.npz"])
             arrays["seal"] = np.array(store.compute_seal(name, arrays))
-    members = []
+    is_own, members = not is_sealed or name == path, []
     for name, a in arrays.items():
         np.lib.format.write_array(file := io.BytesIO(), np.asarray(a), allow_pickle=True)
         raw = file.getvalue()
@@ -319,7 +319,7 @@ def write_npz(rng, path, arrays, is_sealed=True):
         for name, raw in members:
             archive.writestr(name, raw)
     path.write_bytes(file.getvalue()) if rng.random() < 0.6 else put(rng, path, file.getvalue())
-    return path, arrays
+    return path, is_own
 
 
 def npz_door(draw, call, check, is_sealed=True):
@@ -340,8 +340,9 @@ def draw_arrays(*shapes):
 
 
 def check_arrays(*shapes, low=-store.LARGEST, high=store.LARGEST):
-    """A check of arrays of these shapes: finite, and in their range."""
-    def check(value, *_):
+    """A check of arrays of these shapes: sealed with their own name, finite, in their range."""
+    def check(value, path, is_own):
+        assert is_own
         for a, shape in zip(value, shapes, strict=True):
             assert is_number(a, shape, low, high) and to_host(a).dtype.kind == "f"
     return check
@@ -372,7 +373,7 @@ def check_net(value, *_):
                for a in (*value.net.params, value.net.forward(to_device(x))[0]))
 
 
-def load_net(path, arrays):
+def load_net(path, is_own):
     store.load(path, net := fc.fc((6, 4, 3), np.random.default_rng(0)), store.load_sealed)
     return net.params
 
@@ -381,7 +382,7 @@ def draw_checkpoint(rng, *_):
     return {"curve": rng.random((rng.integers(1, 7), 3)), "a0": np.ones((2, 3)), "a1": np.ones(3)}
 
 
-def resume(path, arrays):
+def resume(path, is_own):
     rows = checkpoint.resume(path, state := [to_device(np.zeros((2, 3))), to_device(np.zeros(3))],
                              5)
     assert len(rows) <= 5 and np.isfinite(np.array(rows)).all()
