@@ -8,7 +8,6 @@ and, at its end, the check.  Change the file, and run the command again.  It nev
 of yours; delete it to begin anew.
 With --number only that exercise is checked, and the command fails until it is solved.
 """
-import sys
 import traceback
 from pathlib import Path
 
@@ -30,11 +29,11 @@ def main(number=0, out="runs"):
                 start.read_bytes()))
     if number:
         path = folder / exercises.STARTS[number - 1].name
-        if problem := find_problem(path):
+        if problem := find_problem(exercises.STARTS[number - 1], path):
             raise RuntimeError(f"exercise {number}, {path}: {problem}")
         print(f"Exercise {number} is solved.")
         return {number: ""}
-    problems = {i: find_problem(folder / start.name) for i, start in
+    problems = {i: find_problem(start, folder / start.name) for i, start in
                 enumerate(exercises.STARTS, 1)}
     print(page.format_table(["", "exercise", "file", "solved"], [
         [i, exercises.read_text(start)[0], folder / start.name, page.format_answer(not problems[i])]
@@ -44,15 +43,18 @@ def main(number=0, out="runs"):
     return problems
 
 
-def find_problem(path):
-    """What the check of one exercise says, on one line; "" if it is solved."""
+def find_problem(start, path):
+    """What the check of one exercise says, on one line; "" if it is solved.
+
+    start: the project's file, whose check counts.  path: the reader's, with the answer.
+    """
     try:
-        exercises.load(path).check()
+        exercises.check(start, path)
     except AssertionError as error:
         return str(error).split("\n")[0] or "the check fails"
-    except Exception as error:              # a reader's code may raise anything
-        lines = [frame.lineno for frame in traceback.extract_tb(sys.exc_info()[2])
-                 if frame.filename == str(path)]
+    except (Exception, SystemExit) as error:        # a reader's code may raise anything
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+                 if frame.filename == str(path.resolve())]
         where = f"line {lines[-1]}: " if lines else ""
         return f"{where}{type(error).__name__}: {error}".split("\n")[0]
     return ""

@@ -41,8 +41,8 @@ LARGE = 5000            # numbers in all arrays; a net with more has a smaller p
 DIGITS, LABELS_BACK = 3, 3                  # digits, and labels of the way back
 SMALLER = ("This net has feature maps, so its page is smaller: three digits, and for one of them "
            "three labels in full.  In large arrays, the units with a frame show their sums.")
-HELP = {"image": "a picture of a digit of your own, in any format that Pillow reads; it becomes "
-                 "the digit whose search is shown whole"}
+HELP = {"image": "a picture of a digit of your own (JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or PGM); "
+                 "it becomes the digit whose search is shown whole"}
 
 
 def main(image="", net="FC100-100-10", data="auto", seed=0, train="adam", workers=0, out="runs",
@@ -111,12 +111,12 @@ def write_page(net, picked, first, sets, who, command, path):
     digits = [describe_digit(net, x, name, i == first, is_large)
               for i, (x, name) in enumerate(picked)]
     x, search = picked[first][0], digits[first]["search"]
-    found = [label for label in digits[first]["backward"] if label in search
-             and search[label]["found"]]
-    if not found:
+    labels_found = [label for label in digits[first]["backward"] if label in search
+                    and search[label]["found"]]
+    if not labels_found:
         raise RuntimeError(f"found no image near {picked[first][1]} with another label; nothing is "
                            "written, try another --net or --image")
-    label = max(found, key=lambda label: len(search[label]["ends"]))
+    label = max(labels_found, key=lambda label: len(search[label]["ends"]))
     _, found, log_c = trace.record_search(net, x, label)
     passed = chain.pass_forward(net, x, 0)
     lesson = {"layers": chain.describe_layers(passed), "digits": digits, "first": first,

@@ -30,14 +30,14 @@ READINGS = {                                # keys of costs.DECAYS
 def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    by_seed = []
+    stem, by_seed = page.name_record("table1", seeds), []
     for job in attacked_set.prepare_seeds([*PAPER, *BEYOND], flags):
         by_seed.append({"models": measure_models(job),
                         "decay": measure_readings(job, train, workers, quiet)})
         if job.seed == seed:
             filters = draw_filters(job.nets["AE400-10"], page.describe_data(job.data))
     numbers = page.join_seeds(by_seed)
-    page.save(page.name_record("table1", seeds), main, flags, job.data, started, f"""\
+    page.save(stem, main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
 
 {format_models(numbers["models"])}
@@ -53,10 +53,11 @@ k is a layer's number of units.
 
 ## What the 400 units of AE400-10 look for
 
-![400 tiles: the weights of each unit of the code](table1-filters.png)
+![400 tiles: the weights of each unit of the code](\
+{stem}-filters.png)
 
 Each tile shows a unit's weights, grey where they are 0, each scaled to its largest.""",
-              numbers, {"table1-filters.png": filters})
+              numbers, {f"{stem}-filters.png": filters})
     return numbers["models"]
 
 
@@ -86,8 +87,8 @@ def name_reading(name, reading):
 def measure_errors(net, job):
     """{"train error %": number, "test error %": number}, in float32, the precision of training."""
     net = net.astype("float32")
-    return dict(zip(COLUMNS, (100 * error(net, *job.train), 100 * error(net, *job.test)),
-                    strict=False))
+    return {"train error %": 100 * error(net, *job.train),
+            "test error %": 100 * error(net, *job.test)}
 
 
 def format_models(models):

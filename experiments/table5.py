@@ -120,17 +120,16 @@ def format_page(numbers, model):
     published = model.name == "torchvision"
     also = ("\npublished: the true operators of torchvision's own weights, by Avant and Morgansen "
             "(2023); with these weights ours should be within 1 %." if published else "")
-    first, about_paper = model.net.layers[0], ""
+    first, papers = model.net.layers[0], PAPER if model.title == "AlexNet" else {}
+    about_paper = PAPERS_UNITS if papers else ""
     units = "0 to 1"
     if isinstance(first, Preprocess):
         units = (f"{'0 to 255' if first.scale == 255 else '0 to 1'}, less the mean, divided by "
                  f"{min(first.std):g} at least")
-    if model.title == "AlexNet":
-        about_paper = PAPERS_UNITS
     return f"""\
 # Table 5 for {model.description}{before}
 
-{format_layers(numbers["layers"], PAPER if about_paper else {}, published)}
+{format_layers(numbers["layers"], papers, published)}
 
 The largest |phi_k(x) - phi_k(x + r)| / |r| of a layer, in Euclidean norms.  As printed and \
 corrected: over {norms.POINTS} x {norms.POINTS} frequencies, or more if image and padding need \
@@ -145,8 +144,8 @@ groups.{also}
 The first row is the product that the paper means.  The paper calls max pooling contractive, which \
 holds where windows do not overlap.  LRN: no search of ours exceeds k^-beta; the proven bound is \
 larger.  The last row, corrected, bounds the change of the logits by that of pixels in [0, 1].  As \
-printed is too small by the strides, true operator is a lower estimate, and the paper's layers \
-belong to another net.
+printed is too small by the strides, true operator is a lower estimate\
+{", and the paper's layers belong to another net" if papers else ""}.
 Units: the first layer sees pixels of {units}.{about_paper}"""
 
 
@@ -157,10 +156,11 @@ def format_layers(layers, papers, published):
     PUBLISHED.
     """
     rows = [[name, row["size"], row["stride"] or "-", row["groups"] or "-",
-             *(page.format_cell(row[c], digits=4) for c in COLUMNS), papers.get(name, "-"),
-             *([PUBLISHED[name]] * published)] for name, row in layers.items()]
-    return page.format_table(["layer", "size", "stride", "groups", *COLUMNS, "paper's",
-                              *(["published"] * published)], rows)
+             *(page.format_cell(row[c], digits=4) for c in COLUMNS),
+             *([papers.get(name, "-")] * bool(papers)), *([PUBLISHED[name]] * published)]
+            for name, row in layers.items()]
+    return page.format_table(["layer", "size", "stride", "groups", *COLUMNS,
+                              *(["paper's"] * bool(papers)), *(["published"] * published)], rows)
 
 
 def format_products(products):

@@ -24,7 +24,8 @@ FLAGS = {                                   # texts; a script's own HELP goes be
     "image": "the picture of a digit: JPEG, PNG, WebP, GIF, BMP, TIFF, PPM or PGM",
     "target": "the wanted label: a digit, or nearest for any other one",
     "net": "FC10(1e-4), FC100-100-10, another net of Tables 1 and 3, or LeNet; after it may come: "
-           "again (from another start), on P1 or on P2 (trained on that half)",
+           "again (from another start), on P1 or on P2 (trained on that half); and at the end: "
+           "', whole decay' or ', per unit decay' (another reading of the weight decay)",
     "size": "pixels of a photograph's side, 67 to 227",
     "lam": "lambda: the weight of the codes' sparsity",
     "below": "what of a stage's objective moves the stages below: input and target, input, nothing",
@@ -121,7 +122,10 @@ def run(main):
 
 
 class Output:
-    """A standard stream that ends no run: what cannot be shown is left out; `error` says why."""
+    """A standard stream whose errors do not end the run.
+
+    What cannot be shown is left out; `error` says why.
+    """
 
     def __init__(self, stream):
         self.stream, self.error = stream, None
@@ -154,7 +158,7 @@ def unwind_at_signals():
     """SIGNALS raise KeyboardInterrupt(number), so that `with` blocks clear temporary files."""
     def interrupt(number, _):
         for other in SIGNALS:               # a second Ctrl-C would only add tracebacks
-            signal.signal(other, lambda *_: None)   # SIG_IGN: a line, if one waits already
+            signal.signal(other, lambda *_: None)   # with SIG_IGN, a pending one prints a line
         raise KeyboardInterrupt(number)
 
     before = {number: signal.signal(number, interrupt) for number in SIGNALS

@@ -101,14 +101,14 @@ def read_record(numbers, trained, places):
 # ---- Over the nets of many seeds -------------------------------------------------------------
 
 
-def find_interval(differences):
-    """The 95 % interval of the mean of differences, one for each net: (lower, upper).
+def find_interval(differences, level=LEVEL):
+    """The interval of the mean of differences, one for each net, at this level: (lower, upper).
 
     Student's t over nets: whatever the directions within one net have in common, nets of other
     seeds are independent, so the nets, and not the directions, are the sample.
     """
     a = np.array(differences, float)
-    half = stdtrit(len(a) - 1, 0.975) * a.std(ddof=1) / np.sqrt(len(a))
+    half = stdtrit(len(a) - 1, 1 - level / 2) * a.std(ddof=1) / np.sqrt(len(a))
     return a.mean() - half, a.mean() + half
 
 
@@ -126,13 +126,13 @@ def list_differences(numbers):
 
 def format_findings_over_nets(numbers, trained):
     """A list: whether the claim holds for each trained net when its seed varies."""
-    lines = []
-    for (layer, kind), row in list_differences(numbers).items():
-        if layer in trained:
-            apart = [m for m, of in row.items() if np.prod(find_interval(of)) > 0]
-            result = (f"**the claim does not hold**, by {', '.join(apart)}" if apart
-                      else "**no difference found**, the claim stands")
-            lines.append(f"- {layer}, natural against {kind} directions: {result}.")
+    rows = {key: row for key, row in list_differences(numbers).items() if key[0] in trained}
+    level, lines = LEVEL / sum(map(len, rows.values())), []
+    for (layer, kind), row in rows.items():
+        apart = [m for m, of in row.items() if np.prod(find_interval(of, level)) > 0]
+        result = (f"**the claim does not hold**, by {', '.join(apart)}" if apart
+                  else "**no difference found**, the claim stands")
+        lines.append(f"- {layer}, natural against {kind} directions: {result}.")
     return "\n".join(lines)
 
 
@@ -141,17 +141,18 @@ def format_differences(numbers):
     def format_one(of):
         lower, upper = (page.format_cell(end, digits=2) for end in find_interval(of))
         return f"{page.format_cell(np.mean(of), digits=2)} ({lower} to {upper})"
-    rows = [[*key, *map(format_one, row.values())]
-            for key, row in list_differences(numbers).items()]
-    names = list(next(iter(list_differences(numbers).values())))
-    table = page.format_table(["layer", "natural minus", *names], rows)
+    differences = list_differences(numbers)
+    table = page.format_table(["layer", "natural minus", *next(iter(differences.values()))],
+                              [[*key, *map(format_one, row.values())]
+                               for key, row in differences.items()])
     return f"""\
 ## The mean over natural directions minus that over others: mean over nets (95 % interval)
 
 {table}
 
-The sample are the nets: Student's t over one difference for each seed.  Directions of one net are \
-not independent of each other, and a test over them says nothing about other nets."""
+The nets are the sample: Student's t over one difference for each seed.  Directions of one net are \
+not independent of each other, and a test over them says nothing about other nets.  The verdicts \
+above hold at a level of {LEVEL} for all tests of trained nets together (Bonferroni)."""
 
 
 # ---- In words --------------------------------------------------------------------------------

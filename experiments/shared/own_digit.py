@@ -1,4 +1,4 @@
-"""A picture of a digit of one's own, in any format, becomes an image like MNIST's."""
+"""A picture of a digit of one's own becomes an image like MNIST's."""
 import os
 
 import numpy as np

@@ -53,7 +53,7 @@ def run_in_processes(function, arguments, workers, steps, text, quiet, small=Fal
     not_ours = set(multiprocessing.active_children())
     with _ignore(signal.SIGINT, signal.SIGHUP):     # what starts here inherits this
         pool, ticks = _start_executor(min(workers, len(arguments)), environment)
-    waiting, progress = {}, 0
+    waiting, progress, ours = {}, 0, set()
     bar = tqdm(total=steps, desc=text, disable=quiet or None, leave=False,
                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed}, {remaining} left")
     try:
@@ -123,7 +123,7 @@ def _start_worker(ticks):
 def _end(*_):
     """End this worker, but first its `with` blocks, which clear temporary files."""
     for number in ENDS:                     # a second signal would end them half-way
-        signal.signal(number, lambda *_: None)      # SIG_IGN: a line, if one waits already
+        signal.signal(number, lambda *_: None)      # with SIG_IGN, a pending one prints a line
     sys.exit(1)
 
 

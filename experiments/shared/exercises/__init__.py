@@ -30,10 +30,18 @@ def read_text(path):
 
 def load(path):
     """The module of an exercise, run from its file; whatever its code raises is raised."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def check(start, answer):
+    """Run the check of a start on the functions and classes of an answer, both paths."""
+    module, names = load(start), vars(load(answer))
+    vars(module).update({name: thing for name, thing in names.items()
+                         if name != "check" and not name.startswith("__")})
+    module.check()
 
 
 def make_problem():

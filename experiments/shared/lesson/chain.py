@@ -128,7 +128,7 @@ def arrange(a):
     if a.ndim == 4:
         _, maps, rows, columns = a.shape
         return {"maps": maps, "rows": rows, "columns": columns, "is_picture": True}
-    columns = next(n for n in (28, 25, 20, a.size) if a.size % n == 0 and a.size >= n)
+    columns = min((n for n in range(1, a.size + 1) if a.size % n == 0), key=lambda n: abs(n - 26))
     return {"maps": 1, "rows": a.size // columns, "columns": columns, "is_picture": False}
 
 

@@ -158,9 +158,9 @@ function explainUnit({layer, pass, k, sums, given, result, names, isForward}, un
   if (at < 0) return [tell(`${to} = ${format(y[unit])}.  ${sums_of}`)];
   const index = decode(sums.index, Uint16Array), places = isForward ? layer.places : given;
   const [factor, product] = [decode(sums.factor), decode(sums.product)];
-  const weight = isForward ? (layer.weights ? "weight" : "factor") : "dy / dx";
+  const weight = isForward ? (layer.weights ? "weight" : "factor") : "∂y / ∂x";
   const rows = [makeRow([`largest terms: ${from} of`, from, weight, "product"], "", "th")];
-  for (let term = at * sums.count; term < (at + 1) * sums.count; term += 1) {
+  for (let term = at * sums.count; term < (at + 1) * sums.count && factor[term]; term += 1) {
     rows.push(makeRow([describePlace(index[term], places), format(x[index[term]]),
                        format(factor[term]), format(product[term])]));
   }
@@ -272,8 +272,8 @@ function goTo(step) {
   const done = isLast ? ends.length : ends.filter(end => end.at <= state.frame).length;
   find("#ends").replaceChildren(
     makeRow(["c no.", "c", "margin", "|r|", "f(x + r)", "result"], "", "th"),
-    ...ends.map((end, i) => makeRow(
-      [makeButton(String(i + 1), () => { stop(); goTo(end.at); }), format(frames[end.at].c),
+    ...ends.slice(0, done).map((end, i) => makeRow(
+      [makeButton(String(i + 1), () => { stop(); goTo(end.at); }), format(Math.exp(end.log_c)),
        format(end.margin), format(frames[end.at].length), String(frames[end.at].label),
        end.success ? "success" : "failure"], i === done - 1 ? "now" : "")));
   showChart(frame, ends, done);

@@ -64,12 +64,12 @@ def sweep_c(net, x, target, log_c):
             f"The net calls it {labels[i]}: " +
             ("success, and the nearest one in this table." if i == nearest else
              "success, but there is a nearer one." if success[i] else
-             "failure, |r| is too short.") for i in range(len(c))]
+             "failure.") for i in range(len(c))]
     rows = [[f"{c[i]:.3g}", f"{lengths[i]:.3f}", str(labels[i]),
              "success" if success[i] else "failure"] for i in range(len(c))]
     return Slip("The smallest c?", "find the minimum c for which the minimiser has f(x + r) = l",
                 "the largest c that still succeeds", ["c", "|r|", "f(x + r)", "result"], rows, says,
-                "A larger c makes r shorter.  A small c always succeeds, far away.  So the nearest "
+                "A larger c makes r shorter.  A small c mostly succeeds, far away.  So the nearest "
                 "image comes from the largest c that succeeds, and D looks for that one.")
 
 
@@ -93,8 +93,9 @@ def drop_square():
     return Slip("c |r|, or its square?", "minimise c |r| + loss", "minimise c |r|² + loss",
                 ["step", "c |r|: ahead", "back", "c |r|²: ahead", "back"], rows, says,
                 f"However short the step, the two slopes of c |r| + loss differ by 2c = {2 * C:g}: "
-                "at r = 0, where the search starts, there is a kink and no gradient.  The square "
-                "has none.  As c varies, both reach the same r.")
+                "at r = 0, where the search starts, there is a kink and no gradient.  "
+                "c |r|² + loss has a gradient there.  As c varies, it reaches every r that c |r| + "
+                "loss reaches.")
 
 
 def keep_label(net, x, label):
@@ -131,7 +132,7 @@ def add_classes():
                     f"{more:.1f} % farther away than the nearest image that has the label.")
     return Slip("Exact for every convex loss?", "for convex losses the search gives D exactly",
                 "it is exact for two labels, not for ten",
-                ["labels", "least", "the search's", "longer by"], rows, says,
+                ["labels", "nearest image", "found by the search", "longer by"], rows, says,
                 "With two labels the loss pulls straight at the boundary.  With ten, the "
                 "cross-entropy also pushes the other eight labels away, which makes r longer.  "
                 "Large weights make this smaller: for FC10(1e-4) on MNIST it is 2 %.")
@@ -173,7 +174,7 @@ def stride_convolutions():
     return Slip("The stride's factor", "|A(ξ)| / s² for a stride s", "|A(ξ)| / s",
                 ["stride s", "measured gain", "with 1 / s", "with 1 / s²"], rows, says,
                 "A bound must not lie below a gain that was measured.  With 1 / s² it does, from "
-                "stride 2 on, and by more the longer the stride.")
+                "stride 2 on, and by more for a larger stride.")
 
 
 def overlap_windows():

@@ -64,7 +64,7 @@ def record_search(net, x, target):
 
 
 def encode_search(net, x, target, every_evaluation):
-    """One search as the page has it, or None if x has the label already.
+    """One search as the page has it.
 
     Args:
         net: the net.
@@ -79,8 +79,6 @@ def encode_search(net, x, target, every_evaluation):
         largest: the |pixel| of r that has the full colour.
     """
     recorder, found, found_log_c = record_search(net, x, target)
-    if not recorder.evaluations:
-        return None
     points, ends = recorder.evaluations, recorder.ends
     if not every_evaluation:
         points = [points[end["at"]] for end in ends]
