@@ -1,5 +1,6 @@
 """What holds for every test: no network, and MNIST only where it is already on disk."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -19,6 +20,26 @@ LOCAL = {"127.0.0.1", "::1", "localhost"}
 def pytest_runtest_setup(item):
     if item.get_closest_marker("mnist") and not mnist.is_on_disk():
         pytest.skip("MNIST is not on this machine (data/README.md says where it is looked for)")
+
+
+@pytest.fixture(scope="session")
+def torchvision():
+    """torchvision, or a skip.
+
+    Beside PyTorch for the CPU, a wheel for CUDA lacks two kernels, which no test here needs.
+    """
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip install -r "
+                                "requirements-torch.txt")
+    try:
+        for kernel in ("nms", "qnms"):
+            with contextlib.suppress(RuntimeError):
+                torch.library.define(f"torchvision::{kernel}",
+                                     "(Tensor boxes, Tensor scores, float t) -> Tensor")
+        import torchvision.transforms
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"torchvision cannot be imported ({error}); pip install -r "
+                    "requirements-torch.txt")
+    return torchvision
 
 
 @pytest.fixture(scope="session")

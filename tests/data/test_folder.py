@@ -204,8 +204,8 @@ def test_whole_pixels_of_the_resized_image_are_cut_out(tmp_path, width, height, 
 
 
 @pytest.mark.parametrize("width_height", [(333, 500), (256, 400), (240, 320), (31, 97)])
-def test_squares_are_those_of_torchvision(width_height):
-    transforms = pytest.importorskip("torchvision.transforms")
+def test_squares_are_those_of_torchvision(torchvision, width_height):
+    transforms = torchvision.transforms
     image = picture(*width_height)
     for size, short in ((227, 256), (224, 256), (67, 75)):
         cut = transforms.Compose([transforms.Resize(short), transforms.CenterCrop(size)])

@@ -38,23 +38,6 @@ def export(request, tmp_path):
     logging.disable(logging.NOTSET)
 
 
-@pytest.fixture(scope="module")
-def torchvision():
-    """torchvision, or a skip.
-
-    Beside PyTorch for the CPU, a wheel for CUDA lacks two kernels, which no net here needs.
-    """
-    try:
-        for kernel in ("nms", "qnms"):
-            with contextlib.suppress(RuntimeError):
-                torch.library.define(f"torchvision::{kernel}",
-                                     "(Tensor boxes, Tensor scores, float t) -> Tensor")
-        import torchvision
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f"torchvision cannot be imported ({error}){MEND}")
-    return torchvision
-
-
 def shrink(module):
     """Replace each Conv2d and Linear of a module by one with a sixteenth of the numbers."""
     def scale(n):
