@@ -50,7 +50,7 @@ def phi(net, x, layer):
     Section 2.  x: (N, ...) on the host.  Returns (N, H) float64 on the host, one row an image.
     """
     check_methods("phi", net, "below")
-    if len(check_images("phi", x)) == 0:
+    if len(x := check_images("phi", x)) == 0:
         raise ValueError(f"phi: x of shape {x.shape}; expected one image at least")
     below = net.below(layer)
     rows = evaluate_in_chunks(lambda part: below.forward(part)[0], x)
@@ -132,7 +132,8 @@ def objective(net, x, target, c, r):
         x, r: (N, ...).  c: (N,).
 
     Returns:
-        The value (N,) in nats, its gradient (N, ...), the logits (N, K).
+        The value (N,) in nats, infinite where the net has no such label, its gradient (N, ...),
+        the logits (N, K).
     """
     check_methods("objective", net, "forward", "backward")
     x, r, c = (check_real("objective", name, a) for name, a in (("x", x), ("r", r), ("c", c)))
@@ -140,7 +141,6 @@ def objective(net, x, target, c, r):
     check_shape("objective", "c", c, x.shape[:1])
     check_label_array("objective", target, len(x), "target")
     loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
-    check_labels("objective", target, *logits.shape, name="target")
     return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
 
 

@@ -90,10 +90,11 @@ def fetch(url, path, size, quiet):
         with (requests.get(url, stream=True, timeout=TIMEOUT,
                            headers={"Accept-Encoding": "identity"}) as response,
               open(path, "wb") as file):
-            response.raise_for_status()
+            if not response.ok:
+                raise DownloadFailed(f"HTTP {response.status_code}")
             length = response.headers.get("Content-Length", "")
             with tqdm(total=int(length) if length.isdecimal() else None, desc=path.name, unit="B",
-                      unit_scale=True, disable=quiet) as bar:
+                      unit_scale=True, disable=quiet or None) as bar:
                 for part in receive(response.raw, size):
                     file.write(part)
                     bar.update(len(part))

@@ -22,7 +22,7 @@ def check_real(where, name, a, ndim=None, kinds="fiub"):
     ndim: how many axes it must have; None: any number.  kinds: of the types that are allowed.
     """
     try:
-        a = a if hasattr(a, "dtype") else np.asarray(a)
+        a = a if hasattr(getattr(a, "dtype", None), "kind") else np.asarray(a)
     except ValueError:
         raise ValueError(f"{where}: {name} with rows of different lengths; expected an array"
                          ) from None

@@ -86,8 +86,8 @@ def read_window(chain, k, strides, pads, dilations, auto_pad):
     """The window, the strides, and the padding by side, of Conv and MaxPool."""
     expect("dilations", list(dilations), [1, 1])
     expect("auto_pad", auto_pad, b"NOTSET")
-    expect("axes of images, window, strides and half of pads",
-           [len(chain.shape) - 1, len(k), len(strides), len(pads) / 2], [2, 2, 2, 2])
+    expect("lengths of the image's shape, kernel_shape, strides, pads",
+           [len(chain.shape), len(k), len(strides), len(pads)], [3, 2, 2, 4])
     return tuple(k), tuple(strides), tuple(zip(pads[:2], pads[2:], strict=True))
 
 
@@ -95,7 +95,6 @@ def make_conv(chain, W, b=None, *, kernel_shape=None, strides=(1, 1), pads=(0, 0
               dilations=(1, 1), group=1, auto_pad=b"NOTSET"):
     k, strides, padding = read_window(chain, W.shape[2:], strides, pads, dilations, auto_pad)
     expect("kernel_shape", list(kernel_shape or k), list(k))
-    expect("group", max(1, group), group)
     layer = Conv(chain.shape[0], len(W), k, NOT_DRAWN, strides, padding, group)
     expect("shape of the weights", W.shape, layer.params[0].shape)
     expect("shape of the bias", W.shape[:1] if b is None else b.shape, W.shape[:1])
@@ -155,7 +154,8 @@ def scale_and_shift(chain, scale, shift):
         W, b = before.params
         before.params = [W * (scale if W.ndim == 2 else columns), b * scale + shift]
         return None
-    expect("axes of what comes neither after Conv, Gemm nor MatMul", len(chain.shape), 3)
+    expect("axes of the input, for a node that follows no Conv, Gemm or MatMul",
+           len(chain.shape), 3)
     C = len(scale)
     return with_params(Conv(C, C, (1, 1), NOT_DRAWN, groups=C), columns, shift)
 
@@ -167,7 +167,6 @@ def spread(a, shape):
 
 def make_lrn(chain, *, size, alpha=1e-4, beta=0.75, bias=1.0):
     expect("axes of images", len(chain.shape), 3)
-    expect("whether alpha is at least 0, and bias above", alpha >= 0 and bias > 0, True)
     return ChannelNorm(size, bias, alpha / size, beta)      # its alpha is n times ours
 
 

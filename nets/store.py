@@ -2,6 +2,7 @@
 
 A file is believed only if it holds exactly what its reader expects: see `load_arrays`.
 """
+import errno
 import hashlib
 import math
 import os
@@ -66,8 +67,9 @@ def write_together(files):
             os.replace(temporary[path], path)
             del temporary[path]
     except OSError as error:                # a full disk, say
-        raise OSError(error.errno, f"not written ({error.strerror}); make room or choose another "
-                      "folder", str(path)) from error
+        reason = error.strerror or error    # Pillow's errors have neither number nor strerror
+        raise OSError(error.errno or errno.EIO, f"not written ({reason}); make room or choose "
+                      "another folder", str(path)) from error
     finally:                                # after Ctrl-C too: no half-written file remains
         for left in temporary.values():
             os.unlink(left)
@@ -194,7 +196,7 @@ def _read_array(archive, name, want):
 def _check_values(a, name, want):
     """ValueError if values are out of their range, not finite, or no characters."""
     if a.dtype.kind == "U":
-        a.tolist()
+        a.tolist()              # raises ValueError for numbers that are no characters
         return
     if want.nan:
         a = a[~np.isnan(a).all(tuple(range(1, a.ndim)))]

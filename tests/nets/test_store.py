@@ -299,6 +299,15 @@ def test_a_disk_that_fills_up_while_saving_leaves_no_file(path, monkeypatch):
     assert os.listdir(path.parent) == []
 
 
+def test_an_error_without_a_number_is_told_in_its_own_words(path):
+    def fail(file):                         # as Pillow does
+        raise OSError("encoder error -2")
+
+    with pytest.raises(OSError, match="not written .encoder error -2.; make room") as caught:
+        store.write_whole(path, fail)
+    assert caught.value.errno == errno.EIO and not path.exists()
+
+
 def test_a_rename_that_fails_leaves_nothing_behind(path):
     path.mkdir(parents=True)                # a folder stands in the file's place
     with pytest.raises(OSError, match=r"net\.npz"):

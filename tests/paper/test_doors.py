@@ -48,7 +48,6 @@ LABELS = {                                  # in place of T, and the line
 }
 LABEL_DOORS = {
     "D": lambda t: D(NET, X, t),
-    "objective": lambda t: objective(NET, *map(to_device, (X, t, np.ones(6), 0 * X))),
     "transfer": lambda t: transfer([NET], [X], t),
     "error": lambda t: loop.error(NET, X, t),
     "check_gradients": lambda t: check_gradients(NET, X, t),
@@ -193,6 +192,18 @@ def test_a_label_that_the_net_does_not_have_costs_infinity_and_no_label_hides_an
     logits, target = to_device(np.zeros((3, 4))), to_device(np.array([-1, 4, 3]))
     assert to_host(softmax_cross_entropy(logits, target)[0]).tolist() == [np.inf, np.inf, np.log(4)]
     assert to_host(margin(logits, target)[0]).tolist() == [-np.inf, -np.inf, 0]
+    value, _, _ = objective(NET, *map(to_device, (X, np.r_[-1, 5, T[2:]], np.ones(6), 0 * X)))
+    assert np.isinf(to_host(value)).tolist() == [True, True, False, False, False, False]
+
+
+def test_an_array_of_another_library_is_read_by_NumPy():
+    class Tensor:                           # as torch's: its dtype has no kind
+        dtype = "torch.float32"
+
+        def __array__(self, dtype=None, copy=None):
+            return X.astype(dtype or X.dtype)
+
+    assert (phi(NET, Tensor(), 0) == X.reshape(6, -1)).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
