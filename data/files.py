@@ -61,7 +61,7 @@ def search_folders(name):
 
 
 @contextmanager
-def make_in_raw(name, why, mend):
+def open_temporary_in_raw(name, why, mend):
     """A folder in data/raw/<name> where files are made and then moved to it; deleted at the end.
 
     Raises Unavailable, with the text why before the reason and mend after it, if data/raw/<name>
@@ -138,10 +138,11 @@ class Archive(NamedTuple):
         return self.url.rpartition("/")[2]
 
 
-def make_in_raw_of(archive):
-    """`make_in_raw` for an archive."""
-    return make_in_raw(archive.folder, f"{archive.title}:", "let INTRIGUING_DATA name a folder "
-                       f"that holds {archive.name} in {archive.folder}/")
+def open_temporary_for(archive):
+    """`open_temporary_in_raw` for an archive."""
+    return open_temporary_in_raw(
+        archive.folder, f"{archive.title}:", "let INTRIGUING_DATA name a folder that holds "
+        f"{archive.name} in {archive.folder}/")
 
 
 def list_places(archive, inside):
@@ -156,7 +157,8 @@ def find_unpacked(archive, inside, names):
 
 
 def describe_missing(archive, inside, names):
-    """The files that are missing beside some of these, for an error; "" where none of them is."""
+    """Text for an error: each folder that holds some of these files, and what it lacks; "" if none.
+    """
     missing = {place: [name for name in names if not os.path.isfile(place / name)]
                for place in list_places(archive, inside)}
     return "".join(f"; {place} lacks {', '.join(lacks)}" for place, lacks in missing.items()
@@ -188,7 +190,7 @@ def download(archive, quiet, missing=""):
     missing: from describe_missing.  Raises Unavailable, an OSError, if this fails.
     """
     target = RAW / archive.folder / archive.name
-    with make_in_raw_of(archive) as folder:
+    with open_temporary_for(archive) as folder:
         path = folder / archive.name
         try:
             fetch(archive.url, path, archive.size, quiet)

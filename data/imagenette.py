@@ -57,7 +57,7 @@ def unpack(path):
     if the archive is cut, or a member is neither a file nor a folder, or lies outside.
     """
     target = files.RAW / ARCHIVE.folder / UNPACKED
-    with files.make_in_raw_of(ARCHIVE) as temporary:
+    with files.open_temporary_for(ARCHIVE) as temporary:
         with files.open_tar(path) as tar:
             tar.extractall(temporary, filter=allow_files_only)
         if not (temporary / UNPACKED).is_dir():

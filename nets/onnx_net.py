@@ -13,9 +13,9 @@ from nets import store
 from nets.backend import to_device
 from nets.net import Net
 from nets.onnx_nodes import (
-    CONSTANTS,
     FLOATS,
     NODES,
+    WEIGHT_NODES,
     check_size,
     find_shape,
     import_onnx,
@@ -114,8 +114,8 @@ class Chain:
     def append(self, node):
         """Append the layer of a node, or keep the weights that it makes; ValueError if neither."""
         inputs, is_constant = list(node.input), self.last not in node.input
-        if node.op_type not in NODES | CONSTANTS or node.domain not in ("", "ai.onnx"):
-            raise ValueError(f"expected one of {', '.join(NODES | CONSTANTS)}, and a softmax at "
+        if node.op_type not in NODES | WEIGHT_NODES or node.domain not in ("", "ai.onnx"):
+            raise ValueError(f"expected one of {', '.join(NODES | WEIGHT_NODES)}, and a softmax at "
                              "the end")
         if node.op_type == "Add" and inputs[-1] == self.last:
             inputs.reverse()                # a + b = b + a
@@ -124,7 +124,7 @@ class Chain:
         if branches := [name for name in inputs if name and name not in self.constants]:
             raise ValueError(f"its input {branches[0]} is neither a weight nor the output of the "
                              "node before it; expected a chain")
-        make = (CONSTANTS if is_constant else NODES).get(node.op_type)
+        make = (WEIGHT_NODES if is_constant else NODES).get(node.op_type)
         if make is None:
             raise ValueError("a node of this kind must take " + (
                 "the output of the node before it" if is_constant else "weights only"))

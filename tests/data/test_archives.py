@@ -320,7 +320,7 @@ import os, signal, sys
 from pathlib import Path
 from data import files
 files.RAW = Path(sys.argv[1])
-with files.make_in_raw("cifar10", "", "") as folder:
+with files.open_temporary_in_raw("cifar10", "", "") as folder:
     (folder / "half").write_bytes(b"half of it")
     os.kill(os.getpid(), signal.SIGKILL)
 """
