@@ -5,8 +5,8 @@ import gzip
 import hashlib
 import os
 import re
-import sys
 import socket
+import sys
 import tracemalloc
 
 import numpy as np
