@@ -20,7 +20,7 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from nets.store import clear_unfinished, name_unfinished, open_regular
+from nets.disk import clear_unfinished, name_unfinished, open_regular
 
 RAW = Path(__file__).parent / "raw"
 # Seconds to connect and to answer.  A server has up to sixteen addresses, which are tried in turn.

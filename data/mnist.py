@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 
 from data import files
-from nets.store import open_regular
+from nets.disk import open_regular
 
 # Name: shape, and SHA-256 of the unpacked file, so that any gzip of the right bytes is accepted.
 FILES = {

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from data import files, folder
 from data.files import damage_error
-from nets.store import open_regular
+from nets.disk import open_regular
 
 ARCHIVE = files.Archive(
     "STL-10", "stl10", "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz", 2_640_397_119,

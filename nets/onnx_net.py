@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nets import store
 from nets.backend import to_device
+from nets.disk import open_regular
 from nets.net import Net
 from nets.onnx_nodes import (
     FLOATS,
@@ -75,7 +75,7 @@ def parse(path):
     """The graph of an ONNX file that has passed the onnx package's own checks."""
     onnx = import_onnx()
     from google.protobuf.message import DecodeError
-    with store.open_regular(path) as file:
+    with open_regular(path) as file:
         if not 0 < (size := os.fstat(file.fileno()).st_size) <= MAX_BYTES:
             raise bad_file(path, f"{size:,} bytes, expected 1 to {MAX_BYTES:,}")
         contents = file.read(size)
