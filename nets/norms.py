@@ -47,7 +47,7 @@ def dense_norm(W):
     Section 4.3.  It is the root of the largest eigenvalue of W W^T or of W^T W; the smaller of the
     two matrices is used.
     """
-    W = check_real("dense_norm", "W", W, kinds="fiubc")
+    W = to_device(check_real("dense_norm", "W", W, kinds="fiubc"))
     if W.ndim < 2 or W.size == 0:
         raise ValueError(f"dense_norm: W of shape {W.shape}; expected (..., D, H)")
     W = W if W.shape[-2] <= W.shape[-1] else W.swapaxes(-2, -1)
