@@ -48,9 +48,10 @@ def phi(net, x, layer):
     """phi(x): the activations of a layer, counted as in nets.Net; phi_0 = x, the raw pixels.
 
     Section 2.  x: (N, ...) on the host.  Returns (N, H) float64 on the host, one row an image.
+    Raises ValueError if x holds no images, or the net has no such layer.
     """
     check_methods("phi", net, "below")
-    if len(check_images("phi", x)) == 0:
+    if len(x := check_images("phi", x)) == 0:
         raise ValueError(f"phi: x of shape {x.shape}; expected one image at least")
     below = net.below(layer)
     rows = evaluate_in_chunks(lambda part: below.forward(part)[0], x)
@@ -58,7 +59,10 @@ def phi(net, x, layer):
 
 
 def natural_direction(H, i):
-    """e_i: the direction of unit i alone.  i: 0 to H - 1.  Returns (H,)."""
+    """e_i: the direction of unit i alone.  i: 0 to H - 1.  Returns (H,).
+
+    Raises ValueError if there is no such unit.
+    """
     check_integers("natural_direction", 1, H=H)
     if not is_integer(i, 0, H - 1):
         raise ValueError(f"natural_direction: unit {show(i)}: the layer has units 0 to {H - 1}")
@@ -68,7 +72,8 @@ def natural_direction(H, i):
 def random_direction(H, seed, distribution="gaussian"):
     """v: a random direction in R^H, of length 1.  distribution: a key of DISTRIBUTIONS.
 
-    seed: anything that numpy.random.default_rng takes.  Returns (H,).
+    seed: anything that numpy.random.default_rng takes.  Returns (H,).  Raises ValueError if an
+    argument is none of these.
     """
     check_integers("random_direction", 1, H=H)
     check_choice("random_direction", "distribution", distribution, DISTRIBUTIONS)
@@ -86,6 +91,9 @@ def top_images(activations, direction, count, seed=0):
         direction: (H,), e_i or v.
         count: 1 to N.
         seed: of the random order.
+
+    Raises:
+        ValueError: shapes do not fit, count is not 1 to N, or a number is not finite.
     """
     activations, direction = (to_host(check_real("top_images", name, a, ndim)).astype(float)
                               for name, a, ndim in (("activations", activations, 2),
@@ -132,7 +140,8 @@ def objective(net, x, target, c, r):
         x, r: (N, ...).  c: (N,).
 
     Returns:
-        The value (N,) in nats, its gradient (N, ...), the logits (N, K).
+        The value (N,) in nats, infinite where the net has no such label, its gradient (N, ...),
+        the logits (N, K).
     """
     check_methods("objective", net, "forward", "backward")
     x, r, c = (check_real("objective", name, a) for name, a in (("x", x), ("r", r), ("c", c)))
@@ -140,7 +149,6 @@ def objective(net, x, target, c, r):
     check_shape("objective", "c", c, x.shape[:1])
     check_label_array("objective", target, len(x), "target")
     loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
-    check_labels("objective", target, *logits.shape, name="target")
     return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
 
 
@@ -497,7 +505,11 @@ def distortion(x, x_prime):
 
     Section 4.2.  The unit is the pixel range [0, 1].  NaN where x' is NaN (D found no image).
     """
-    x, x_prime = _check_pair("distortion", x, x_prime)
+    return _distortion(*_check_pair("distortion", x, x_prime))
+
+
+def _distortion(x, x_prime):
+    """`distortion` of arrays of the host that were checked."""
     return np.sqrt(square(x_prime.astype(float) - x) / np.prod(x.shape[1:]))
 
 
@@ -505,13 +517,23 @@ def amplify(x, x_prime, stddev):
     """x + stddev (x' - x) / distortion(x, x'): the same direction, at a given distortion.
 
     Section 4.2, last rows of Table 4.  The paper divides by |x' - x|_2, which is sqrt(n) times as
-    large (slip 5 in the README).  Pixels may leave [0, 1].
-    x, x_prime: (N, ...).  Returns (N, ...) float64, x where x' = x, NaN where x' is NaN.  x' = x
-    where all pixels are the same float32 numbers, as D gives them: rounding is no direction.
+    large (slip 5 in the README).
+
+    Args:
+        x, x_prime: (N, ...).
+        stddev: the distortion of the result, 0 or more.
+
+    Returns:
+        (N, ...) float64; pixels may leave [0, 1].  x where x' = x, NaN where x' is NaN.  Images
+        that are equal in float32, the type of D's results, count as x' = x: a difference by
+        rounding alone has no direction.
+
+    Raises:
+        ValueError: x and x' have different shapes, x is not finite, or stddev is negative.
     """
     check_number("amplify", "stddev", stddev, least=0)
     x, x_prime = _check_pair("amplify", x, x_prime)
-    size = distortion(x, x_prime)
+    size = _distortion(x, x_prime)
     moved = (x.astype("float32") != x_prime.astype("float32")).any(tuple(range(1, x.ndim)))
     factor = np.divide(stddev, size, out=np.zeros_like(size), where=moved)
     return x + column(factor, x) * (x_prime.astype(float) - x)
@@ -535,9 +557,11 @@ def transfer(nets, images, t):
     images = [to_host(check_images("transfer", x, "images"))
               for x in check_list("transfer", "images", images)]
     errors = np.full((len(images), len(nets)), np.nan)
-    for net in nets if images else ():
-        check_methods("transfer", net, "predict")
-        t = check_labels("transfer", t, len(images[0]), count_labels(net, images[0]))
+    t = to_host(t)
+    if images:
+        for net in nets:
+            check_methods("transfer", net, "predict")
+            check_labels("transfer", t, len(images[0]), count_labels(net, images[0]))
     for i, x in enumerate(images):
         check_label_array(f"transfer, images {i}", t, len(x))
         found = ~np.isnan(square(x))

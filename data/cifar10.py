@@ -10,7 +10,7 @@ import numpy as np
 
 from data import files, folder
 from data.files import damage_error
-from nets.store import open_regular
+from nets.disk import open_regular
 
 ARCHIVE = files.Archive(
     "CIFAR-10", "cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 170_052_171,

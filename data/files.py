@@ -20,7 +20,7 @@ import requests
 import urllib3
 from tqdm import tqdm
 
-from nets.store import clear_unfinished, name_unfinished, open_regular
+from nets.disk import clear_unfinished, name_unfinished, open_regular
 
 RAW = Path(__file__).parent / "raw"
 # Seconds to connect and to answer.  A server has up to sixteen addresses, which are tried in turn.
@@ -61,7 +61,7 @@ def search_folders(name):
 
 
 @contextmanager
-def make_in_raw(name, why, mend):
+def open_temporary_in_raw(name, why, mend):
     """A folder in data/raw/<name> where files are made and then moved to it; deleted at the end.
 
     Raises Unavailable, with the text why before the reason and mend after it, if data/raw/<name>
@@ -90,10 +90,11 @@ def fetch(url, path, size, quiet):
         with (requests.get(url, stream=True, timeout=TIMEOUT,
                            headers={"Accept-Encoding": "identity"}) as response,
               open(path, "wb") as file):
-            response.raise_for_status()
+            if not response.ok:
+                raise DownloadFailed(f"HTTP {response.status_code}")
             length = response.headers.get("Content-Length", "")
             with tqdm(total=int(length) if length.isdecimal() else None, desc=path.name, unit="B",
-                      unit_scale=True, disable=quiet) as bar:
+                      unit_scale=True, disable=quiet or None) as bar:
                 for part in receive(response.raw, size):
                     file.write(part)
                     bar.update(len(part))
@@ -137,10 +138,11 @@ class Archive(NamedTuple):
         return self.url.rpartition("/")[2]
 
 
-def make_in_raw_of(archive):
-    """`make_in_raw` for an archive."""
-    return make_in_raw(archive.folder, f"{archive.title}:", "let INTRIGUING_DATA name a folder "
-                       f"that holds {archive.name} in {archive.folder}/")
+def open_temporary_for(archive):
+    """`open_temporary_in_raw` for an archive."""
+    return open_temporary_in_raw(
+        archive.folder, f"{archive.title}:", "let INTRIGUING_DATA name a folder that holds "
+        f"{archive.name} in {archive.folder}/")
 
 
 def list_places(archive, inside):
@@ -155,7 +157,8 @@ def find_unpacked(archive, inside, names):
 
 
 def describe_missing(archive, inside, names):
-    """The files that are missing beside some of these, for an error; "" where none of them is."""
+    """Text for an error: each folder that holds some of these files, and what it lacks; "" if none.
+    """
     missing = {place: [name for name in names if not os.path.isfile(place / name)]
                for place in list_places(archive, inside)}
     return "".join(f"; {place} lacks {', '.join(lacks)}" for place, lacks in missing.items()
@@ -187,7 +190,7 @@ def download(archive, quiet, missing=""):
     missing: from describe_missing.  Raises Unavailable, an OSError, if this fails.
     """
     target = RAW / archive.folder / archive.name
-    with make_in_raw_of(archive) as folder:
+    with open_temporary_for(archive) as folder:
         path = folder / archive.name
         try:
             fetch(archive.url, path, archive.size, quiet)

@@ -30,7 +30,7 @@ TRAIN = ("train", "training")       # folders of the two parts, in upper or lowe
 TEST = ("val", "valid", "validation", "test", "testing")        # the first of these that is there
 SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found",
           "#recycle", "#snapshot")  # folders that systems make; and all that start with a dot
-NAMED = 10               # of what is not read
+NAMED = 10               # names that a line on stderr gives of what is not read
 SPLIT = 2014             # seed: draws the test images of a folder without train and test
 
 
@@ -151,19 +151,19 @@ def list_images(root):
     A line on stderr reports what is not read.
     """
     folders, files = list_folder(root)
-    images, others, deeper = {"": filter(is_image, files)}, files, []
+    images, deeper = {"": list(filter(is_image, files))}, []
+    others = [name for name in files if not is_image(name)]
     for folder in folders:
         if not is_system(folder):
             inner, files = list_folder(Path(root, folder))
-            images[folder], others = filter(is_image, files), others + files
+            images[folder] = list(filter(is_image, files))
+            others += [name for name in files if not is_image(name)]
             deeper += [f"{folder}/{name}/{file}" for name in inner if not is_system(name)
                        for file in list_names(Path(root, folder, name))]
-    images = {folder: list(names) for folder, names in images.items()}
     unread = {"system folders": list(filter(is_system, folders)),
               "folders without an image": [name for name in images if name and not images[name]],
               "images in deeper folders": deeper,
-              "files of other kinds": [os.path.splitext(name)[1] or name for name in others
-                                       if not is_image(name)]}
+              "files of other kinds": [os.path.splitext(name)[1] or name for name in others]}
     if report := [f"{len(names):,} {what} ({list_some(names)})"
                   for what, names in unread.items() if names]:
         print(f"{escape(root)}: not read: {', '.join(report)}", file=sys.stderr, flush=True)
@@ -171,7 +171,7 @@ def list_images(root):
 
 
 def list_some(names):
-    """The first different ones of these names, in words."""
+    """The first NAMED of these names, each once, with commas."""
     names = list(map(escape, dict.fromkeys(names)))
     return ", ".join(names[:NAMED] + ["..."] * (len(names) > NAMED))
 

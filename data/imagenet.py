@@ -39,7 +39,7 @@ def find_label(target, classes):
     labels = [label for label, folder in enumerate(classes)
               if class_name(folder) == escape(target)]
     if len(labels) > 1:
-        raise ValueError(f"--target {escape(target)}: {len(labels)} labels are called so; choose "
+        raise ValueError(f"{escape(target)}: {len(labels)} labels are called so; choose "
                          f"{' or '.join(escape(classes[label]) for label in labels)}")
     return labels[0] if labels else None
 

@@ -57,12 +57,16 @@ def unpack(path):
     if the archive is cut, or a member is neither a file nor a folder, or lies outside.
     """
     target = files.RAW / ARCHIVE.folder / UNPACKED
-    with files.make_in_raw_of(ARCHIVE) as folder:
+    with files.open_temporary_for(ARCHIVE) as temporary:
         with files.open_tar(path) as tar:
-            tar.extractall(folder, filter=allow_files_only)
-        if not (folder / UNPACKED).is_dir():
+            tar.extractall(temporary, filter=allow_files_only)
+        if not (temporary / UNPACKED).is_dir():
             raise damage_error(path, f"no folder {UNPACKED} in it", "Imagenette's own folder")
-        os.replace(folder / UNPACKED, target)
+        try:
+            os.replace(temporary / UNPACKED, target)
+        except OSError:
+            if not target.is_dir():         # else another process was faster
+                raise
     return target
 
 

@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 
 from data import files
-from nets.store import open_regular
+from nets.disk import open_regular
 
 # Name: shape, and SHA-256 of the unpacked file, so that any gzip of the right bytes is accepted.
 FILES = {
@@ -110,14 +110,14 @@ def download(names, quiet):
     When a mirror fails, in any way, the next one serves.  Raises files.Unavailable if all fail.
     """
     arrays, failures = {}, []
-    with files.make_in_raw(
+    with files.open_temporary_in_raw(
             "mnist", "MNIST: not here, and not downloaded because",
-            "let INTRIGUING_DATA name a folder that holds the four files in mnist/") as folder:
+            "let INTRIGUING_DATA name a folder that holds the four files in mnist/") as temporary:
         for mirror in MIRRORS:
             try:
                 for name in names:
                     if name not in arrays:
-                        arrays[name] = fetch(mirror, name, folder, quiet)
+                        arrays[name] = fetch(mirror, name, temporary, quiet)
                 return arrays
             except (files.DownloadFailed, files.Damaged) as error:
                 failures.append(files.describe_failure(mirror, error))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from nets.store import open_regular
+from nets.disk import open_regular
 
 SUFFIXES = (".jpeg", ".jpg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff",
             ".pgm", ".ppm")
@@ -79,7 +79,9 @@ def to_rgb(image):
         image = to_eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        background = Image.new("RGBA", image.size, "white")
+        background.info = image.info        # the result takes it from there
+        image = Image.alpha_composite(background, image)
     return image.convert("RGB")
 
 
@@ -87,7 +89,7 @@ def to_eight_bits(image):
     """16-bit grey to the nearest of 256 levels.  Pillow's own conversion may clip at 255.
 
     White is 65,535.  If all values are below 4,096, as from a camera of 12 bits, white is the
-    largest of them, and info["white"] of the result says which.
+    largest of them, and info["white"] of the result says which.  A transparent value stays so.
     """
     grey = np.asarray(image)
     if image.mode == "F" or grey.min() < 0 or grey.max() > 65535:
@@ -96,7 +98,10 @@ def to_eight_bits(image):
     largest = int(grey.max())
     white = largest if 0 < largest < TWELVE_BITS else 65535
     levels = np.round(np.arange(white + 1) * 255 / white).astype(np.uint8)
+    transparent = image.info.get("transparency")        # a value of grey, or None
     image = Image.fromarray(levels[grey])
+    if transparent is not None:
+        image.putalpha(Image.fromarray(np.uint8(255 * (grey != transparent))))
     if white == largest < TWELVE_BITS:
         image.info["white"] = white
     return image

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from data import files, folder
 from data.files import damage_error
-from nets.store import open_regular
+from nets.disk import open_regular
 
 ARCHIVE = files.Archive(
     "STL-10", "stl10", "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz", 2_640_397_119,
@@ -82,18 +82,18 @@ def unpack(path, quiet):
     """
     target = files.RAW / ARCHIVE.folder / UNPACKED
     sizes = {name: math.prod(shape) for name, (shape, _) in FILES.items()}
-    with files.make_in_raw(
+    with files.open_temporary_in_raw(
             ARCHIVE.folder, f"{ARCHIVE.title}: {path} cannot be unpacked into {target}, because",
             f"it takes {sum(sizes.values()):,} bytes; let INTRIGUING_DATA name a folder that "
-            f"holds, unpacked, {', '.join(FILES)} in {ARCHIVE.folder}/") as folder:
+            f"holds, unpacked, {', '.join(FILES)} in {ARCHIVE.folder}/") as temporary:
         with files.open_tar(path) as tar:
             for name, file in files.open_members(tar, path, UNPACKED, sizes):
-                write(file, folder / name, quiet)
+                write(file, temporary / name, quiet)
         for name in FILES:
-            verify(folder / name)
+            verify(temporary / name)
         target.mkdir(exist_ok=True)
         for name in FILES:
-            os.replace(folder / name, target / name)
+            os.replace(temporary / name, target / name)
     return target
 
 
@@ -109,19 +109,24 @@ def write(source, path, quiet):
 def verify(path):
     """Raise files.Damaged if the size or the MD5 of the file is not STL-10's."""
     _, md5 = FILES[path.name]
-    map_file(path)                           # its size
+    check_size(path)
     with open_regular(path) as file:
         digest = hashlib.file_digest(file, "md5").hexdigest()
     if digest != md5:
         raise damage_error(path, f"MD5 {digest}", md5)
 
 
-def map_file(path):
-    """A file mapped into memory, uint8, in its shape in FILES; files.Damaged by another size."""
+def check_size(path):
+    """The shape of a file of FILES; files.Damaged if its size is another."""
     shape, _ = FILES[path.name]
     if (size := path.stat().st_size) != math.prod(shape):
         raise damage_error(path, f"{size:,} bytes", f"{math.prod(shape):,}")
-    return np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
+    return shape
+
+
+def map_file(path):
+    """A file mapped into memory, uint8, in its shape in FILES; files.Damaged by another size."""
+    return np.asarray(np.memmap(path, np.uint8, "r", shape=check_size(path)))
 
 
 def map_pixels(path):

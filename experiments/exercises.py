@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from experiments.shared import cli, exercises, page
-from nets.store import write_whole
+from nets.disk import write_whole
 
 HELP = {"number": "of one exercise, 1 to 10; 0: all",
         "out": "your files are in its folder exercises/"}

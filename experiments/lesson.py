@@ -29,10 +29,10 @@ from experiments.shared import cache, cli, exercises, models, own_digit, page, s
 from experiments.shared.lesson import chain, document, slips, trace, units
 from experiments.shared.lesson.encode import encode_json, encode_png, encode_source
 from intriguing import phi, search_one, try_each
+from nets.disk import write_whole
 from nets.layers.basic import Flatten
 from nets.losses import softmax_cross_entropy
 from nets.search.line_search import line_search
-from nets.store import write_whole
 
 NAME, MEGABYTES = "lesson.html", 3          # the file, and its size at most
 LABELS = range(10)

@@ -22,7 +22,7 @@ def check_real(where, name, a, ndim=None, kinds="fiub"):
     ndim: how many axes it must have; None: any number.  kinds: of the types that are allowed.
     """
     try:
-        a = a if hasattr(a, "dtype") else np.asarray(a)
+        a = a if hasattr(getattr(a, "dtype", None), "kind") else np.asarray(a)
     except ValueError:
         raise ValueError(f"{where}: {name} with rows of different lengths; expected an array"
                          ) from None
@@ -51,13 +51,13 @@ def find_shape(a):
 
 
 def check_shape(where, name, a, expected):
-    """Whether the array a has the expected shape, a tuple."""
+    """Raise ValueError unless a has the expected shape, a tuple."""
     if find_shape(a) != tuple(expected):
         raise ValueError(f"{where}: {name} of shape {find_shape(a)}; expected {tuple(expected)}")
 
 
 def check_sizes(where, shape, ndim=None):
-    """Whether `shape`, of one image, holds integers from 1 on; `ndim` of them, if given."""
+    """Raise ValueError unless `shape`, of one image, holds integers from 1 on, `ndim` if given."""
     if len(find_shape(shape)) != 1 or ndim not in (None, len(shape)):
         expected = "(C, H, W), of one image" if ndim else "such as (C, H, W)"
         raise ValueError(f"{where}: shape {show(shape)}; expected {expected}")
@@ -79,7 +79,7 @@ def check_labels(where, t, N, K=None, name="label"):
 
 
 def check_label_array(where, t, N, name="label"):
-    """Whether t is an array of integers (N,); does not look at their values."""
+    """Raise ValueError unless t is an array of integers (N,); does not look at their values."""
     found = t.dtype if hasattr(t, "dtype") else type(t).__name__
     if getattr(found, "kind", "?") not in "iu" or t.shape != (N,):
         shape = find_shape(t)
@@ -89,7 +89,7 @@ def check_label_array(where, t, N, name="label"):
 
 
 def check_integers(where, least, **given):
-    """Whether each number, by its name, is an integer and at least `least`."""
+    """Raise ValueError unless each number, by its name, is an integer and at least `least`."""
     for name, number in given.items():
         if not is_integer(number, least):
             end = " and below 2^31" * is_integer(number, least, np.inf)
@@ -114,7 +114,8 @@ def check_axes(where, least, **given):
 
 
 def check_sides(where, padding):
-    """Whether a padding is an integer from 0 on, or ((top, bottom), (left, right)) of integers."""
+    """Raise ValueError unless padding is an integer from 0 on, or ((top, bottom), (left, right)).
+    """
     if find_shape(padding) not in ((), (2, 2)):
         raise ValueError(f"{where}: padding = {show(padding)}; expected an integer, or ((top, "
                          "bottom), (left, right))")
@@ -123,15 +124,15 @@ def check_sides(where, padding):
 
 
 def check_number(where, name, number, least=-np.inf, below=np.inf):
-    """Whether it is a real number from `least` on, and below `below`."""
+    """Raise ValueError unless it is a real number from `least` on, and below `below`."""
     real = isinstance(number, numbers.Real) and not isinstance(number, bool)
-    if not (real and least <= number < below):          # NaN is neither
+    if not (real and least <= number < below):          # NaN fails this too
         ends = f", {least} or more" * (least > -np.inf) + f", below {below}" * (below < np.inf)
         raise ValueError(f"{where}: {name} = {show(number)}; expected a number{ends}")
 
 
 def check_rng(where, rng):
-    """Whether rng is a generator of random numbers, and not a seed."""
+    """Raise ValueError unless rng is a generator of random numbers; a seed is none."""
     if not hasattr(rng, "normal"):
         raise ValueError(f"{where}: rng = {show(rng)}; expected a generator, such as "
                          "numpy.random.default_rng(0)")
@@ -146,7 +147,7 @@ def make_rng(where, seed):
 
 
 def check_choice(where, name, key, choices):
-    """Whether the key is one of the choices."""
+    """Raise ValueError unless the key is one of the choices."""
     if not isinstance(key, str) or key not in choices:
         raise ValueError(f"{where}: no {name} is called {show(key)}; choose one of "
                          f"{', '.join(choices)}")
@@ -161,7 +162,7 @@ def check_list(where, name, things):
 
 
 def check_methods(where, thing, *methods):
-    """Whether a net or a layer has these methods."""
+    """Raise ValueError unless a net or a layer has these methods."""
     missing = [name for name in methods if not callable(getattr(thing, name, None))]
     if missing or isinstance(thing, type):
         name = f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__

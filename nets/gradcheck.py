@@ -131,9 +131,11 @@ def check_gradients(net, x, target=None, *, places=PLACES, raises=True):
 def _rows(net, x, target, places):
     """Yield the rows of the table: first a net's layers, so that the problem names the layer."""
     check_methods("check_gradients", net, "forward", "backward")
-    if len(check_images("check_gradients", x)) == 0 or not np.isfinite(to_host(x)).all():
-        raise ValueError("check_gradients: no images, or not finite; expected one at least")
-    count, x = len(x), to_device(to_host(x)[:IMAGES].astype(float))
+    if len(x := to_host(check_images("check_gradients", x))) == 0:
+        raise ValueError("check_gradients: x holds no image; expected one at least")
+    if not np.isfinite(x).all():
+        raise ValueError("check_gradients: x holds NaN or infinity; expected finite numbers")
+    count, x = len(x), to_device(x[:IMAGES].astype(float))
     name = type(net).__name__
     if isinstance(net, Net):
         y, plain = x, net.astype("float64")

@@ -47,8 +47,9 @@ def dense_norm(W):
     Section 4.3.  It is the root of the largest eigenvalue of W W^T or of W^T W; the smaller of the
     two matrices is used.
     """
-    if np.ndim(W) < 2 or W.size == 0:
-        raise ValueError(f"dense_norm: W of shape {np.shape(W)}; expected (..., D, H)")
+    W = to_device(check_real("dense_norm", "W", W, kinds="fiubc"))
+    if W.ndim < 2 or W.size == 0:
+        raise ValueError(f"dense_norm: W of shape {W.shape}; expected (..., D, H)")
     W = W if W.shape[-2] <= W.shape[-1] else W.swapaxes(-2, -1)
     gram = W @ W.conj().swapaxes(-2, -1)
     return math.sqrt(max(float(xp.linalg.eigvalsh(gram)[..., -1].max()), 0.0))
@@ -71,7 +72,7 @@ def conv_norm(W, stride=1, groups=1, points=POINTS, as_printed=False):
     Returns:
         A number.
     """
-    W = check_real("conv_norm", "W", W, ndim=4)
+    W = to_device(check_real("conv_norm", "W", W, ndim=4))
     check_axes("conv_norm", 1, stride=stride)
     check_integers("conv_norm", 1, groups=groups, points=points)
     if len(W) % groups or not xp.isfinite(W).all():
@@ -127,9 +128,13 @@ def operator_norm(layer, shape):
     The root of the largest eigenvalue of A^T A, where A is the layer without its bias, by Lanczos
     iteration.  It calls only forward and backward.  The first v is random, from a fixed seed.
 
+    Args:
+        layer: a Dense or Conv.
+        shape: of one input, without N.
+
     Returns:
-        The gain |A v| / |v| of the best v: a lower estimate of the norm, to ACCURACY.  For one
-        first v in 1 / CHANCE it could be another singular value (nets/README.md, "Norms").
+        The gain |A v| / |v| of the best v: a lower estimate of the norm, to ACCURACY.  With a
+        chance of CHANCE the result is another singular value (nets/README.md, "Norms").
 
     Raises:
         ValueError: the layer has no weights, or they are not finite.
@@ -152,11 +157,12 @@ def operator_norm(layer, shape):
         values = eigvalsh_tridiagonal(alphas, betas)
         beta = math.sqrt(float((after * after).sum()))
         betas.append(beta)
-        # The next v is p(A^T A) times the first one, p(t) = prod(t - values) / prod(betas).  So if
-        # the norm were above `limit`, the first v would have less than 1 / p(limit^2) of its
-        # vector; a random one has that with a chance below sqrt(v.size) / p.
+        # The next v is p(A^T A) v_0, where p(t) = prod(t - values) / prod(betas).  If the norm were
+        # above `limit`, v_0 would be almost at right angles to its vector: a share below
+        # 1 / p(limit^2).  For a random v_0 the chance of that is below sqrt(v.size) / p.
+        # Derivation: nets/README.md.
         limit = (1 + ACCURACY) * math.sqrt(max(values[-1], 0.0))
-        with np.errstate(divide="ignore"):              # 0 where the v so far span all that counts
+        with np.errstate(divide="ignore"):  # beta is 0 when the steps span all that A sees
             if np.log(limit ** 2 - values).sum() >= log_enough + np.log(betas).sum():
                 return limit / (1 + ACCURACY)
         v, before = after / beta, v
@@ -173,10 +179,10 @@ def pool_bound(layer, shape):
     (slip 7 in the README).  For AlexNet's windows, 3 x 3 with stride 2, the bound is 2.
     """
     check_sizes("pool_bound", shape, ndim=3)
-    how = layer.size, getattr(layer, "stride", 1), getattr(layer, "padding", 0)
-    places = count_places_by_axis(shape, *how)
+    k, s, p = layer.size, getattr(layer, "stride", 1), getattr(layer, "padding", 0)
+    places = count_places_by_axis(shape, k, s, p)
     return math.sqrt(math.prod(min(-(-k // s), n) for k, s, n in
-                               zip(*map(by_axis, how[:2]), places, strict=True)))
+                               zip(by_axis(k), by_axis(s), places, strict=True)))
 
 
 def lrn_bound(layer, proven=True):
@@ -219,13 +225,18 @@ def layer_bound(layer, shape):
 
 def input_shapes(net, shape):
     """[(layer, shape of its input)] of a net on images of `shape`.  It evaluates a black image."""
-    check_methods("input_shapes", net, "forward", "below")
+    if not hasattr(net, "layers"):
+        raise ValueError(f"input_shapes: {type(net).__name__} has no layers; expected a nets.Net")
     check_sizes("input_shapes", shape)
-    x, rows = xp.zeros((1, *shape), net.params[0].dtype if net.params else float), []
-    net.forward(x)                          # its error names the layer that the shape does not fit
-    for layer in net.layers:
-        rows.append((layer, x.shape[1:]))
-        x, _ = layer.forward(x)
+    black, rows = xp.zeros((1, *shape), net.params[0].dtype if net.params else float), []
+    x = black
+    try:
+        for layer in net.layers:
+            rows.append((layer, x.shape[1:]))
+            x, _ = layer.forward(x)
+    except (ValueError, IndexError):
+        net.forward(black)                  # its error names the layer that the shape does not fit
+        raise
     return rows
 
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nets import store
 from nets.backend import to_device
+from nets.disk import open_regular
 from nets.net import Net
 from nets.onnx_nodes import (
-    CONSTANTS,
     FLOATS,
     NODES,
+    WEIGHT_NODES,
     check_size,
     find_shape,
     import_onnx,
@@ -37,8 +37,16 @@ class OnnxNet(NamedTuple):
 def read_net(path):
     """The OnnxNet of a file.
 
-    Raises RuntimeError without the onnx package, OSError if the file cannot be read, ValueError if
-    it is not whole or its graph is not a chain of NODES.
+    Args:
+        path: the file.
+
+    Returns:
+        The OnnxNet.  Where the graph leaves the images' size open, the first of SIDES that fits.
+
+    Raises:
+        RuntimeError: the onnx package is missing.
+        OSError: the file cannot be read.
+        ValueError: it is not whole, or its graph is not a chain of NODES.
     """
     graph = parse(path)
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -51,7 +59,7 @@ def read_net(path):
     if len(dims) not in (2, 4) or min(dims) < 0 or not dims[1] or tensor.elem_type not in FLOATS:
         raise bad_file(path, f"its input is {dims} (0: any number) of ONNX's type "
                        f"{tensor.elem_type}; expected (N, C, H, W) or (N, D) of type 1, float32")
-    errors = []
+    first = None                            # what is wrong with the size that is tried first
     for side in SIDES if 0 in dims[2:] else SIDES[:1]:
         shape = (dims[1], *(n or side for n in dims[2:]))
         try:
@@ -59,15 +67,15 @@ def read_net(path):
             return OnnxNet(net, shape, [node.input[1] for node in graph.node
                                         if node.op_type in ("Conv", "Gemm", "MatMul")])
         except ValueError as error:
-            errors.append(error)
-    raise bad_file(path, errors[0]) from errors[0]          # with the size that is tried first
+            first = first or str(error)     # the error itself would keep the weights in memory
+    raise bad_file(path, first)
 
 
 def parse(path):
     """The graph of an ONNX file that has passed the onnx package's own checks."""
     onnx = import_onnx()
     from google.protobuf.message import DecodeError
-    with store.open_regular(path) as file:
+    with open_regular(path) as file:
         if not 0 < (size := os.fstat(file.fileno()).st_size) <= MAX_BYTES:
             raise bad_file(path, f"{size:,} bytes, expected 1 to {MAX_BYTES:,}")
         contents = file.read(size)
@@ -106,8 +114,8 @@ class Chain:
     def append(self, node):
         """Append the layer of a node, or keep the weights that it makes; ValueError if neither."""
         inputs, is_constant = list(node.input), self.last not in node.input
-        if node.op_type not in NODES | CONSTANTS or node.domain not in ("", "ai.onnx"):
-            raise ValueError(f"expected one of {', '.join(NODES | CONSTANTS)}, and a softmax at "
+        if node.op_type not in NODES | WEIGHT_NODES or node.domain not in ("", "ai.onnx"):
+            raise ValueError(f"expected one of {', '.join(NODES | WEIGHT_NODES)}, and a softmax at "
                              "the end")
         if node.op_type == "Add" and inputs[-1] == self.last:
             inputs.reverse()                # a + b = b + a
@@ -116,9 +124,10 @@ class Chain:
         if branches := [name for name in inputs if name and name not in self.constants]:
             raise ValueError(f"its input {branches[0]} is neither a weight nor the output of the "
                              "node before it; expected a chain")
-        make = (CONSTANTS if is_constant else NODES).get(node.op_type)
+        make = (WEIGHT_NODES if is_constant else NODES).get(node.op_type)
         if make is None:
-            raise ValueError("it takes only weights, or the chain; expected the other")
+            raise ValueError("a node of this kind must take " + (
+                "the output of the node before it" if is_constant else "weights only"))
         arrays = [read_tensor(self.constants[name]) if name else None for name in inputs]
         if any(a is not None and a.size == 0 for a in arrays):
             raise ValueError("weights without numbers")
@@ -144,7 +153,7 @@ def build_net(graph, chain):
     for node in nodes:
         try:
             chain.append(node)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
             name = node.name or ", ".join(node.output)
             raise ValueError(f"node {name!r}, {node.op_type}: {error}") from error
     if chain.last != output or len(chain.shape) != 1 or not chain.numbers or chain.shape[0] < 2:

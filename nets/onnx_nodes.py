@@ -13,8 +13,9 @@ from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.windows import by_side, count_places_by_axis
 
 MAX_NUMBERS = 3 * 10 ** 8                   # in all weights, and in one image within a layer
-FLOATS, OTHERS = (1, 10, 11), (6, 7, 9)     # ONNX's types: float32, float16, float64; int, bool
-NOT_DRAWN = SimpleNamespace(                # in place of random weights: zeros, without memory
+FLOATS = (1, 10, 11)                        # ONNX's numbers of float32, float16, float64
+INTEGERS_AND_BOOL = (6, 7, 9)               # of int32, int64, bool
+ZERO_RNG = SimpleNamespace(                 # in place of random weights: zeros, without memory
     normal=lambda mean, std, shape: np.broadcast_to(np.float32(0), shape))
 
 
@@ -37,7 +38,7 @@ def read_tensor(tensor):
     """A tensor of the file, or an array itself, as an array."""
     if isinstance(tensor, np.ndarray):
         return tensor
-    expect(f"ONNX's type of {tensor.name}", tensor.data_type, *FLOATS, *OTHERS)
+    expect(f"ONNX's type of {tensor.name}", tensor.data_type, *FLOATS, *INTEGERS_AND_BOOL)
     a = import_onnx().numpy_helper.to_array(tensor)
     expect(f"shape of {tensor.name}", tuple(tensor.dims), a.shape)
     return a
@@ -86,8 +87,8 @@ def read_window(chain, k, strides, pads, dilations, auto_pad):
     """The window, the strides, and the padding by side, of Conv and MaxPool."""
     expect("dilations", list(dilations), [1, 1])
     expect("auto_pad", auto_pad, b"NOTSET")
-    expect("axes of images, window, strides and half of pads",
-           [len(chain.shape) - 1, len(k), len(strides), len(pads) / 2], [2, 2, 2, 2])
+    expect("lengths of the image's shape, kernel_shape, strides, pads",
+           [len(chain.shape), len(k), len(strides), len(pads)], [3, 2, 2, 4])
     return tuple(k), tuple(strides), tuple(zip(pads[:2], pads[2:], strict=True))
 
 
@@ -95,8 +96,7 @@ def make_conv(chain, W, b=None, *, kernel_shape=None, strides=(1, 1), pads=(0, 0
               dilations=(1, 1), group=1, auto_pad=b"NOTSET"):
     k, strides, padding = read_window(chain, W.shape[2:], strides, pads, dilations, auto_pad)
     expect("kernel_shape", list(kernel_shape or k), list(k))
-    expect("group", max(1, group), group)
-    layer = Conv(chain.shape[0], len(W), k, NOT_DRAWN, strides, padding, group)
+    layer = Conv(chain.shape[0], len(W), k, ZERO_RNG, strides, padding, group)
     expect("shape of the weights", W.shape, layer.params[0].shape)
     expect("shape of the bias", W.shape[:1] if b is None else b.shape, W.shape[:1])
     return with_params(layer, W, b)
@@ -132,11 +132,11 @@ def make_dense(chain, W, b=None):
     expect("axes of the weights", W.ndim, 2)
     expect("shape of the input", chain.shape, W.shape[:1])
     D, H = W.shape
-    return with_params(Dense(D, H, NOT_DRAWN), W, b if b is None else spread(b, (H,)))
+    return with_params(Dense(D, H, ZERO_RNG), W, b if b is None else one_per_channel(b, (H,)))
 
 
 def make_add(chain, b):
-    return scale_and_shift(chain, np.ones(chain.shape[0]), spread(b, chain.shape))
+    return scale_and_shift(chain, np.ones(chain.shape[0]), one_per_channel(b, chain.shape))
 
 
 def make_batch_norm(chain, gamma, beta, mean, variance, *, epsilon=1e-5, momentum=0.9,
@@ -155,19 +155,19 @@ def scale_and_shift(chain, scale, shift):
         W, b = before.params
         before.params = [W * (scale if W.ndim == 2 else columns), b * scale + shift]
         return None
-    expect("axes of what comes neither after Conv, Gemm nor MatMul", len(chain.shape), 3)
+    expect("axes of the input, for a node that follows no Conv, Gemm or MatMul",
+           len(chain.shape), 3)
     C = len(scale)
-    return with_params(Conv(C, C, (1, 1), NOT_DRAWN, groups=C), columns, shift)
+    return with_params(Conv(C, C, (1, 1), ZERO_RNG, groups=C), columns, shift)
 
 
-def spread(a, shape):
+def one_per_channel(a, shape):
     """One number for each channel of images of `shape`, from an array that is added to them."""
     return np.broadcast_to(a, (1, shape[0], *[1] * (len(shape) - 1))).ravel()
 
 
 def make_lrn(chain, *, size, alpha=1e-4, beta=0.75, bias=1.0):
     expect("axes of images", len(chain.shape), 3)
-    expect("whether alpha is at least 0, and bias above", alpha >= 0 and bias > 0, True)
     return ChannelNorm(size, bias, alpha / size, beta)      # its alpha is n times ours
 
 
@@ -210,11 +210,12 @@ NODES = {
 # ---- Weights ---------------------------------------------------------------------------------
 
 
-def fill(chain, shape, *, value=None):
+def make_constant_of_shape(chain, shape, *, value=None):
     """ConstantOfShape: a view of one number, so that it takes no memory."""
     check_size(*shape.tolist())
     return np.broadcast_to(0 if value is None else read_tensor(value).reshape(()), shape)
 
 
-CONSTANTS = {"Constant": lambda chain, *, value: read_tensor(value), "ConstantOfShape": fill,
-             "Identity": lambda chain, a: a}
+WEIGHT_NODES = {
+    "Constant": lambda chain, *, value: read_tensor(value),
+    "ConstantOfShape": make_constant_of_shape, "Identity": lambda chain, a: a}

@@ -5,104 +5,18 @@ A file is believed only if it holds exactly what its reader expects: see `load_a
 import hashlib
 import math
 import os
-import re
-import shutil
-import socket
-import stat
-import tempfile
 import textwrap
 import warnings
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nets.backend import to_device, to_host
+from nets.disk import open_regular, write_whole
 
 LARGEST = float(np.finfo(np.float32).max)
-
-
-# ---- Files -----------------------------------------------------------------------------------
-
-
-def open_regular(path):
-    """Open a regular file to read its bytes.
-
-    Raises OSError, with the path, if there is none, or if it is a folder, or a pipe or a device,
-    from which one could read for ever.
-    """
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))    # a pipe would wait
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise OSError(f"{path}: a folder, a pipe or a device; expected a regular file")
-    return os.fdopen(file, "rb")
-
-
-def write_whole(path, write_to):
-    """Write a file as a whole or not at all: `write_to(file)` to a temporary one, then rename it.
-
-    Raises OSError, with the path, if the file cannot be written.
-    """
-    write_together({path: write_to})
-
-
-def write_together(files):
-    """Write files {path: write_to} as `write_whole` does: none gets its name before all are whole.
-
-    Raises OSError, with the path, if a file cannot be written.
-    """
-    temporary = {}
-    try:
-        for path, write_to in files.items():
-            path = Path(path)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary[path] = tempfile.mkstemp(**name_unfinished(path.parent))
-            with os.fdopen(handle, "wb") as file:
-                write_to(file)
-            os.chmod(temporary[path], 0o644)        # mkstemp keeps its files private
-        for path in list(temporary):
-            os.replace(temporary[path], path)
-            del temporary[path]
-    except OSError as error:                # a full disk, say
-        raise OSError(error.errno, f"not written ({error.strerror}); make room or choose another "
-                      "folder", str(path)) from error
-    finally:                                # after Ctrl-C too: no half-written file remains
-        for left in temporary.values():
-            os.unlink(left)
-
-
-def name_unfinished(folder):
-    """The arguments of tempfile's functions for what is written in `folder` and then renamed.
-
-    The name says which process of which machine writes it, for `clear_unfinished`.
-    """
-    return {"dir": folder, "prefix": f"unfinished@{socket.gethostname()}-{os.getpid()}-",
-            "suffix": ".part"}
-
-
-def clear_unfinished(folder):
-    """Delete what processes of this machine left unfinished in a folder when they were killed."""
-    for path in Path(folder).glob("unfinished@*.part"):
-        owner = re.fullmatch(r"unfinished@(.*)-(\d+)-\w+\.part", path.name)
-        if owner and owner[1] == socket.gethostname() and not is_running(int(owner[2])):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(OSError):     # another process was faster
-                    path.unlink()
-
-
-def is_running(pid):
-    """Whether a process of this number runs."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:                         # another user's
-        pass
-    return True
 
 
 # ---- Arrays ----------------------------------------------------------------------------------
@@ -194,7 +108,7 @@ def _read_array(archive, name, want):
 def _check_values(a, name, want):
     """ValueError if values are out of their range, not finite, or no characters."""
     if a.dtype.kind == "U":
-        a.tolist()
+        a.tolist()              # raises ValueError for numbers that are no characters
         return
     if want.nan:
         a = a[~np.isnan(a).all(tuple(range(1, a.ndim)))]

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MAY = {                                     # besides what stands in the same room
     "nets": set(),
-    "data": {"nets"},                       # nets/store.py: files, whole or not at all
+    "data": {"nets"},                       # nets/disk.py: files, whole or not at all
     "intriguing": {"nets", "data"},
     "experiments.shared": {"intriguing", "nets", "data"},
     "experiments.benchmark": {"experiments.shared", "intriguing", "nets", "data"},

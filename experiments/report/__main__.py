@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from experiments.report import digits, headlines, photographs, speed
 from experiments.shared import cli, page
-from nets.store import open_regular, write_whole
+from nets.disk import open_regular, write_whole
 
 MADE_BY_CODE_OF = "4e423de"                 # the last commit whose code the records come from
 

@@ -12,7 +12,7 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from intriguing import ENGINES
-from nets.store import clear_unfinished
+from nets.disk import clear_unfinished
 
 FLAGS = {                                   # texts; a script's own HELP goes before them
     "data": "digits: auto (MNIST, or strokes if MNIST cannot be downloaded), mnist or strokes",

@@ -15,7 +15,7 @@ from data.pictures import escape
 from experiments.shared import charts
 from experiments.shared import pictures as drawing
 from nets.backend import name_device, xp
-from nets.store import write_together
+from nets.disk import write_together
 
 
 def format_command(stem, main, flags):

@@ -18,6 +18,7 @@ from nets.checks import (
     check_number,
     check_real,
     check_rng,
+    check_sizes,
     is_integer,
     show,
 )
@@ -150,6 +151,7 @@ class Reshape(Layer):
     """(N, ...) -> (N, *shape), the same numbers in the same order.  Cache: the shape of x."""
 
     def __init__(self, shape):
+        check_sizes("Reshape", shape)
         self.shape = tuple(shape)
 
     def forward(self, x, rng=None):

@@ -128,11 +128,11 @@ def multiply(W, x):
 
 
 class MaxPool(Layer):
-    """y[c, i, j] = max over u, v of x[c, i s + u, j s + v], u and v below `size`, s: stride.
+    """y[c, i, j] = max over u, v of x[c, i s + u - p, j s + v - p], u and v below `size`.
 
-    Windows overlap if size > stride.  Pixels at the right and at the bottom where no whole window
-    fits are ignored.  Padding is never the largest.  It must be smaller than the window, so that
-    each window sees a pixel.  All three may differ by axis, as in Conv.
+    s: stride.  p: padding, which counts as minus infinity.  It must be smaller than the window, so
+    that each window sees a pixel.  Windows overlap if size > stride.  Pixels at the right and at
+    the bottom where no whole window fits are ignored.  All three may differ by axis, as in Conv.
     Cache: which tap is the largest (the first of equals), and the shape of x.
     """
 
@@ -150,7 +150,7 @@ class MaxPool(Layer):
         shape = x.shape
         h, w = count_places_by_axis(shape, self.size, self.stride, self.padding)
         x = xp.ascontiguousarray(x)         # Conv's output has images last: twice the time
-        if self.padding:
+        if np.any(self.padding):
             x = xp.pad(x, ((0, 0), (0, 0), *by_side(self.padding)), constant_values=-math.inf)
         views = (xp.ascontiguousarray(x[:, :, rows, columns])   # a copy, because it is read twice
                  for _, _, rows, columns in taps(self.size, self.stride, h, w))

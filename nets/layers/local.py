@@ -112,8 +112,7 @@ class Local(Layer):
 
     def __init__(self, W):
         """W: (h, w, M, C, k, k) on the device, from `draw_filters`; not copied."""
-        check_real("Local", "W", W, ndim=6)
-        self.params = [W]
+        self.params = [check_real("Local", "W", W, ndim=6)]
 
     def forward(self, x, rng=None):         # (N, C, H, W)
         """y = W x"""
@@ -135,8 +134,7 @@ class LocalTranspose(Layer):
 
     def __init__(self, W):
         """W: (h, w, M, C, k, k) on the device; not copied."""
-        check_real("LocalTranspose", "W", W, ndim=6)
-        self.params = [W]
+        self.params = [check_real("LocalTranspose", "W", W, ndim=6)]
 
     def forward(self, y, rng=None):         # (N, M, h, w)
         """x = W^T y"""

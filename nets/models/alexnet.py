@@ -48,8 +48,8 @@ def bvlc(rng, width=1, size=227, classes=1000):
     The Berkeley Vision and Learning Center released its weights.  Here it begins with the weights
     and biases of `krizhevsky2012`; Caffe's began with biases of 0.1.
     """
-    return _build_two_columns(rng, Preprocess(255, BGR, MEAN[::-1]),
-                              ChannelNorm(5, 1, 1e-4 / 5, 0.75), Dropout(0.5), width, size, classes)
+    return _build_two_columns(rng, PREPROCESS["bvlc"], ChannelNorm(5, 1, 1e-4 / 5, 0.75),
+                              Dropout(0.5), width, size, classes)
 
 
 def _build_two_columns(rng, preprocess, norm, dropout, width, size, classes):

@@ -28,7 +28,7 @@ def lenet(rng):
         Dense(500, 10, rng)])
 
 
-def adam(epochs, rate):
+def make_adam(epochs, rate):
     """Training by Adam."""
     def fit(net, lams, x, t, rng, reading, tick):
         cost = costs.classification(net, lams, reading)
@@ -36,4 +36,4 @@ def adam(epochs, rate):
     return Training("Adam", f"adam {epochs} x {rate}", fit, False)
 
 
-MODELS = {"LeNet": Model("LeNet", lenet, (0.0,) * LAYERS, adam(**QUICK), adam(**LONG))}
+MODELS = {"LeNet": Model("LeNet", lenet, (0.0,) * LAYERS, make_adam(**QUICK), make_adam(**LONG))}

@@ -250,6 +250,19 @@ def test_an_interrupted_unpacking_leaves_nothing_to_be_taken_for_the_whole(raw, 
     assert_imagenette(imagenette.load(8, quiet=True))
 
 
+def test_an_imagenette_that_another_process_unpacked_meanwhile_is_taken(raw, monkeypatch):
+    def extract(tar, folder, filter):
+        for place in (folder, raw / "imagenette"):
+            with tarfile.open(raw / "imagenette" / "imagenette2-320.tgz") as again:
+                extract_all(again, place, filter=filter)
+
+    fill(raw / "imagenette", {"imagenette2-320.tgz": IMAGENETTE})
+    extract_all = tarfile.TarFile.extractall
+    monkeypatch.setattr(tarfile.TarFile, "extractall", extract)
+    assert_imagenette(imagenette.load(8, quiet=True))
+    assert len(os.listdir(raw / "imagenette")) == 2
+
+
 # Downloaded
 
 
@@ -264,7 +277,7 @@ def test_archives_are_downloaded_once_and_imagenette_unpacked_once(raw, server, 
 
 
 @pytest.mark.parametrize(("first", "why"), [
-    ("gone", "HTTPError"), ("wrong", "Damaged"), ("cut", "ProtocolError"),
+    ("gone", "HTTP 404"), ("wrong", "Damaged"), ("cut", "ProtocolError"),
     ("slow", "fewer than 10,000 bytes a second"), ("lengths", "InvalidHeader"),
     ("endless", f"more than {len(CIFAR):,} bytes")])
 def test_without_a_whole_download_nothing_is_left_behind(raw, server, monkeypatch, first, why):
@@ -307,7 +320,7 @@ import os, signal, sys
 from pathlib import Path
 from data import files
 files.RAW = Path(sys.argv[1])
-with files.make_in_raw("cifar10", "", "") as folder:
+with files.open_temporary_in_raw("cifar10", "", "") as folder:
     (folder / "half").write_bytes(b"half of it")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -327,7 +340,11 @@ def test_a_folder_that_cannot_be_made_is_told_of(raw, module):
         download(module.ARCHIVE, quiet=True)
 
 
-def test_a_progress_bar_is_shown_unless_quiet(raw, capsys):
+def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(raw, capsys, monkeypatch):
+    cifar10.load(32)
+    assert capsys.readouterr() == ("", "")
+    (raw / "cifar10" / "cifar-10-binary.tar.gz").unlink()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     cifar10.load(32)
     assert "100%" in capsys.readouterr().err
     (raw / "cifar10" / "cifar-10-binary.tar.gz").unlink()

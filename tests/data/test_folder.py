@@ -311,6 +311,14 @@ def test_grey_levels_of_no_known_white_are_refused(tmp_path, numbers):
         only(tmp_path, strict=True)
 
 
+def test_a_transparent_value_of_sixteen_bits_is_white(tmp_path, capsys):
+    grey = np.array([[0, 1000], [2000, 4000]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / "a.png", transparency=0)
+    x, _ = folder.load(tmp_path, 2, quiet=True).images()
+    assert np.round(x[0] * 255).tolist() == [[[255, 64], [128, 255]]] * 3
+    assert "16-bit images have no value of 4,096" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
 def test_what_is_transparent_shows_white_behind_it(tmp_path, mode):
     options = {}

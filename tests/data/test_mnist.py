@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import sys
 import tracemalloc
 
 import numpy as np
@@ -259,10 +260,11 @@ def test_an_interrupted_download_leaves_nothing_behind(raw, server, monkeypatch)
     assert not list(raw.iterdir())
 
 
-def test_a_progress_bar_is_shown_unless_quiet(raw, server, monkeypatch, capsys):
+def test_a_progress_bar_is_shown_on_a_terminal_unless_quiet(raw, server, monkeypatch, capsys):
     address, files, _ = server
     serve(files, "good", zipped(SMALL))
     monkeypatch.setattr(mnist, "MIRRORS", (f"{address}/good/",))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     mnist.load()
     assert "100%" in capsys.readouterr().err
     for path in raw.iterdir():

@@ -260,8 +260,9 @@ def published(tmp_path, monkeypatch, server):
 
 
 def test_bvlcs_are_downloaded_once_with_a_progress_bar_unless_quiet(
-        onnx, published, tmp_path, capsys):
+        onnx, published, tmp_path, capsys, monkeypatch):
     asked = published(model(onnx, "bvlc").SerializeToString())
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert read_weights("bvlc").name == "bvlc"
     assert "100%" in capsys.readouterr().err
     (tmp_path / "raw" / "weights" / "bvlcalexnet-12.onnx").unlink()

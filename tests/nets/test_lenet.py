@@ -74,7 +74,8 @@ def test_after_one_pass_over_a_sixth_of_mnist_it_errs_on_less_than_a_tenth():
     _, (x, t), (x_test, t_test) = datasets.load("mnist", quiet=True)
     rng, shares = np.random.default_rng(0), []
     net = lenet.lenet(rng).astype("float32")
-    lenet.adam(1, 0.002).fit(net, [0.0] * 4, x[:10_000], t[:10_000], rng, "half", shares.append)
+    adam = lenet.make_adam(1, 0.002)
+    adam.fit(net, [0.0] * 4, x[:10_000], t[:10_000], rng, "half", shares.append)
     assert loop.error(net, x_test[:2000], t_test[:2000]) < 0.1
     assert sum(shares) == pytest.approx(1)
 

@@ -2,11 +2,13 @@
 import itertools
 import os
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 from toy_onnx import Graph, import_onnx, run_onnx
 
+from nets import onnx_net
 from nets.backend import to_device, to_host
 from nets.gradcheck import check_gradients
 from nets.layers.basic import Dense, Flatten
@@ -159,8 +161,8 @@ def test_batch_normalisation(tmp_path, where, epsilon):
 def test_batch_normalisation_of_a_vector_after_relu_is_refused(tmp_path):
     g = Graph((12,))
     g.add("Gemm", g.draw(12, 5)).add("Relu").add("BatchNormalization", *batch_norm(g, 5))
-    refused(g.save(tmp_path), "node 'the BatchNormalization', BatchNormalization: axes of what "
-            "comes neither after Conv, Gemm nor MatMul is 1, expected 3")
+    refused(g.save(tmp_path), "node 'the BatchNormalization', BatchNormalization: axes of the "
+            "input, for a node that follows no Conv, Gemm or MatMul is 1, expected 3")
 
 
 @pytest.mark.parametrize("target", [[0, -1], [-1, 24], [0, 24]])
@@ -310,6 +312,23 @@ def test_the_size_of_images_that_the_graph_leaves_open_is_that_of_the_first_gemm
             r"expected \(287,\)")
 
 
+def test_sizes_that_do_not_fit_are_forgotten_one_by_one(tmp_path, monkeypatch):
+    class Misfit(ValueError):
+        def __init__(self):
+            super().__init__(f"size {len(errors) + 1}")
+            errors.append(weakref.ref(self))
+
+    def fail(graph, chain):
+        assert sum(error() is not None for error in errors) <= 1
+        raise Misfit
+
+    errors = []
+    path = Graph((1, "height", "width")).add("Flatten").save(tmp_path)
+    monkeypatch.setattr(onnx_net, "build_net", fail)
+    refused(path, ": size 1;")
+    assert len(errors) > 1000
+
+
 # ---- What is refused ---------------------------------------------------------------------------
 
 
@@ -328,23 +347,25 @@ def test_an_operation_that_is_not_known_is_refused_by_name(tmp_path, operation, 
     ("Conv", [(3, 3, 2, 2)], {"dilations": [2, 2]}, r"dilations is \[2, 2\], expected \[1, 1\]"),
     ("Conv", [(3, 3, 2, 2)], {"auto_pad": "SAME_UPPER"}, "auto_pad is b'SAME_UPPER'"),
     ("Conv", [(3, 3, 2, 2)], {"kernel_shape": [3, 3]}, r"kernel_shape is \[3, 3\]"),
-    ("Conv", [(3, 3, 2, 2)], {"strides": [1]}, r"is \[2, 2, 1, 2.0\], expected \[2, 2, 2, 2\]"),
+    ("Conv", [(3, 3, 2, 2)], {"strides": [1]}, r"is \[3, 2, 1, 4\], expected \[3, 2, 2, 4\]"),
     ("Conv", [(3, 3, 2, 2)], {"strides": [0, 1]}, "stride = 0; expected"),
     ("Conv", [(3, 3, 2, 2)], {"strides": [-1, 1]}, "stride = -1; expected"),
     ("Conv", [(3, 3, 2, 2)], {"pads": [0, 0, 0, -1]}, "padding"),
     ("Conv", [(3, 3, 2, 2)], {"group": 2}, "do not divide into 2 groups"),
-    ("Conv", [(3, 3, 2, 2)], {"group": -3}, "group is 1, expected -3"),
+    ("Conv", [(3, 3, 2, 2)], {"group": -3}, "groups = -3; expected an integer, at least 1"),
     ("Conv", [(3, 2, 2, 2)], {}, r"weights is \(3, 2, 2, 2\), expected \(3, 3, 2, 2\)"),
     ("Conv", [(3, 3, 9, 9)], {}, "a window of 9 pixels does not fit into 6"),
-    ("Conv", [(3, 3, 2)], {}, "axes"),
+    ("Conv", [(3, 3, 2)], {}, "lengths"),
     ("Conv", [(3, 3, 2, 2), (2,)], {}, r"shape of the bias is \(2,\)"),
     ("MaxPool", [], {"kernel_shape": [2, 2], "dilations": [2, 2]}, "dilations"),
     ("MaxPool", [], {"kernel_shape": [17, 2]}, "MaxPool: window"),
     ("MaxPool", [], {"kernel_shape": [2, 2], "pads": [0, 2, 0, 0]}, "MaxPool: window"),
-    ("MaxPool", [], {"kernel_shape": [2]}, "axes"),
+    ("MaxPool", [], {"kernel_shape": [2]}, "lengths"),
     ("MaxPool", [], {"kernel_shape": [2, 2], "strides": [0, 1], "ceil_mode": 1}, "stride"),
     ("LRN", [], {"size": 4}, "n = 4 channels"),
-    ("LRN", [], {"size": 3, "bias": 0.0}, "bias above"),
+    ("LRN", [], {"size": 3, "bias": 0.0}, "ChannelNorm: k = 0.0"),
+    ("LRN", [], {"size": 3, "alpha": -1.0}, "ChannelNorm: alpha = -"),
+    ("LRN", [], {"size": 0}, "division by zero"),
     ("Conv", [(0, 3, 2, 2)], {}, "weights without numbers"),
     ("Flatten", [], {"axis": 2}, "axis is 2"),
     ("Flatten", [], {"axis": 0}, "axis is 0"),
@@ -367,8 +388,8 @@ def test_gemm_of_transposed_images_is_refused(tmp_path):
     refused(g.add("Gemm", g.draw(1, 4), transA=1).save(tmp_path), "transA is 1, expected 0")
 
 
-@pytest.mark.parametrize("target", [[-1, 12], [24, -1], [2, 12], [-1], [1, 24], [0, 5, -1]],
-                         ids=str)
+@pytest.mark.parametrize("target", [[-1, 12], [24, -1], [2, 12], [-1], [1, 24], [0, 5, -1],
+                                    [0, 1, 1, 1, 0]], ids=str)
 def test_a_reshape_that_mixes_images_is_refused(tmp_path, target):
     g = Graph((2, 3, 4), batch=2)
     g.add("Reshape", g.store(np.array(target))).add("Gemm", g.draw(24, 4))
@@ -393,7 +414,8 @@ def test_two_outputs_two_inputs_branches_and_cycles_are_refused(tmp_path):
     refused(g.save(tmp_path), "not a whole ONNX file .*topologically sorted")
     g = a_chain()
     g.nodes.append(onnx.helper.make_node("Relu", ["w0"], ["y3"], name="the branch"))
-    refused(g.save(tmp_path), "node 'the branch', Relu: it takes only weights, or the chain; expec")
+    refused(g.save(tmp_path), "node 'the branch', Relu: a node of this kind must take the "
+            "output of the node before it")
     g = a_chain()
     g.add("Add", "y2")
     refused(g.save(tmp_path), "node 'the Add', Add: ")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nets import store
+from nets import disk, store
 from nets.backend import to_host
 from nets.models.fc import fc
 from nets.store import Expected
@@ -281,9 +281,9 @@ def test_a_write_that_stops_half_way_leaves_the_old_file_and_nothing_else(path, 
         file.write(b"half of it")
         raise stop
 
-    store.write_whole(path, lambda file: file.write(b"old"))
+    disk.write_whole(path, lambda file: file.write(b"old"))
     with pytest.raises(type(stop)):
-        store.write_whole(path, half)
+        disk.write_whole(path, half)
     assert path.read_bytes() == b"old"
     assert os.listdir(path.parent) == ["net.npz"]
 
@@ -297,6 +297,15 @@ def test_a_disk_that_fills_up_while_saving_leaves_no_file(path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         store.save(path, made(0))
     assert os.listdir(path.parent) == []
+
+
+def test_an_error_without_a_number_is_told_in_its_own_words(path):
+    def fail(file):                         # as Pillow does
+        raise OSError("encoder error -2")
+
+    with pytest.raises(OSError, match="not written .encoder error -2.; make room") as caught:
+        disk.write_whole(path, fail)
+    assert caught.value.errno == errno.EIO and not path.exists()
 
 
 def test_a_rename_that_fails_leaves_nothing_behind(path):
@@ -315,27 +324,27 @@ def test_what_is_written_others_may_read(path):
 def test_only_a_regular_file_is_opened(tmp_path, make):
     make(tmp_path / "x")
     with pytest.raises(OSError, match=f"{tmp_path}/x: .*expected a regular file"):
-        store.open_regular(tmp_path / "x")
+        disk.open_regular(tmp_path / "x")
 
 
 def test_a_device_is_not_opened_and_a_file_is(tmp_path):
     with pytest.raises(OSError, match="/dev/zero: .*expected a regular file"):
-        store.open_regular("/dev/zero")
+        disk.open_regular("/dev/zero")
     (tmp_path / "x").write_bytes(b"abc")
-    with store.open_regular(tmp_path / "x") as file:
+    with disk.open_regular(tmp_path / "x") as file:
         assert file.read() == b"abc"
 
 
 KILLED = """
 import sys, tempfile, time
-from nets import store
+from nets import disk
 
 def write(file):
     print(flush=True)
     time.sleep(60)
 
-tempfile.mkdtemp(**store.name_unfinished(sys.argv[1]))
-store.write_whole(sys.argv[1] + "/x", write)
+tempfile.mkdtemp(**disk.name_unfinished(sys.argv[1]))
+disk.write_whole(sys.argv[1] + "/x", write)
 """
 
 
@@ -348,9 +357,9 @@ def test_what_a_killed_process_left_unfinished_is_deleted_and_nothing_else(tmp_p
     run = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE,
                            cwd=Path(__file__).parents[2])
     run.stdout.readline()
-    store.clear_unfinished(tmp_path)
+    disk.clear_unfinished(tmp_path)
     assert len(os.listdir(tmp_path)) == len(kept) + 2       # it writes on
     run.kill()
     run.communicate()
-    store.clear_unfinished(tmp_path)
+    disk.clear_unfinished(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted(kept)

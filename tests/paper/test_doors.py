@@ -20,7 +20,7 @@ from intriguing import (
 from nets import norms
 from nets.backend import to_device, to_host
 from nets.gradcheck import check_gradients
-from nets.layers.basic import RGB, Dense, Dropout, Preprocess, Sigmoid
+from nets.layers.basic import RGB, Dense, Dropout, Preprocess, Reshape, Sigmoid
 from nets.layers.conv import ChannelNorm, Conv, MaxPool
 from nets.layers.local import ContrastNorm, L2Pool, Local, draw_filters
 from nets.losses import margin, sigmoid_cross_entropy, softmax_cross_entropy, sparsity
@@ -48,7 +48,6 @@ LABELS = {                                  # in place of T, and the line
 }
 LABEL_DOORS = {
     "D": lambda t: D(NET, X, t),
-    "objective": lambda t: objective(NET, *map(to_device, (X, t, np.ones(6), 0 * X))),
     "transfer": lambda t: transfer([NET], [X], t),
     "error": lambda t: loop.error(NET, X, t),
     "check_gradients": lambda t: check_gradients(NET, X, t),
@@ -133,6 +132,8 @@ SLIPS = {                                   # what is called, and the line
     "always active": (lambda: sparsity(np.ones((2, 3)), 1), "rho = 1; expected a number"),
     # layers and nets
     "Dropout of 2": (lambda: Dropout(2), "Dropout: p = 2; expected a number, 0 or more, below 1"),
+    "Reshape of text": (lambda: Reshape("row"), "Reshape: shape 'row'; expected such as (C, H, W)"),
+    "Reshape to the rest": (lambda: Reshape((-1, 2)), "Reshape: length = -1; expected an integer"),
     "a seed for a generator": (lambda: lenet(0), "rng = 0; expected a generator"),
     "Dense of 0": (lambda: Dense(0, 3, RNG), "Dense: D = 0; expected an integer, at least 1"),
     "Conv of half": (lambda: Conv(1, 2, 2.5, RNG), "Conv: k = 2.5; expected an integer"),
@@ -151,6 +152,9 @@ SLIPS = {                                   # what is called, and the line
     "QuocNet by its name": (lambda: quocnet.quocnet("S", RNG), "expected a Size, such as"),
     "features of floats": (lambda: features.compute_features(NET, X), "expected uint8, 0 to 255"),
     # norms and training
+    "gradients of NaN": (lambda: check_gradients(NET, X * np.nan, T), "x holds NaN or infinity"),
+    "gradients of nothing": (lambda: check_gradients(NET, X[:0], T[:0]), "x holds no image"),
+    "shapes of a function": (lambda: norms.lipschitz_bound(fc, (3,)), "function has no layers"),
     "a vector for a matrix": (lambda: norms.dense_norm(np.ones(3)), "expected (..., D, H)"),
     "a filter without channels": (lambda: norms.conv_norm(np.ones((2, 3, 3))), "expected 4 axes"),
     "the norm of no weights": (lambda: norms.operator_norm(Sigmoid(), (3,)), "has no weights"),
@@ -193,6 +197,24 @@ def test_a_label_that_the_net_does_not_have_costs_infinity_and_no_label_hides_an
     logits, target = to_device(np.zeros((3, 4))), to_device(np.array([-1, 4, 3]))
     assert to_host(softmax_cross_entropy(logits, target)[0]).tolist() == [np.inf, np.inf, np.log(4)]
     assert to_host(margin(logits, target)[0]).tolist() == [-np.inf, -np.inf, 0]
+    value, _, _ = objective(NET, *map(to_device, (X, np.r_[-1, 5, T[2:]], np.ones(6), 0 * X)))
+    assert np.isinf(to_host(value)).tolist() == [True, True, False, False, False, False]
+
+
+def test_an_array_of_another_library_is_read_by_NumPy():
+    class Tensor:                           # as torch's: its dtype has no kind
+        dtype = "torch.float32"
+
+        def __array__(self, dtype=None, copy=None):
+            return X.astype(dtype or X.dtype)
+
+    assert (phi(NET, Tensor(), 0) == X.reshape(6, -1)).all()
+
+
+def test_lists_are_matrices_too():
+    assert norms.dense_norm([[3, 0], [0, 4]]) == pytest.approx(4)
+    assert norms.conv_norm([[[[2.0]]]]) == pytest.approx(2)
+    assert Local([[[[[[1.0]]]]]]).params[0].shape == (1,) * 6
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
