@@ -22,12 +22,13 @@ class Stage(NamedTuple):
     scripts: tuple                          # whose nets are trained now
 
 
+SECOND = ["AE400-10", "FC200-200-10", "FC100-100-10", "FC100-100-10 again", *table3_4.NETS]
+THIRD = [name for name in dict.fromkeys(["LeNet", *BEYOND, *table1.list_readings()])
+         if name not in (*table1.LINEAR, *SECOND)]
 STAGES = (                                  # each keeps two cores busy to its end
     Stage(table1.LINEAR, ()),
-    Stage(["AE400-10", "FC200-200-10", "FC100-100-10", "FC100-100-10 again", *table3_4.NETS],
-          (figure7, table3_4)),
-    Stage([*dict.fromkeys(["LeNet", *BEYOND]), *table1.list_readings()],
-          (table1, table2, figure1_2)),
+    Stage(SECOND, (figure7, table3_4)),
+    Stage(THIRD, (table1, table2, figure1_2)),
 )
 OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
     ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the long run"),
