@@ -124,6 +124,7 @@ def test_the_nearest_target_is_never_farther_than_a_random_one(quick):
         assert nearest[name]["av. min. distortion"] <= 1.001 * random[name]["av. min. distortion"]
 
 
+@on_numpy
 def test_a_table_of_two_seeds_has_both_their_numbers_and_shows_mean_and_deviation(quick, tmp_path):
     few = {**quick, "count": 4}
     for script in (table1, table2, figure7, table3_4):
