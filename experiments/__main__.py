@@ -70,7 +70,9 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
     samples.sample_images(t, count, seed)   # refuses a bad count before hours of training
     for stage in STAGES:
         for s in range(seed, seed + seeds):
-            print_rows(stage.names, data, count, s, targets, train, solver, workers, quiet)
+            cache.load_or_train(stage.names, data, s, train, workers, quiet)
+            if table1 not in stage.scripts:     # else the whole table comes now
+                print_rows(stage.names, data, count, s, targets, train, solver, workers, quiet)
         for script in stage.scripts:
             names = inspect.signature(script.main).parameters
             arguments = {name: flags[name] for name in names} | {"data": data}
@@ -82,8 +84,7 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
 
 
 def print_rows(names, data, count, seed, targets, method, solver, workers, quiet):
-    """Train these nets, and print the rows of Table 1 that they give."""
-    cache.load_or_train(names, data, seed, method, workers, quiet)
+    """Print the rows of Table 1 that these nets give."""
     rows = [name for name in names if name in (*table1.PAPER, *BEYOND)]
     job = attacked_set.prepare(rows, data, count, seed, targets, method, solver, workers, quiet)
     print(f"\nRows of Table 1, seed {seed}, ours (the paper's):\n\n"

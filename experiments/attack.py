@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from data.imagenet import class_name, find_label
-from data.pictures import cut_square, escape, open_picture
+from data.pictures import cut_square, escape
 from experiments.shared import cache, cli, models, own_digit, page, pictures, samples
 from experiments.shared.weights import read_weights
 from intriguing import D, distortion
@@ -109,11 +109,7 @@ def find_target(target, labels, model):
 
 def read_photograph(path, model):
     """The centre of a photograph, as a net takes it: x (1, 3, S, S), and how it was made."""
-    try:
-        image = open_picture(path)
-    except ValueError as error:
-        raise ValueError(f"--image {escape(path)}: not a photograph that can be read whole "
-                         f"({error}); save it again, for example as PNG") from error
+    image = own_digit.open_image(path)
     x = cut_square(image, model.size, model.short)[None]
     x = pictures.to_8_bits(x) / np.float32(255)
     return x, (f"{image.width} x {image.height} pixels, scaled to a short side of {model.short}, "

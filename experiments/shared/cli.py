@@ -11,6 +11,7 @@ import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
+from data.pictures import escape
 from intriguing import ENGINES
 from nets.disk import clear_unfinished
 
@@ -181,7 +182,7 @@ def format_error(error):
         line = error.strerror if place is None else f"{os.fsdecode(place)}: {error.strerror}"
         if error.strerror == os.strerror(error.errno):      # else it is ours, with a mend
             line += f"; {MENDS.get(error.errno, 'mend this, then run again')}"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return escape(line)
 
 
 def parse(script, main, module):

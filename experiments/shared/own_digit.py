@@ -13,6 +13,20 @@ PEN = 2.5                                   # the least width of a pen's line, i
 LARGEST = 4096                              # pixels of a picture's side; larger ones are shrunk
 
 
+def open_image(path):
+    """The picture of the flag --image, as data.pictures.open_picture gives it.
+
+    Raises ValueError, with the flag, if there is none or it is broken.
+    """
+    if not os.path.exists(path):
+        raise ValueError(f"--image {escape(path)}: there is no such file")
+    try:
+        return open_picture(path)
+    except ValueError as error:
+        raise ValueError(f"--image {escape(path)}: not a picture that can be read whole "
+                         f"({error}); save it again, for example as PNG") from error
+
+
 def read_picture(path):
     """The picture as an image like MNIST's.
 
@@ -22,13 +36,7 @@ def read_picture(path):
     Raises:
         ValueError: the file is no picture or broken, or nothing is drawn in it.
     """
-    if not os.path.exists(path):
-        raise ValueError(f"--image {escape(path)}: there is no such file")
-    try:
-        image = open_picture(path)
-    except ValueError as error:
-        raise ValueError(f"--image {escape(path)}: not a picture that can be read whole "
-                         f"({error}); save it again, for example as PNG") from error
+    image = open_image(path)
     how = [f"{image.width} x {image.height} pixels"]
     if "white" in image.info:
         how.append(f"16-bit grey, of which the largest value, {image.info['white']:,}, is white")
