@@ -143,13 +143,19 @@ def objective(net, x, target, c, r):
         The value (N,) in nats, infinite where the net has no such label, its gradient (N, ...),
         the logits (N, K).
     """
+    x, c, r = _check_point(net, x, target, c, r)
+    loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
+    return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
+
+
+def _check_point(net, x, target, c, r):
+    """x, c and r of `objective` as arrays that fit, or ValueError; looks at no values."""
     check_methods("objective", net, "forward", "backward")
     x, r, c = (check_real("objective", name, a) for name, a in (("x", x), ("r", r), ("c", c)))
     check_shape("objective", "r", r, check_images("objective", x).shape)
     check_shape("objective", "c", c, x.shape[:1])
     check_label_array("objective", target, len(x), "target")
-    loss, dr, logits = loss_and_gradient(net, x + r, target)        # d(x + r)/dr = 1
-    return c * square(r) + loss, 2 * column(c, r) * r + dr, logits
+    return x, c, r
 
 
 def search_one(log_c, line_search=line_search):

@@ -8,7 +8,7 @@ Sources and licence: data/README.md.
 import os
 import tarfile
 
-from data import files, folder
+from data import files, folder, listing
 from data.files import damage_error
 
 ARCHIVE = files.Archive(
@@ -40,8 +40,8 @@ def load(size, short=None, strict=False, quiet=False):
     root = next(filter(os.path.isdir, places), None) or unpack(
         files.find(ARCHIVE) or files.download(ARCHIVE, quiet))
     for part, count in IMAGES.items():
-        found = {path.name: len(folder.list_names(path)) for path in root.glob(f"{part}/*/")
-                 if not folder.is_system(path.name)}
+        found = {path.name: len(listing.list_names(path)) for path in root.glob(f"{part}/*/")
+                 if not listing.is_system(path.name)}
         if sum(found.values()) != count or set(found) != set(CLASSES) or 0 in found.values():
             raise damage_error(
                 root / part, f"{sum(found.values()):,} images in {len(found)} classes",
