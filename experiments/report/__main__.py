@@ -189,7 +189,7 @@ Distortions are root mean squares over pixels, which go from 0 to 1.  Each secti
 page that defines its numbers and the command that made them.
 
 `python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
-Except for the benchmarks and Figures 1 and 2, which are of today's code, the json files were made \
+Except for the benchmarks, Table 5 and Figures 1 and 2, which are newer, the json files were made \
 by the code up to commit {MADE_BY_CODE_OF}: before the search was written anew, and before random \
 streams had names.  `data/raw/cifar10-jpeg` is a part of CIFAR-10 as JPEG files, 20,000 to train \
 on and 5,000 to test on; `--data cifar10` takes all of it and gives slightly other numbers.""",
