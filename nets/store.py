@@ -44,7 +44,15 @@ def save_arrays(path, **arrays):
     for name, a in arrays.items():
         if np.asarray(a).dtype.hasobject:   # NumPy would pickle it
             raise ValueError(f"{path}: {name} holds Python objects; expected numbers or text")
-    write_whole(path, lambda file: np.savez(file, **arrays))
+    write_whole(path, lambda file: _write_npz(file, arrays))
+
+
+def _write_npz(file, arrays):
+    """What np.savez writes.  NumPy 2.1's leaves its zip file open when the disk is full."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, a in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(a), allow_pickle=False)
 
 
 def load_arrays(path, expected, more=False):

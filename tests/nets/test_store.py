@@ -1,5 +1,6 @@
 """Weights on disk: whole or not at all, arrays only, and only into the net that they fit."""
 import errno
+import gc
 import io
 import os
 import socket
@@ -288,15 +289,21 @@ def test_a_write_that_stops_half_way_leaves_the_old_file_and_nothing_else(path, 
     assert os.listdir(path.parent) == ["net.npz"]
 
 
-def test_a_disk_that_fills_up_while_saving_leaves_no_file(path, monkeypatch):
-    def full(file, **arrays):
-        file.write(b"PK")
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize("size", [0, 10, 200, 300, 900, 1200])
+def test_a_disk_that_fills_up_while_saving_is_one_error_and_leaves_no_file(path, size, monkeypatch):
+    class FullDisk(io.FileIO):
+        def write(self, data):
+            if self.tell() + len(data) > size:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
 
-    monkeypatch.setattr(np, "savez", full)
+    said_later = []                         # by a zip file that dies open
+    monkeypatch.setattr(sys, "unraisablehook", said_later.append)
+    monkeypatch.setattr(os, "fdopen", FullDisk)
     with pytest.raises(OSError, match="No space left"):
-        store.save(path, made(0))
-    assert os.listdir(path.parent) == []
+        store.save_arrays(path, a=np.zeros((10, 10)), b=np.zeros(3))
+    gc.collect()
+    assert said_later == [] and os.listdir(path.parent) == []
 
 
 def test_an_error_without_a_number_is_told_in_its_own_words(path):
