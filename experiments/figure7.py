@@ -16,10 +16,9 @@ import numpy as np
 from experiments.shared import attacked_set, cli, page, pictures
 from experiments.shared.models import TABLE_1
 from experiments.shared.noise import CLIPPING, add_noise
+from experiments.shared.printed import FIGURE_7 as PAPER
 from intriguing import distortion, transfer
 
-PAPER = {"a": {"stddev": 0.06, "accuracy %": 0}, "b": {"stddev": 0.063, "accuracy %": 0},
-         "c": {"stddev": 1.0, "accuracy %": 51}}
 PANELS = {"a": "FC10(1e-4)", "b": "FC200-200-10"}
 PAIRS = 12                                  # a panel: 4 rows x 6 columns of images
 

@@ -17,30 +17,13 @@ Not in the paper: a row of undistorted images, to compare each column with.
 import numpy as np
 
 from experiments.shared import attacked_set, cli, models, page
+from experiments.shared.models import TABLE_3 as NETS
 from experiments.shared.noise import CLIPPING, drop_clipping, make_noise_rows
+from experiments.shared.printed import TABLE_3 as PAPER_3
+from experiments.shared.printed import TABLE_4 as PAPER_4
 from intriguing import amplify, distortion, transfer
 from nets.training.loop import error
 
-NETS = {  # {name in cache: the paper's}; the paper does not say whether the third starts anew
-    "FC100-100-10 on P1": "FC100-100-10",
-    "FC123-456-10 on P1": "FC123-456-10",
-    "FC100-100-10 again on P2": "FC100-100-10'",
-}
-PAPER_3 = {  # error on P1 %, on P2 %, on test %, av. min. distortion
-    "FC100-100-10": (0, 2.4, 2, 0.062),
-    "FC123-456-10": (0, 2.5, 2.1, 0.059),
-    "FC100-100-10'": (2.3, 0, 2.1, 0.058),
-}
-PAPER_4 = {  # error % of each of the three nets, and the average distortion
-    "FC100-100-10": (100, 26.2, 5.9, 0.062),
-    "FC123-456-10": (6.25, 100, 5.1, 0.059),
-    "FC100-100-10'": (8.2, 8.2, 100, 0.058),
-    "Gaussian noise, stddev 0.06": (2.2, 2.6, 2.4, 0.06),
-    "FC100-100-10, amplified to 0.1": (100, 98, 43, 0.1),
-    "FC123-456-10, amplified to 0.1": (96, 100, 22, 0.1),
-    "FC100-100-10', amplified to 0.1": (27, 50, 100, 0.1),
-    "Gaussian noise, stddev 0.1": (2.6, 2.8, 2.7, 0.1),
-}
 CLAIMS = (  # the claim; the row with the higher error, if it holds; the row to compare it with
     ("above that on noise of stddev 0.06, clipped or not",
      "{net}", "Gaussian noise, stddev 0.06, {how}"),
@@ -55,8 +38,7 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
     flags, started = cli.start(locals())
     by_seed = []
     for job in attacked_set.prepare_seeds(list(NETS), flags, "test"):
-        job = job._replace(**{field: {NETS[name]: of for name, of in getattr(job, field).items()}
-                              for field in ("nets", "images", "searched")})
+        job = job.rename(NETS)
         by_seed.append({"table 3": measure_errors(job), "table 4": measure_transfer(job)})
     numbers = page.join_seeds(by_seed)
     nearer = ", ".join(f"{name} {(distortion(job.x, images) > 0.1).sum()}"

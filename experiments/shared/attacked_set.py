@@ -25,6 +25,12 @@ class AttackedSet(NamedTuple):
     how: str                                # targets and training, for the caption
     seed: int                               # of the nets, the sample and the targets
 
+    def rename(self, names):
+        """The same set with nets called otherwise.  names: {its name here: the other}."""
+        return self._replace(**{field: {names[name]: of
+                                        for name, of in getattr(self, field).items()}
+                                for field in ("nets", "images", "searched")})
+
 
 def prepare_seeds(names, flags, part="training"):
     """Yield the AttackedSet of each seed: nets, sample and targets anew for each.
@@ -60,11 +66,11 @@ def prepare(names, data, count, seed, targets, method, solver="auto", workers=0,
 
 
 def summarise_search(job, name):
-    """What the search for a net gave: {av. min. distortion, searched, not found}."""
+    """What the search for a net gave: {av. min. distortion, its std over images, ...}."""
     size = samples.apply_in_chunks(distortion, job.x, job.images[name])
     size = size[job.searched[name]]
-    return {"av. min. distortion": page.mean(size), "searched": len(size),
-            "not found": int(np.isnan(size).sum())}
+    return {"av. min. distortion": page.mean(size), "std over images": page.deviation(size),
+            "searched": len(size), "not found": int(np.isnan(size).sum())}
 
 
 def measure_net(net, x, t, images, training, test):

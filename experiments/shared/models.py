@@ -8,6 +8,11 @@ from nets.models import MODELS
 from nets.training.costs import DECAYS
 
 TABLE_1 = ["FC10(1e-4)", "FC10(1e-2)", "FC10(1)", "FC100-100-10", "FC200-200-10", "AE400-10"]
+TABLE_3 = {  # {name in cache: the paper's}; the paper does not say whether the third starts anew
+    "FC100-100-10 on P1": "FC100-100-10",
+    "FC123-456-10 on P1": "FC123-456-10",
+    "FC100-100-10 again on P2": "FC100-100-10'",
+}
 TABLE_3_ONLY = ["FC123-456-10"]
 # Tables 1 and 2 have these beside the paper's: one from another start, and all others of MODELS.
 BEYOND = ["FC100-100-10 again",

@@ -34,6 +34,12 @@ def mean(a):
     return float(a.mean()) if len(a) else None
 
 
+def deviation(a):
+    """The standard deviation of an array (N,) without its NaN, or None if nothing is left."""
+    a = a[~np.isnan(a)]
+    return float(a.std()) if len(a) else None
+
+
 def describe_data(name):
     """The data set's name, as a caption shows it."""
     return {"mnist": "MNIST", "cifar10": "CIFAR-10", "imagenette": "Imagenette", "stl10": "STL-10",

@@ -1,6 +1,4 @@
-"""The hypotheses on the print: a coarse line search, and a net stopped early."""
-from types import SimpleNamespace
-
+"""The hypotheses on the print: which images, labels and search; early stops; one factor."""
 import numpy as np
 import pytest
 import scipy.optimize
@@ -8,6 +6,7 @@ from toys import on_numpy
 
 from data import strokes
 from experiments import fidelity
+from experiments.shared import attacked_set, samples
 from experiments.shared.models import TABLE_1
 from intriguing import D, distortion, objective
 from nets.models.fc import fc
@@ -57,15 +56,85 @@ def test_a_coarse_search_ends_farther_away_than_d(small):
 
 
 @on_numpy
-def test_a_net_stopped_early_errs_more_and_its_row_stands_beside_the_print(monkeypatch):
-    monkeypatch.setattr(fidelity, "STOPS", (1, 30))
+def test_a_coarse_search_leaves_an_image_that_has_the_label(small):
+    net, x, target = small
+    target[:2] = net.predict(x[:2].astype(float))
+    found = fidelity.search_coarsely(net, x, target, 10)
+    assert (found[:2] == x[:2]).all() and (found[2:] != x[2:]).any()
+
+
+def make_job(names, part="training"):
+    """An AttackedSet of three images, with random linear nets and D of the images it has right."""
     x, t = strokes.draw(200, 1)
+    nets = {name: fc((784, 10), np.random.default_rng(i)) for i, name in enumerate(names)}
+    a, t_a = x[:3].astype(np.float32), t[:3]
+    _, wanted = samples.sample_images(t, 3, 0)
+    images, searched = {}, {}
+    for name, net in nets.items():
+        searched[name] = net.predict(a.astype(float)) == t_a
+        images[name] = a.copy()
+        if searched[name].any():
+            images[name][searched[name]] = D(net, a[searched[name]], wanted[searched[name]])
+    return attacked_set.AttackedSet("strokes", (x, t), (x, t), part, a, t_a, nets, images, searched,
+                                    "", 0)
+
+
+@on_numpy
+def test_every_hypothesis_is_tried_and_ours_is_the_first(monkeypatch):
+    def in_this_process(function, jobs, *_):
+        return [(i, function(*job)) for i, job in enumerate(jobs)]
+
+    monkeypatch.setattr(fidelity, "run_in_processes", in_this_process)
+    monkeypatch.setattr(fidelity, "tick", lambda: None)
+    monkeypatch.setattr(fidelity, "SEARCHES", {"D": None, "factor 10": 10.0})
+    monkeypatch.setattr(fidelity.samples, "sample_images",
+                        lambda t, count, seed: (np.arange(count), (t[:count] + 3) % 10))
+    job = make_job(TABLE_1[:2])
+    searches = fidelity.try_searches(job, "scipy", 1, True)
+    ours, *others = fidelity.list_hypotheses()
+    assert ours == "right images, random label, D" and len(others) == 7
+    for name, net in job.nets.items():
+        assert list(searches[name]) == [ours, *others]
+        wanted = (job.t + 1) % 10
+        images = D(net, job.x, wanted)
+        of = searches[name]["all images, next label, D"]
+        assert of["error %"][name] == pytest.approx(100 * (net.predict(images) != job.t).mean())
+        assert of["av. distortion"] == pytest.approx(distortion(job.x, images).mean())
+        right = job.searched[name]
+        size = searches[name]["right images, next label, D"]["av. distortion"]
+        assert size == (pytest.approx(distortion(job.x, images)[right].mean()) if right.any()
+                        else None)
+
+
+@on_numpy
+def test_a_net_stopped_early_errs_more_and_stands_beside_the_print(monkeypatch):
+    monkeypatch.setattr(fidelity, "STOPS", (1, 30))
+    stopped = fidelity.try_early_stops(make_job(TABLE_1))
+    assert stopped["1"]["train error %"] > stopped["30"]["train error %"]
+    assert len(stopped["1"]["column"]) == 10
+    text = fidelity.format_stops(stopped)
+    assert "(21.2)" in text and "(35.2)" in text and "| 30 " in text
+
+
+def test_one_factor_for_all_images_gives_the_average_distortion():
     rng = np.random.default_rng(0)
-    job = SimpleNamespace(x=x[:3], t=t[:3], seed=0, train=(x, t), test=(x[:50], t[:50]),
-                          nets={name: fc((784, 10), rng) for name in TABLE_1})
-    rows = fidelity.try_early_stops(job, (t[:3] + 1) % 10)
-    first, last = rows.values()
-    assert first["train error %"] > last["train error %"]
-    assert last["error %"]["FC10(1)"] in (100, pytest.approx(200 / 3), pytest.approx(100 / 3))
-    text = fidelity.format_rows(rows)
-    assert "(76.2)" in text and "FC10(1), 30 iterations" in text
+    x = rng.uniform(size=(5, 1, 3, 3)).astype(np.float32)
+    found = x + rng.normal(0, 0.05, x.shape).astype(np.float32)
+    found[0] = x[0]
+    far = fidelity.amplify_together(x, found, 0.1)
+    assert distortion(x, far)[1:].mean() == pytest.approx(0.1, rel=1e-5) and (far[0] == x[0]).all()
+    assert np.ptp((far - x)[1:] / (found - x)[1:]) < 1e-3
+
+
+def test_a_row_is_compared_with_the_print_cell_by_cell():
+    row = {"error %": {"a": 100.0, "b": 10.0, "c": 30.0}, "av. distortion": 0.05,
+           "std over images": 0.016}
+    # 2 sqrt(10 * 90 / 256) = 3.75, with as many images of ours 5.30; 0.05 for the rounding.
+    far = 10**9
+    assert fidelity.compare_with_print(row, "a", (100, 13.8, 33, 0.0524), far) == [
+        True, True, False]
+    assert fidelity.compare_with_print(row, "a", (100, 13.9, 36, 0.0519), far) == [
+        False, False, True]
+    assert fidelity.compare_with_print(row, "a", (100, 15.3, 36, 0.0527), 256) == [
+        True, True, True]
+    assert fidelity.count_agreeing({"how": row}, "a", (100, 13.8, 33, 0.05), far) == {"how": 3}
