@@ -8,9 +8,10 @@ images: all images are attacked, or only the right ones, those that the net labe
 labels: the wanted label is the next digit, or one of the nine wrong labels at random (ours).
 search: D (ours), or a coarse line search.  There c starts at 10 and falls by a factor, and the
 minimiser of the first c that gives the label is kept.  Such images are farther from x than D's.
-Three more are tried alone:
-stopped: FC10(1) was trained for fewer iterations.  Its cost is convex, so all long trainings end
-in the same net.  Tried: full-batch L-BFGS, stopped early.
+Four more are tried alone:
+stopped: the linear nets were trained for fewer iterations.  Their cost is convex, so all long
+trainings end in the same net.  Tried: full-batch L-BFGS, stopped early.
+by Adam: the sigmoid nets were trained less far.  Tried: by Adam, the nets of `--train adam`.
 one factor: the amplified images of Table 4 were made with one factor for all images of a net, such
 that the average distortion is 0.1.  Ours have 0.1 each.
 misprint: of Table 4's 6.25, beside its mirror image 26.2.
@@ -23,7 +24,7 @@ from experiments.shared import attacked_set, cli, models, page, printed, samples
 from experiments.shared.models import TABLE_1, TABLE_3
 from experiments.shared.noise import make_noise_rows
 from experiments.shared.processes import run_in_processes, tick
-from intriguing import D, distortion, objective, transfer
+from intriguing import D, amplify, distortion, objective, transfer
 from nets.backend import to_device, to_host
 from nets.models import MODELS
 from nets.search.scipy_lbfgsb import minimize
@@ -35,8 +36,9 @@ IMAGES = ("right images", "all images")
 LABELS = ("random label", "next label")
 SEARCHES = {"D": None, "factor 1.5": 1.5, "factor 2": 2.0, "factor 4": 4.0, "factor 10": 10.0}
 FIRST_C, LAST_C = 10.0, 1e-4                # of a coarse search
-STOPPED = "FC10(1)"
-STOPS = (5, 8, 10, 12, 15, 20, 30)          # iterations of L-BFGS
+STOPPED = [name for name in TABLE_1 if name.startswith("FC10(")]
+STOPS = (5, 8, 10, 12, 15, 20, 30, 50, 70, 100, 150, 200)    # iterations of L-BFGS
+NOT_STOPPED = "to the end"
 AMPLIFIED = 0.1
 MISPRINT = ("FC123-456-10", "FC100-100-10", 6.25, 26.25)    # made for, fed to, printed, meant?
 
@@ -47,10 +49,16 @@ def main(data="auto", count=256, seed=0, train="adam", solver="auto", workers=0,
     job = attacked_set.prepare(TABLE_1, data, count, seed, "random", train, solver, workers, quiet)
     test_job = attacked_set.prepare(list(TABLE_3), data, count, seed, "random", train, solver,
                                     workers, quiet, "test").rename(TABLE_3)
-    numbers = {"searches": {
-        "table 2": try_searches(job, solver, workers, quiet),
-        "table 4": try_searches(test_job, solver, workers, quiet)},
-        "stopped": try_early_stops(job),
+    by_adam = [attacked_set.prepare(names, data, count, seed, "random", "adam", solver, workers,
+                                    quiet, part)
+               for names, part in ((TABLE_1, "training"), (list(TABLE_3), "test"))]
+    numbers = {
+        "searches": {"table 2": try_searches(job, solver, workers, quiet),
+                     "table 4": try_searches(test_job, solver, workers, quiet)},
+        "training": {"as here": {"table 2": measure_nets(job), "table 4": measure_nets(test_job)},
+                     "by Adam": {"table 2": measure_nets(by_adam[0]),
+                                 "table 4": measure_nets(by_adam[1].rename(TABLE_3))}},
+        "stopped": {name: try_early_stops(job, name) for name in STOPPED},
         "one factor": try_one_factor(test_job)}
     page.save("fidelity", main, flags, job.data, started, f"""\
 # Why some numbers differ from the print
@@ -73,7 +81,13 @@ agrees if it lies within {printed.DEVIATIONS} standard deviations of ours, for s
 
 {format_best(numbers["searches"]["table 4"], printed.TABLE_4, count)}
 
-## {STOPPED}, stopped early: its errors, and its column of Table 2
+## The sigmoid nets, trained as here and by Adam: ours (the paper's)
+
+{format_training(numbers["training"], "table 2")}
+
+{format_training(numbers["training"], "table 4")}
+
+## The linear nets, stopped early: their errors, and their columns of Table 2
 
 {format_stops(numbers["stopped"])}
 
@@ -239,51 +253,91 @@ def format_best(of_nets, papers, count):
     return page.format_table(["made for / fed to", "hypothesis", *of_nets, "av. distortion"], lines)
 
 
-# ---- FC10(1), stopped early ------------------------------------------------------------------
+# ---- Other training --------------------------------------------------------------------------
 
 
-def try_early_stops(job):
+def measure_nets(job):
+    """{net: row of `measure_row`, with the net's errors} of an AttackedSet."""
+    rows = {}
+    for name, net in job.nets.items():
+        row = measure_row(job.nets, job.x, job.t, job.images[name], job.searched[name])
+        rows[name] = row | measure_errors(net, job)
+    return rows
+
+
+def measure_errors(net, job):
+    """{"train error %": number, "test error %": number}, in float32, the precision of training."""
+    net = net.astype("float32")
+    return {"train error %": 100 * error(net, *job.train),
+            "test error %": 100 * error(net, *job.test)}
+
+
+def format_training(training, table):
+    """The sigmoid nets' rows of Table 2 or 4 under both trainings in Markdown, ours (the paper's).
+    """
+    papers = {"table 2": printed.TABLE_2, "table 4": printed.TABLE_4}[table]
+    nets, lines = list(training["as here"][table]), []
+    for name in nets:
+        if name in STOPPED:
+            continue
+        test = (printed.TABLE_1[name][1] if table == "table 2" else printed.TABLE_3[name][2])
+        for how, of_tables in training.items():
+            row = of_tables[table][name]
+            lines.append([name, how, page.format_cell(row["test error %"], test),
+                          *map(page.format_cell, [*row["error %"].values(), row["av. distortion"]],
+                               papers[name])])
+    return page.format_table(["made for / fed to", "trained", "test error %", *nets,
+                              "av. distortion"], lines)
+
+
+def try_early_stops(job, name):
     """{iterations: {"train error %", "test error %", "column": {row of Table 2: error %}}}.
 
-    The column: the net's error on the images of each row, which are made as always.
+    The last is NOT_STOPPED.  The column: the errors of the named linear net on the images of each
+    row, which are made as always.
     """
-    images = {**job.images, **{name: noisy for stddev in (0.1, 0.3)
-                               for name, noisy in make_noise_rows(job.x, stddev, job.seed)}}
-    stopped = {}
+    images = {**job.images, **{row: noisy for stddev in (0.1, 0.3)
+                               for row, noisy in make_noise_rows(job.x, stddev, job.seed)}}
+    nets = {}
     for iterations in STOPS:
-        net = models.build(STOPPED, job.seed)
-        fit_lbfgs(net.params, classification(net, MODELS[STOPPED].lams),
+        net = nets[str(iterations)] = models.build(name, job.seed)
+        fit_lbfgs(net.params, classification(net, MODELS[name].lams),
                   *map(to_device, job.train), iterations)
-        errors = {"train error %": 100 * error(net, *job.train),
-                  "test error %": 100 * error(net, *job.test)}
+    nets[NOT_STOPPED] = job.nets[name]
+    stopped = {}
+    for how, net in nets.items():
         column = 100 * transfer([net.astype("float64")], list(images.values()), job.t)[:, 0]
-        stopped[str(iterations)] = errors | {
+        stopped[how] = measure_errors(net, job) | {
             "column": dict(zip(images, column.tolist(), strict=True))}
     return stopped
 
 
 def format_stops(stopped):
-    """The net's errors after so many iterations in Markdown, ours (the paper's)."""
-    rows = [name for name in TABLE_1 if name != STOPPED]
-    papers = [*printed.TABLE_1[STOPPED][:2],
-              *(printed.TABLE_2[name][TABLE_1.index(STOPPED)] for name in rows)]
-    lines = [[iterations, *map(page.format_cell, [of["train error %"], of["test error %"],
-                                                  *(of["column"][name] for name in rows)], papers)]
-             for iterations, of in stopped.items()]
-    return page.format_table(["iterations", "train error %", "test error %", *rows], lines)
+    """The linear nets after so many iterations in Markdown, ours (the paper's)."""
+    rows, lines = list(printed.TABLE_2), []
+    for name, of_net in stopped.items():
+        papers = [*printed.TABLE_1[name][:2],
+                  *(printed.TABLE_2[row][TABLE_1.index(name)] for row in rows)]
+        for iterations, of in of_net.items():
+            column = [of["column"][row if row in of["column"] else f"{row}, not clipped"]
+                      for row in rows]
+            lines.append([name, iterations, *map(
+                page.format_cell, [of["train error %"], of["test error %"], *column], papers)])
+    return page.format_table(["net", "iterations", "train error %", "test error %", *rows], lines)
 
 
 # ---- Amplified by one factor -----------------------------------------------------------------
 
 
 def try_one_factor(job):
-    """{net: {"as found", "amplified": {net: error %}}} of the images of Table 4."""
+    """{net: {"as found", "0.1 each", "one factor": {net: error %}}} of the images of Table 4."""
     numbers = {}
     for name, found in job.images.items():
-        far = amplify_together(job.x, found, AMPLIFIED)
-        rates = 100 * transfer(list(job.nets.values()), [found, far], job.t)
+        images = {"as found": found, "0.1 each": amplify(job.x, found, AMPLIFIED),
+                  "one factor": amplify_together(job.x, found, AMPLIFIED)}
+        rates = 100 * transfer(list(job.nets.values()), list(images.values()), job.t)
         numbers[name] = {how: dict(zip(job.nets, row.tolist(), strict=True))
-                         for how, row in zip(("as found", "amplified"), rates, strict=True)}
+                         for how, row in zip(images, rates, strict=True)}
     return numbers
 
 
@@ -297,11 +351,11 @@ def amplify_together(x, found, stddev):
 
 
 def format_one_factor(numbers):
-    """Table 4's amplified rows with one factor in Markdown, ours (the paper's)."""
-    lines = [[name, *map(page.format_cell, of["amplified"].values(),
-                         printed.TABLE_4[f"{name}, amplified to 0.1"])]
-             for name, of in numbers.items()]
-    return page.format_table(["made for / fed to", *numbers], lines)
+    """Table 4's amplified rows, each image to 0.1 and by one factor, in Markdown."""
+    lines = [[name, how, *map(page.format_cell, of[how].values(),
+                              printed.TABLE_4[f"{name}, amplified to 0.1"])]
+             for name, of in numbers.items() for how in ("0.1 each", "one factor")]
+    return page.format_table(["made for / fed to", "amplified", *numbers], lines)
 
 
 def format_pairs(numbers):
@@ -311,7 +365,7 @@ def format_pairs(numbers):
         for i, other in enumerate(numbers):
             if other != name:
                 paper = printed.TABLE_4[name][i], printed.TABLE_4[f"{name}, amplified to 0.1"][i]
-                ours = of["as found"][other], of["amplified"][other]
+                ours = of["as found"][other], of["one factor"][other]
                 lines.append([name, other, *map(page.format_cell, paper),
                               *map(page.format_cell, ours)])
     return page.format_table(["made for", "fed to", "the paper's, as found", "amplified",

@@ -109,11 +109,24 @@ def test_every_hypothesis_is_tried_and_ours_is_the_first(monkeypatch):
 @on_numpy
 def test_a_net_stopped_early_errs_more_and_stands_beside_the_print(monkeypatch):
     monkeypatch.setattr(fidelity, "STOPS", (1, 30))
-    stopped = fidelity.try_early_stops(make_job(TABLE_1))
+    stopped = fidelity.try_early_stops(make_job(TABLE_1), "FC10(1)")
+    assert list(stopped) == ["1", "30", fidelity.NOT_STOPPED]
     assert stopped["1"]["train error %"] > stopped["30"]["train error %"]
     assert len(stopped["1"]["column"]) == 10
-    text = fidelity.format_stops(stopped)
+    text = fidelity.format_stops({"FC10(1)": stopped})
     assert "(21.2)" in text and "(35.2)" in text and "| 30 " in text
+
+
+@on_numpy
+def test_rows_under_another_training_stand_beside_the_print():
+    job = make_job(TABLE_1)
+    rows = fidelity.measure_nets(job)
+    net = job.nets["AE400-10"]
+    assert rows["AE400-10"]["train error %"] == pytest.approx(
+        100 * (net.predict(job.train[0].astype(float)) != job.train[1]).mean())
+    text = fidelity.format_training({"as here": {"table 2": rows}, "by Adam": {"table 2": rows}},
+                                    "table 2")
+    assert text.count("\n") == 7 and "(1.64)" in text and "(0.065)" in text and "71.9" not in text
 
 
 def test_one_factor_for_all_images_gives_the_average_distortion():
