@@ -32,12 +32,14 @@ STAGES = (                                  # each keeps two cores busy to its e
 )
 OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
     ("python -m experiments --count 60000 --train lbfgs", "60", "nothing: the long run"),
+    ("python -m experiments --seeds 5 --count 4096 --train lbfgs", "150", "nothing: means and "
+     "deviations over nets, images and labels"),
     ("python -m experiments.attack --image experiments/results/digit.png --target 7", "1",
      "a picture of a digit"),
     ("python -m experiments.lesson", "1", "a browser: gradients and the search, to click through"),
     ("python -m experiments.exercises", "0.1", "nothing: ten exercises, and their checks"),
-    ("python -m experiments.fidelity --train lbfgs", "20", "nothing: why some numbers differ from "
-     "the print"),
+    ("python -m experiments.fidelity --count 1024 --train lbfgs", "25", "nothing: why some numbers "
+     "differ from the print"),
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
     ("python -m experiments.benchmark", "8", "2 GB of memory: the time, the distortion and the "
      "cost of the search"),

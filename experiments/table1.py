@@ -16,7 +16,6 @@ from experiments.shared.models import BEYOND, parse_name
 from experiments.shared.printed import TABLE_1 as PAPER
 from nets.backend import to_host
 from nets.models import MODELS
-from nets.training.loop import error
 
 COLUMNS = ("train error %", "test error %", "av. min. distortion")     # those of the paper
 LINEAR = [name for name in PAPER if name.startswith("FC10(")]
@@ -63,14 +62,14 @@ Each tile shows a unit's weights, grey where they are 0, each scaled to its larg
 
 def measure_models(job):
     """{name: {column: number}} of an AttackedSet."""
-    return {name: measure_errors(net, job) | attacked_set.summarise_search(job, name)
+    return {name: attacked_set.measure_errors(net, job) | attacked_set.summarise_search(job, name)
             for name, net in job.nets.items()}
 
 
 def measure_readings(job, method, workers, quiet):
     """{reading: {name: {column: error %}}} of the linear nets."""
     nets = cache.load_or_train(list_readings(), job.data, job.seed, method, workers, quiet)
-    return {reading: {name: measure_errors(nets[name_reading(name, reading)], job)
+    return {reading: {name: attacked_set.measure_errors(nets[name_reading(name, reading)], job)
                       for name in LINEAR} for reading in READINGS}
 
 
@@ -82,13 +81,6 @@ def list_readings():
 def name_reading(name, reading):
     """The name of a net whose weight decay is read so, see models.parse_name."""
     return name if reading == "half" else f"{name}, {reading} decay"
-
-
-def measure_errors(net, job):
-    """{"train error %": number, "test error %": number}, in float32, the precision of training."""
-    net = net.astype("float32")
-    return {"train error %": 100 * error(net, *job.train),
-            "test error %": 100 * error(net, *job.test)}
 
 
 def format_models(models):

@@ -5,9 +5,10 @@
 
 The script reads the json files that the other scripts wrote into the folder `out`.  It writes the
 whole README.md of that folder: every table and figure, whether the paper's claim holds, and the
-command that made it.  And it writes the headline numbers into the file `readme`, between two
-comments; the rest of that file stays as it is.  It computes nothing anew.  A test
-(tests/experiments/test_report.py) fails if either text differs from what this script writes.
+command that made it.  It writes account.md beside it: every printed number with its verdict.  And
+it writes the headline numbers into the file `readme`, between two comments; the rest of that file
+stays as it is.  It computes nothing anew.  A test (tests/experiments/test_report.py) fails if one
+of these texts differs from what this script writes.
 """
 import json
 import re
@@ -15,7 +16,7 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.report import digits, headlines, photographs, speed
+from experiments.report import account, digits, headlines, photographs, speed
 from experiments.shared import cli, page
 from nets.disk import open_regular, write_whole
 
@@ -40,10 +41,16 @@ class Section(NamedTuple):
 RECORDS = {  # {stem: its command without --out}, for the error where a record is missing
     "attack": "attack --image experiments/results/digit.png --target 7 --train lbfgs",
     "table1": "table1 --count 60000 --train lbfgs",
+    "table1-seeds": "table1 --seeds 5 --count 4096 --train lbfgs",
     "table2": "table2 --count 60000 --train lbfgs",
+    "table2-seeds": "table2 --seeds 5 --count 4096 --train lbfgs",
     "table3_4": "table3_4 --count 10000 --train lbfgs",
+    "table3_4-seeds": "table3_4 --seeds 5 --count 4096 --train lbfgs",
     "figure1_2": "figure1_2 --train lbfgs",
+    "figure1_2-seeds": "figure1_2 --seeds 5 --train lbfgs",
     "figure7": "figure7 --count 60000 --train lbfgs",
+    "figure7-seeds": "figure7 --seeds 5 --count 4096 --train lbfgs",
+    "fidelity": "fidelity --count 1024 --train lbfgs",
     "adversarial_training": "adversarial_training --count 1024 --epochs 100 --seeds 3",
     "train_alexnet": "train_alexnet",
     "figure3_4": "figure3_4",
@@ -63,24 +70,28 @@ RECORDS = {  # {stem: its command without --out}, for the error where a record i
     "benchmark-alexnet": "benchmark --which alexnet --weights runs/alexnet.npz",
     "benchmark-quocnet": "benchmark --which quocnet",
 }
-PARTS = {  # of the page: sections in the paper's order, then what the paper does not have
+ACCOUNT = "Every printed number"
+PARTS = {  # of the page: a sum, sections in the paper's order, then what the paper does not have
+    "Ours and the paper's": [
+        Section(ACCOUNT, ("fidelity",), account.write_summary),
+    ],
     "Units and directions (section 3)": [
-        Section("Figures 1 and 2: units and random directions", ("figure1_2",),
+        Section("Figures 1 and 2: units and random directions", ("figure1_2-seeds", "figure1_2"),
                 digits.write_figures_1_2),
         Section("Figures 3 and 4: the same with photographs", ("figure3_4",),
                 photographs.write_figures_3_4),
     ],
     "Images that nets get wrong (section 4)": [
         Section("One image", ("attack",), digits.write_attack),
-        Section("Table 1: how little is enough", ("table1",), digits.write_table_1),
-        Section("Table 2: other nets get them wrong too", ("table2",),
+        Section("Table 1: how little is enough", ("table1-seeds", "table1"), digits.write_table_1),
+        Section("Table 2: other nets get them wrong too", ("table2-seeds", "table2"),
                 digits.write_table_2),
-        Section("Tables 3 and 4: other training images", ("table3_4",),
+        Section("Tables 3 and 4: other training images", ("table3_4-seeds", "table3_4"),
                 digits.write_tables_3_4),
         Section("Figure 5: photographs", ("figure5",), photographs.write_figure_5),
         Section("Figure 6: a net trained without labels", ("figure6", "figure6-M"),
                 photographs.write_figure_6),
-        Section("Figure 7: not like noise", ("figure7",), digits.write_figure_7),
+        Section("Figure 7: not like noise", ("figure7-seeds", "figure7"), digits.write_figure_7),
         Section("Adversarial training", ("adversarial_training",),
                 digits.write_adversarial_training),
     ],
@@ -132,6 +143,7 @@ def main(out="experiments/results", readme="README.md"):
     page_text = write_page(records)
     table = write_part("Headline numbers", headlines.write_headlines, records)
     texts = {Path(out) / "README.md": page_text,
+             Path(out) / "account.md": write_part(ACCOUNT, account.write_page, records),
              Path(readme): headlines.insert_headlines(before, table, readme)}
     for path, text in texts.items():
         write_whole(path, lambda file, text=text: file.write(text.encode()))
@@ -189,10 +201,9 @@ Distortions are root mean squares over pixels, which go from 0 to 1.  Each secti
 page that defines its numbers and the command that made them.
 
 `python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
-Except for the benchmarks, Table 5 and Figures 1 and 2, which are newer, the json files were made \
-by the code up to commit {MADE_BY_CODE_OF}: before the search was written anew, and before random \
-streams had names.  `data/raw/cifar10-jpeg` is a part of CIFAR-10 as JPEG files, 20,000 to train \
-on and 5,000 to test on; `--data cifar10` takes all of it and gives slightly other numbers.""",
+Newer than the others are the tables of many seeds, the account, the benchmarks, Table 5 and \
+Figures 1 and 2.  The others were made by the code up to commit {MADE_BY_CODE_OF}: before the \
+search was written anew, and before random streams had names.""",
                       "\n".join(contents), *body, "## Not run here",
                       write_part("Not run here", list_not_run, records)]) + "\n"
 
@@ -231,7 +242,8 @@ def format_link(title):
 def describe_making(stem, record):
     """The last line of a section: the script's own page, the data, the command."""
     data = "" if record.data == "none" else f"  Data: {page.describe_data(record.data)}."
-    return f"More: [{stem}.md]({stem}.md).{data}  Made by `{record.command}`."
+    return (f"More: [{stem}.md]({stem}.md).{data}  Made by `{record.command}`."
+            f"{page.replace_folder(record.command)}")
 
 
 def list_not_run(records):

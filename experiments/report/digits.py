@@ -37,20 +37,20 @@ the paper's finding.
 
 
 def write_table_1(records):
-    flags = records["table1"].flags
-    models, readings = (records["table1"].numbers[part] for part in ("models", "decay"))
-    searched, failed = (sum(row[column] for row in models.values())
+    flags, whole = records["table1-seeds"].flags, records["table1"]
+    models, readings = (records["table1-seeds"].numbers[part] for part in ("models", "decay"))
+    searched, failed = (sum(sum(row[column]) for row in models.values())
                         for column in ("searched", "not found"))
-    share = [100 * models[name]["av. min. distortion"] / paper[2]
+    share = [100 * page.average(models[name]["av. min. distortion"]) / paper[2]
              for name, paper in table1.PAPER.items()]
-    apart = max(abs(models[name]["test error %"] - paper[1])
+    apart = max(abs(page.average(models[name]["test error %"]) - paper[1])
                 for name, paper in table1.PAPER.items())
     return f"""\
 The paper's six nets and two more.  For each image that a net labels right, the search looks for \
 the nearest image with a wrong label ({flags["count"]:,} training images, \
 {attacked_set.TARGETS[flags["targets"]]}).  The distortion is the root mean square of the pixels' \
 changes, where black is 0 and white is 1.  *{AGAIN}* starts from other weights, LeNet is a \
-convolutional net; the paper has neither.
+convolutional net; the paper has neither.  {describe_seeds(flags)}
 
 {table1.format_models(models)}
 
@@ -58,6 +58,10 @@ convolutional net; the paper has neither.
 {searched:,} searches {failed:,} failed.
 - The average distortions are {format_range(share)} % of the printed ones.
 - The test errors differ from the printed ones by {page.format_cell(apart)} points at most.
+
+{describe_whole(whole)}
+
+{table1.format_models(whole.numbers["models"])}
 
 The paper leaves open how it counts the weight decay.  The errors of the linear nets under three \
 readings, training set and test set, in %; k is a layer's number of units.  The nets above have \
@@ -70,28 +74,40 @@ What the 400 units of AE400-10 look for: each tile shows the weights of one unit
 ![400 tiles: the weights of each unit of the code](table1-filters.png)"""
 
 
+def describe_seeds(flags):
+    """What a cell of many seeds is, in a sentence.  flags: of the record."""
+    return (f"Mean ± standard deviation over {flags['seeds']} seeds: nets, images and wanted "
+            "labels anew for each.")
+
+
+def describe_whole(record):
+    """What the table of one seed and more images is, in a sentence."""
+    return f"The same with {record.flags['count']:,} images, for seed {record.flags['seed']} alone:"
+
+
 def find_nearest_reading(readings):
     """The reading of the weight decay whose errors are nearest to the paper's, on average."""
     def difference(reading):
-        return np.mean([abs(ours - paper) for name in table1.LINEAR for ours, paper in zip(
-            readings[reading][name].values(), table1.PAPER[name], strict=False)])
+        return np.mean([abs(page.average(ours) - paper) for name in table1.LINEAR
+                        for ours, paper in zip(readings[reading][name].values(),
+                                               table1.PAPER[name], strict=False)])
     return table1.READINGS[min(readings, key=difference)]
 
 
 def write_table_2(records):
-    numbers = records["table2"].numbers
-    rate = {row: of["error %"] for row, of in numbers.items()}
+    numbers, flags = records["table2-seeds"].numbers, records["table2-seeds"].flags
+    rate = average_rates(numbers)
     nets = [name for name in numbers if name in rate[UNDISTORTED]]
     pairs = [(a, b) for a in nets for b in nets if a != b]
     above = sum(rate[a][b] > rate[UNDISTORTED][b] for a, b in pairs)
     sigmoid = [FC100, FC200, "AE400-10", AGAIN]
     noise = {name: rate["Gaussian noise, stddev 0.1, not clipped"][name] for name in nets}
-    rounded = [numbers[name]["still wrong in 8 bits %"] for name in nets]
+    rounded = [page.average(numbers[name]["still wrong in 8 bits %"]) for name in nets]
     return f"""\
 Do images that are made for one net fool another one?  A row: the images made for its net.  A \
 column: how many % of them its net gets wrong.  The last row has no distortion: what is above it \
 is transfer.  The noise rows show the effect of a random distortion.  The last column: how many % \
-are still wrong for the row's net after rounding to 8 bits a pixel.
+are still wrong for the row's net after rounding to 8 bits a pixel.  {describe_seeds(flags)}
 
 ![images are made for one net and shown to all nets](table2.svg)
 
@@ -111,7 +127,17 @@ that noise.
 - Was the paper's noise clipped to [0, 1]?  The paper does not say.  On average its noise rows \
 differ from ours by {compare_noise(rate, "not clipped"):.1f} points without clipping, and by \
 {compare_noise(rate, "clipped"):.1f} with it.
-- Rounded to 8 bits, {format_range(rounded)} % of the images are still wrong."""
+- Rounded to 8 bits, {format_range(rounded)} % of the images are still wrong.
+
+{describe_whole(records["table2"])}
+
+{table2.format_table(records["table2"].numbers)}"""
+
+
+def average_rates(numbers):
+    """{row: {net: error %}}, the means over seeds.  numbers: {row: {"error %": ...}}."""
+    return {row: {net: page.average(rate) for net, rate in of["error %"].items()}
+            for row, of in numbers.items()}
 
 
 def format_range(values):
@@ -131,11 +157,11 @@ def compare_noise(rate, how):
 
 
 def write_tables_3_4(records):
-    numbers = records["table3_4"].numbers
-    rates = {row: of["error %"] for row, of in numbers["table 4"].items()}
+    numbers, flags = records["table3_4-seeds"].numbers, records["table3_4-seeds"].flags
+    whole = records["table3_4"]
     return f"""\
 Do the images fool a net that was trained on other images?  P1 and P2 are disjoint halves of the \
-training set.  Table 3: the nets and their errors.
+training set.  {describe_seeds(flags)}  Table 3: the nets and their errors.
 
 {table3_4.format_table_3(numbers["table 3"])}
 
@@ -146,11 +172,18 @@ right label back: the diagonal can then fall below 100.
 
 {table3_4.format_table_4(numbers["table 4"])}
 
-{table3_4.format_claims(rates)}"""
+{table3_4.format_claims(average_rates(numbers["table 4"]))}
+
+{describe_whole(whole)}
+
+{table3_4.format_table_3(whole.numbers["table 3"])}
+
+{table3_4.format_table_4(whole.numbers["table 4"])}"""
 
 
 def write_figure_7(records):
-    numbers = records["figure7"].numbers
+    numbers, flags = records["figure7-seeds"].numbers, records["figure7-seeds"].flags
+    whole = records["figure7"]
     cells = {panel: page.format_cell(numbers[panel]["accuracy %"]) for panel in figure7.PAPER}
     return f"""\
 Pairs of an image and the same image distorted.  In (a) and (b) the search distorted it, and a \
@@ -160,16 +193,25 @@ the images in (a) and (b) right, and {cells["c"]} % of those in (c).
 
 ![pairs of an image and the same image distorted](figure7.png)
 
+{describe_seeds(flags)}
+
 {figure7.format_panels(numbers)}
 
 The paper does not say whether its noise was clipped to [0, 1], nor whose accuracy it gives.  \
 Panel (c) shows the case nearest to the paper's number.  Accuracy % of each net \
 on noise of stddev 1:
 
-{figure7.format_accuracies(numbers["accuracy % on noise of stddev 1"])}"""
+{figure7.format_accuracies(numbers["accuracy % on noise of stddev 1"])}
+
+{describe_whole(whole)}
+
+{figure7.format_panels(whole.numbers)}
+
+{figure7.format_accuracies(whole.numbers["accuracy % on noise of stddev 1"])}"""
 
 
 def write_figures_1_2(records):
+    nets = records["figure1_2-seeds"]
     study = coherence.read_record(records["figure1_2"].numbers, [*figure1_2.LAYERS],
                                   figure1_2.IMAGES)
     return f"""\
@@ -192,7 +234,15 @@ untrained nets, raw pixels, and images at random.
 ![histograms of purity, entropy and correlation for every kind of direction](\
 figure1_2-histograms.png)
 
-{demote_headings(coherence.format_tables(study))}"""
+{demote_headings(coherence.format_tables(study))}
+
+#### Does it hold for other nets?
+
+The same for the nets of {nets.flags["seeds"]} seeds:
+
+{coherence.format_findings_over_nets(nets.numbers, [*figure1_2.LAYERS])}
+
+{demote_headings(coherence.format_differences(nets.numbers))}"""
 
 
 def demote_headings(text):

@@ -1,17 +1,20 @@
 """The headline numbers: one table, and its place in the README."""
-from experiments import adversarial_training, figure5, table1, table2, table3_4
+import textwrap
+
+from experiments import adversarial_training, figure1_2, figure5, table1, table2, table3_4
 from experiments.benchmark.search import TOGETHER, format_searches_an_hour
-from experiments.shared import page
+from experiments.report import account
+from experiments.shared import coherence, page
 
 BEGIN = "<!-- headline numbers: written by python -m experiments.report -->"
 END = "<!-- end of headline numbers -->"
 
 
 def write_headlines(records):
-    """The table of the README in Markdown.  records: {stem: Record}."""
-    models = records["table1"].numbers["models"]
-    transfer = records["table2"].numbers["FC100-100-10"]["error %"]
-    halves = records["table3_4"].numbers["table 4"]["FC100-100-10"]["error %"]
+    """The table of the README and the account's sum, in Markdown.  records: {stem: Record}."""
+    models = records["table1-seeds"].numbers["models"]
+    transfer = records["table2-seeds"].numbers["FC100-100-10"]["error %"]
+    across_halves = records["table3_4-seeds"].numbers["table 4"]["FC100-100-10"]["error %"]
     arms = page.group_by_seed(records["adversarial_training"].numbers)
     error = page.format_spread([row["test error %"] for row in arms["all layers"]])
     search = records["benchmark"].numbers["search"]["FC100-100-10"][TOGETHER]   # D as it is
@@ -24,7 +27,7 @@ def write_headlines(records):
         ["images made for FC100-100-10, % wrong for FC200-200-10",
          page.format_cell(transfer["FC200-200-10"]), table2.PAPER["FC100-100-10"][4]],
         ["test images made for FC100-100-10 on P1, % wrong for the one on P2",
-         page.format_cell(halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
+         page.format_cell(across_halves["FC100-100-10'"]), table3_4.PAPER_4["FC100-100-10"][2]],
         ["Figure 5: average distortion of photographs" +
          (" (a smaller AlexNet)" if records["figure5"].flags["weights"].endswith(".npz") else ""),
          page.format_cell(records["figure5"].numbers["av. distortion"]),
@@ -36,7 +39,21 @@ def write_headlines(records):
         ["evaluations (value and gradient) a search, FC100-100-10",
          page.format_cell(search["evaluations"]), "-"],
     ]
-    return page.format_table(["what", "ours", "the paper's"], rows)
+    table = page.format_table(["what", "ours", "the paper's"], rows)
+    flags = records["table1-seeds"].flags
+    texts = [
+        f"Of Tables 1 to 4: mean ± standard deviation over {flags['seeds']} seeds, and for each of "
+        f"them {flags['count']:,} images.",
+        f"{account.write_sum(records)}  [All of them](experiments/results/account.md), and [what "
+        "this means](experiments/results/README.md#every-printed-number).",
+        "The paper claims that a single unit means no more than a random direction (Figures 1 and "
+        f"2).  Over the nets of {records['figure1_2-seeds'].flags['seeds']} seeds (Student's t, "
+        "one difference for each net, Bonferroni):"]
+    texts = [textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+             for text in texts]
+    findings = coherence.format_findings_over_nets(records["figure1_2-seeds"].numbers,
+                                                   [*figure1_2.LAYERS])
+    return "\n\n".join([table, *texts, findings])
 
 
 def insert_headlines(text, table, name):

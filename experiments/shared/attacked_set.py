@@ -73,6 +73,13 @@ def summarise_search(job, name):
             "searched": len(size), "not found": int(np.isnan(size).sum())}
 
 
+def measure_errors(net, job):
+    """{"train error %": number, "test error %": number}, in float32, the precision of training."""
+    net = net.astype("float32")
+    return {"train error %": 100 * error(net, *job.train),
+            "test error %": 100 * error(net, *job.test)}
+
+
 def measure_net(net, x, t, images, training, test):
     """The errors of a net and its average distortion: {column: number}.
 

@@ -129,8 +129,9 @@ def format_findings_over_nets(numbers, trained):
     rows = {key: row for key, row in list_differences(numbers).items() if key[0] in trained}
     level, lines = LEVEL / sum(map(len, rows.values())), []
     for (layer, kind), row in rows.items():
-        apart = [m for m, of in row.items() if np.prod(find_interval(of, level)) > 0]
-        result = (f"**the claim does not hold**, by {', '.join(apart)}" if apart
+        apart = [WORDINGS[m].higher if np.mean(of) > 0 else WORDINGS[m].lower
+                 for m, of in row.items() if np.prod(find_interval(of, level)) > 0]
+        result = (f"**the claim does not hold**, natural ones are {', '.join(apart)}" if apart
                   else "**no difference found**, the claim stands")
         lines.append(f"- {layer}, natural against {kind} directions: {result}.")
     return "\n".join(lines)

@@ -17,6 +17,9 @@ from experiments.shared import pictures as drawing
 from nets.backend import name_device, xp
 from nets.disk import write_together
 
+ROUNDING = 1e-12
+OUR_FOLDER = "data/raw/cifar10-jpeg"        # where the committed results have photographs from
+
 
 def format_command(stem, main, flags):
     """The command line that gives main these flags; a flag with its default value is left out."""
@@ -26,6 +29,15 @@ def format_command(stem, main, flags):
             words.append(f"--{name.replace('_', '-')}")
             words += [] if flags[name] is True else [escape(shlex.quote(str(flags[name])))]
     return " ".join(words)
+
+
+def replace_folder(command):
+    """What a reader can run in place of a command with OUR_FOLDER: sentences, or ""."""
+    if OUR_FOLDER not in command:
+        return ""
+    return (f"  {OUR_FOLDER} held 25,000 photographs of CIFAR-10 as JPEG files, 20,000 to train "
+            "on; with all of CIFAR-10, downloaded: "
+            f"`{command.replace(OUR_FOLDER, 'cifar10')}`.")
 
 
 def mean(a):
@@ -66,8 +78,11 @@ def format_spread(values):
     """A cell: the mean of values, and, if there are several, ± their standard deviation."""
     values = np.array([np.nan if v is None else v for v in values], float)
     text = format_cell(mean(values))
-    return text if len(values) == 1 or np.isnan(values).any() else (
-        f"{text} ± {format_cell(values.std(ddof=1), digits=2)}")
+    if len(values) == 1 or np.isnan(values).any():
+        return text
+    spread = values.std(ddof=1)
+    rounding = ROUNDING * abs(values).max()     # all that equal numbers differ by
+    return f"{text} ± {format_cell(spread if spread > rounding else 0.0, digits=2)}"
 
 
 def format_answer(true):
@@ -140,10 +155,11 @@ def save(stem, main, flags, data, started, text, numbers, pictures=None):
     cmd = format_command(stem.partition("-")[0], main, flags)
     flags = {name: escape(value) if isinstance(value, str) else value
              for name, value in flags.items()}
-    record = {"command": cmd, "flags": flags, "data": escape(data),
-              "seconds": round(time.time() - started, 1), "versions": list_versions(),
-              "numbers": numbers}
-    text = f"{text}\n\nData: {describe_data(data)}.  Made by `{cmd}`.\n"
+    note = replace_folder(cmd)
+    record = {"command": cmd, **({"note": note.strip()} if note else {}), "flags": flags,
+              "data": escape(data), "seconds": round(time.time() - started, 1),
+              "versions": list_versions(), "numbers": numbers}
+    text = f"{text}\n\nData: {describe_data(data)}.  Made by `{cmd}`.{note}\n"
     text = text.encode(errors="backslashreplace").decode()      # a name may hold what is no text
     record = json.loads(json.dumps(record), parse_constant=lambda _: None)      # NaN: null
     record = json.dumps(record, indent=1) + "\n"

@@ -1,6 +1,6 @@
 """The numbers that the paper prints on MNIST, and whether a number of ours agrees with one.
 
-The print has one sample of each number, ours has five seeds.  A printed number agrees with ours if
+The print has each number once, we have five seeds.  A printed number agrees with ours if
 it lies within two standard deviations of our mean.  The deviation has two parts: of our seeds, and
 of the print's sample (most of its rates are multiples of 1/256, so it had some 256 images).  Half
 a unit of the last printed digit is added, because the print is rounded.
@@ -59,15 +59,16 @@ def count_decimals(number):
 def find_half_units(row, distortions=0):
     """Half a unit of the last digit of each printed number of a row.
 
-    The print drops zeros at the end: 1.95 is 2 in a row of 3.9 and 2.7.  So rates have as many
-    decimals as the longest of their row.  A distortion has its own, and at least 2.
+    The print drops zeros at the end: 1.95 is 2 in a row of 3.9 and 2.7.  So a rate has at least one
+    decimal if another rate of its row has, and a distortion at least two.
 
     Args:
         row: printed rates in %, then distortions.
         distortions: how many of the last numbers are distortions.
     """
     rates = row[:len(row) - distortions]
-    decimals = [max(map(count_decimals, rates), default=0)] * len(rates)
+    least = min(1, max(map(count_decimals, rates), default=0))
+    decimals = [max(least, count_decimals(rate)) for rate in rates]
     decimals += [max(2, count_decimals(size)) for size in row[len(rates):]]
     return [0.5 * 10 ** -n for n in decimals]
 
@@ -83,7 +84,7 @@ def agrees(printed, ours, deviation, half_unit):
     Args:
         printed: the number in the paper.
         ours: our mean.
-        deviation: the standard deviation of the print's number, if it is one of ours.
+        deviation: the standard deviation of the printed number, if the paper's nets are like ours.
         half_unit: of the printed number's last digit.
     """
     return abs(printed - ours) <= DEVIATIONS * deviation + half_unit * (1 + 1e-9)

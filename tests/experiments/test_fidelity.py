@@ -63,11 +63,17 @@ def test_a_coarse_search_leaves_an_image_that_has_the_label(small):
     assert (found[:2] == x[:2]).all() and (found[2:] != x[2:]).any()
 
 
-def make_job(names, part="training"):
-    """An AttackedSet of three images, with random linear nets and D of the images it has right."""
+def make_job(names, wrong=False):
+    """An AttackedSet of three images, with random linear nets and D of the images it has right.
+
+    wrong: make the first net have the first image wrong, and the second image right.
+    """
     x, t = strokes.draw(200, 1)
     nets = {name: fc((784, 10), np.random.default_rng(i)) for i, name in enumerate(names)}
-    a, t_a = x[:3].astype(np.float32), t[:3]
+    a, t_a = x[:3].astype(np.float32), t[:3].copy()
+    if wrong:
+        labels = nets[names[0]].predict(a.astype(float))
+        t_a[:2] = (labels[0] + 1) % 10, labels[1]
     _, wanted = samples.sample_images(t, 3, 0)
     images, searched = {}, {}
     for name, net in nets.items():
@@ -75,8 +81,8 @@ def make_job(names, part="training"):
         images[name] = a.copy()
         if searched[name].any():
             images[name][searched[name]] = D(net, a[searched[name]], wanted[searched[name]])
-    return attacked_set.AttackedSet("strokes", (x, t), (x, t), part, a, t_a, nets, images, searched,
-                                    "", 0)
+    return attacked_set.AttackedSet("strokes", (x, t), (x, t), "training", a, t_a, nets, images,
+                                    searched, "", 0)
 
 
 @on_numpy
@@ -89,7 +95,7 @@ def test_every_hypothesis_is_tried_and_ours_is_the_first(monkeypatch):
     monkeypatch.setattr(fidelity, "SEARCHES", {"D": None, "factor 10": 10.0})
     monkeypatch.setattr(fidelity.samples, "sample_images",
                         lambda t, count, seed: (np.arange(count), (t[:count] + 3) % 10))
-    job = make_job(TABLE_1[:2])
+    job = make_job(TABLE_1[:2], wrong=True)
     searches = fidelity.try_searches(job, "scipy", 1, True)
     ours, *others = fidelity.list_hypotheses()
     assert ours == "right images, random label, D" and len(others) == 7
@@ -100,7 +106,16 @@ def test_every_hypothesis_is_tried_and_ours_is_the_first(monkeypatch):
         of = searches[name]["all images, next label, D"]
         assert of["error %"][name] == pytest.approx(100 * (net.predict(images) != job.t).mean())
         assert of["av. distortion"] == pytest.approx(distortion(job.x, images).mean())
+        assert searches[name]["all images, random label, D"]["error %"][name] == pytest.approx(
+            100 * (net.predict(D(net, job.x, (job.t + 3) % 10)) != job.t).mean())
+        coarse = fidelity.search_coarsely(net, job.x, wanted, 10)
+        assert searches[name]["all images, next label, factor 10"]["av. distortion"] == (
+            pytest.approx(distortion(job.x, coarse).mean()))
         right = job.searched[name]
+        images[~right] = job.x[~right]
+        assert searches[name]["right images, next label, D"]["error %"] == {
+            other: pytest.approx(100 * (of.predict(images) != job.t).mean())
+            for other, of in job.nets.items()}
         size = searches[name]["right images, next label, D"]["av. distortion"]
         assert size == (pytest.approx(distortion(job.x, images)[right].mean()) if right.any()
                         else None)

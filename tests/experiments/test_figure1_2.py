@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 from PIL import Image
 from toy_pictures import panel, stands_in
 
@@ -286,3 +287,36 @@ def test_the_bins_hold_every_value_that_a_measure_can_take(script):
         edges, _ = script.AXES[m]
         counts = np.histogram(values, edges)[0]
         assert counts.sum() == len(values) and counts.max() == 1
+
+
+# ---- over the nets of many seeds -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.05, 0.001])
+def test_the_interval_over_nets_is_scipys(level):
+    differences = np.random.default_rng(0).normal(0.3, 1, 5)
+    expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval(1 - level)
+    assert coherence.find_interval(differences, level) == pytest.approx(tuple(expected))
+
+
+def of_nets(gaps):
+    """A record of five nets whose natural directions lie above the random ones by `gaps`."""
+    jitter = np.array([-2, -1, 0, 1, 2]) * 1e-3
+
+    def row(gap):
+        return {m: {"mean": (0.4 + gap + jitter).tolist()} for m in coherence.WORDINGS}
+    return {"directions": {name: row(gap) for name, gap in
+                           {"LeNet, natural": gaps, "LeNet, random": 0 * jitter,
+                            "LeNet untrained, natural": 9, "LeNet untrained, random": 0}.items()}}
+
+
+def test_a_difference_over_nets_is_said_with_its_direction_and_for_trained_nets_only():
+    up, down = (coherence.format_findings_over_nets(of_nets(gap), ["LeNet"])
+                for gap in (0.1, -0.1))
+    same = coherence.format_findings_over_nets(of_nets(np.array([-2, 2, 1, -2, 2]) * 0.1),
+                                               ["LeNet"])
+    assert up.endswith("natural ones are purer, more mixed, more alike.") and "\n" not in up
+    assert down.endswith("natural ones are less pure, less mixed, less alike.")
+    assert same.endswith("**no difference found**, the claim stands.")
+    table = coherence.format_differences(of_nets(0.1))
+    assert "| 0.1 (0.1 to 0.1) |" in table and "LeNet untrained" in table

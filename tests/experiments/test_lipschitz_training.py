@@ -53,6 +53,7 @@ def test_transfer_is_the_error_on_the_images_made_for_the_others(monkeypatch):
 
 def test_spread_is_mean_and_standard_deviation():
     assert page.format_spread([1.0, 2.0, 3.0]) == "2 ± 1"
+    assert page.format_spread([0.1, 0.1 + 1e-16, 0.1]) == "0.1 ± 0"     # rounding is no spread
     assert page.format_spread([0.5]) == "0.5"
     assert page.format_spread([None]) == "-"
 

@@ -8,7 +8,8 @@ def test_zeros_that_the_print_drops_are_decimals_too():
     # 1.95 is printed as 2 in a row of 3.9; 0.1 beside 0.062 has two decimals.
     assert printed.find_half_units((100, 3.9, 2, 0.1), 1) == pytest.approx([0.05] * 3 + [0.005])
     assert printed.find_half_units((96, 100, 22)) == pytest.approx([0.5] * 3)
-    assert printed.find_half_units((0, 1.64, 0.058), 1) == pytest.approx([0.005] * 2 + [0.0005])
+    assert printed.find_half_units((0, 1.64, 0.058), 1) == pytest.approx([0.05, 0.005, 0.0005])
+    assert printed.find_half_units((6.25, 100, 5.1)) == pytest.approx([0.005, 0.05, 0.05])
     assert printed.find_half_units((0.006508,), 1) == pytest.approx([5e-7])
 
 

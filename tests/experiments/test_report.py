@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from experiments.report import __main__ as report
-from experiments.report import headlines
+from experiments.report import account, headlines
+from experiments.shared import page
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
@@ -18,43 +19,54 @@ def records():
     return {stem: report.read_record(RESULTS, stem) for stem in report.RECORDS}
 
 
-def test_both_texts_are_what_the_report_writes(records):
+def test_all_texts_are_what_the_report_writes(records):
     """Whole: a changed cell, a false row, another percentage fails, here and in the README."""
     mend = "run python -m experiments.report"
     assert (RESULTS / "README.md").read_text() == report.write_page(records), mend
     readme = (ROOT / "README.md").read_text()
+    assert (RESULTS / "account.md").read_text() == account.write_page(records), mend
     assert readme == headlines.insert_headlines(
         readme, headlines.write_headlines(records), "README.md"), mend
 
 
 @pytest.mark.parametrize("stem", report.RECORDS)
 def test_the_page_shows_every_record_and_follows_its_numbers(records, stem):
-    page = report.write_page(records)
-    assert records[stem].command in page and f"({stem}.md)" in page
+    text = report.write_page(records)
+    assert records[stem].command in text and f"({stem}.md)" in text
     changed = copy.deepcopy(records[stem].numbers)
-    double(changed)
+    halve(changed)
     other = {**records, stem: records[stem]._replace(numbers=changed)}
-    assert report.write_page(other) != page
+    assert report.write_page(other) != text
 
 
-def double(numbers):
-    """Make every float of nested lists and dicts twice as large, in place."""
+def halve(numbers):
+    """Make every float of nested lists and dicts half as large, in place."""
     for key, value in numbers.items() if isinstance(numbers, dict) else enumerate(numbers):
         if isinstance(value, (dict, list)):
-            double(value)
+            halve(value)
         elif isinstance(value, float):
-            numbers[key] = 2 * value
+            numbers[key] = value / 2
 
 
 def test_every_picture_and_every_record_of_the_results_is_shown_and_every_link_leads_somewhere():
-    page = (RESULTS / "README.md").read_text()
-    shown = set(re.findall(r"\]\(([\w./-]+)\)", page))
+    text = (RESULTS / "README.md").read_text()
+    shown = set(re.findall(r"\]\(([\w./-]+)\)", text))
     assert all((RESULTS / name).exists() for name in shown)
     pictures = {path.name for path in RESULTS.iterdir() if path.suffix in (".png", ".svg")}
-    assert pictures - shown <= {"attack-adversarial.png", "digit.png"}      # parts of attack.png
+    parts = {"attack-adversarial.png", "digit.png"}                         # of attack.png
+    assert pictures - shown <= parts | {name for name in pictures if "-seeds" in name}
     assert {path.stem for path in RESULTS.glob("*.json")} == set(report.RECORDS)
-    headings = {report.format_link(title) for title in re.findall(r"^##+ (.*)", page, re.M)}
-    assert {f"[{t}](#{a})" for t, a in re.findall(r"\[([^]]*)\]\(#([\w-]+)\)", page)} <= headings
+    headings = {report.format_link(title) for title in re.findall(r"^##+ (.*)", text, re.M)}
+    assert {f"[{t}](#{a})" for t, a in re.findall(r"\[([^]]*)\]\(#([\w-]+)\)", text)} <= headings
+
+
+@pytest.mark.parametrize("stem", report.RECORDS)
+def test_every_page_names_a_command_that_a_reader_can_run(records, stem):
+    note = page.replace_folder(records[stem].command)
+    assert ("data/raw" in records[stem].command) == bool(note)
+    assert "data/raw" not in note.partition("`")[2]
+    assert note in (RESULTS / f"{stem}.md").read_text()
+    assert note.strip() == json.loads((RESULTS / f"{stem}.json").read_text()).get("note", "")
 
 
 def change(path, field, value):

@@ -1,0 +1,182 @@
+"""The account: each printed number once, and a verdict that follows from the numbers."""
+import copy
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import fidelity
+from experiments.report import __main__ as report
+from experiments.report import account
+from experiments.report.account import Cell, Comparison
+from experiments.shared import printed
+
+RESULTS = Path(__file__).parents[2] / "experiments" / "results"
+
+
+@pytest.fixture(scope="module")
+def records():
+    return {stem: report.read_record(RESULTS, stem) for stem in report.RECORDS}
+
+
+def test_every_printed_number_has_its_line(records):
+    cells = account.list_cells(records)
+    assert Counter(cell.table for cell in cells) == {
+        "Table 1": 18, "Table 2": 56, "Table 3": 12, "Table 4": 32, "Table 5": 8, "Figure 5": 1,
+        "Figure 7": 6}
+    for table, rows in (("Table 1", printed.TABLE_1), ("Table 2", printed.TABLE_2),
+                        ("Table 3", printed.TABLE_3), ("Table 4", printed.TABLE_4)):
+        assert [cell.printed for cell in cells if cell.table == table] == [
+            number for row in rows.values() for number in row]
+    assert len({(cell.table, cell.row, cell.column) for cell in cells}) == len(cells)
+    page = account.write_page(records)
+    assert page.count("\n| ") == len(cells) + 1
+
+
+def compare(printed_number, ours):
+    return Comparison(printed_number, ours, 1.0, 0.0)
+
+
+def make(number, ours, tried):
+    """A Cell of which two deviations are 2."""
+    return Cell("Table 1", "row", "column", number, None if ours is None else compare(number, ours),
+                {("subject", how): compare(number, moved) for how, moved in tried.items()},
+                command="mend it")
+
+
+@pytest.mark.parametrize(("ours", "tried", "verdict"), [
+    (8.1, {}, ("agrees", "")),
+    (7.9, {}, ("open", "")),
+    (7.9, {"a": 7.0, "b": 9.0, "c": 10.0}, ("explained", "subject: b")),
+    (10.0, {"b": 9.0}, ("agrees", "")),
+    (7.9, {"a": 13.0}, ("open", "")),
+    (None, {}, ("not comparable", "`mend it`")),
+])
+def test_a_number_is_explained_by_the_first_hypothesis_that_agrees(ours, tried, verdict):
+    cells = [make(10.0, ours, tried)]
+    chosen = account.choose_hypotheses(cells)
+    assert account.judge(cells[0], chosen) == verdict
+    assert account.count_verdicts(cells, chosen)[verdict[0]] == 1
+
+
+def test_a_hypothesis_explains_only_if_its_row_agrees_better_and_rivals_are_left_out():
+    far = make(10.0, 5.0, {"a": 10.0, "b": 10.0})
+    spoiled, kept = make(10.0, 10.0, {"a": 5.0, "b": 10.0}), make(10.0, 5.0, {"a": 5.0, "b": 10.0})
+    assert account.choose_hypotheses([far]) == {"subject": "a"}
+    assert account.choose_hypotheses([far, spoiled]) == {"subject": "b"}
+    chosen = account.choose_hypotheses([far, make(10.0, 10.0, {"a": 5.0, "b": 5.0})])
+    assert chosen == {} and account.judge(far, chosen) == ("open", "")
+    assert account.choose_hypotheses([far, spoiled, kept]) == {"subject": "b"}
+
+
+def test_a_comparison_has_the_deviations_of_our_seeds_and_of_the_prints_sample():
+    cell = account.make_cell(
+        ("Table 2", "row", "column"), 30.0, 0.05, [20.0, 22.0, 24.0], printed.find_rate_deviation,
+        {("row", "more"): 6.0, ("row", "too much"): 99.0}, {("row", "misprint"): 23.0})
+    assert cell.comparison.ours == 22 and cell.seed_deviation == 2
+    assert cell.comparison.deviation == pytest.approx(np.sqrt(4 + 22 * 78 / 256))
+    more, too_much, misprint = cell.tried.values()
+    assert more.ours == 28 and more.agrees and more.printed == 30
+    assert too_much.ours == 100 and too_much.deviation == pytest.approx(2)
+    assert misprint.ours == 22 and misprint.printed == 23 and misprint.agrees
+
+
+@pytest.fixture
+def as_printed(records):
+    """The records with the printed numbers in their places, the same for five seeds."""
+    other = {stem: record._replace(numbers=copy.deepcopy(record.numbers))
+             for stem, record in records.items()}
+    models = other["table1-seeds"].numbers["models"]
+    for name, row in printed.TABLE_1.items():
+        for column, number in zip(("train error %", "test error %", "av. min. distortion"), row,
+                                  strict=True):
+            models[name][column] = [number] * 5
+    three, four = (other["table3_4-seeds"].numbers[f"table {i}"] for i in (3, 4))
+    for name, row in printed.TABLE_3.items():
+        for column, number in zip(("error on P1 %", "error on P2 %", "error on test %",
+                                   "av. min. distortion"), row, strict=True):
+            three[name][column] = [number] * 5
+    for numbers, papers in ((other["table2-seeds"].numbers, printed.TABLE_2),
+                            (four, printed.TABLE_4)):
+        for name, row in papers.items():
+            of_row = numbers[name if name in numbers else f"{name}, not clipped"]
+            for net, number in zip(of_row["error %"], row[:-1], strict=False):
+                of_row["error %"][net] = [number] * 5
+            of_row["av. distortion"] = [row[-1]] * 5
+    panels = other["figure7-seeds"].numbers
+    for panel, row in printed.FIGURE_7.items():
+        panels[panel] |= {key: [number] * 5 for key, number in row.items()}
+    panels["accuracy % on noise of stddev 1"]["not clipped"]["AE400-10"] = [51.0] * 5
+    return other
+
+
+def test_each_printed_number_meets_its_own_record(as_printed):
+    cells = account.list_cells(as_printed)
+    assert account.count_verdicts(cells, {}) == {
+        "agrees": 124, "explained": 0, "open": 0, "not comparable": 9}
+    assert all(cell.comparison.ours == pytest.approx(cell.printed, rel=1e-12)
+               for cell in cells if cell.comparison)
+
+
+@pytest.mark.parametrize(("stem", "keys", "place"), [
+    ("table1-seeds", ("models", "AE400-10", "test error %"),
+     ("Table 1", "AE400-10", "test error %")),
+    ("table2-seeds", ("FC10(1)", "error %", "AE400-10"), ("Table 2", "FC10(1)", "fed to AE400-10")),
+    ("table3_4-seeds", ("table 3", "FC123-456-10", "error on P2 %"),
+     ("Table 3", "FC123-456-10", "error on P2 %")),
+    ("table3_4-seeds", ("table 4", "Gaussian noise, stddev 0.1, not clipped", "error %",
+                        "FC123-456-10"), ("Table 4", "Gaussian noise, stddev 0.1",
+                                          "fed to FC123-456-10")),
+    ("figure7-seeds", ("b", "stddev"), ("Figure 7", "(b) FC200-200-10", "distortion")),
+])
+def test_one_number_that_moves_is_the_one_that_disagrees(as_printed, stem, keys, place):
+    numbers = as_printed[stem].numbers
+    for key in keys[:-1]:
+        numbers = numbers[key]
+    numbers[keys[-1]] = [numbers[keys[-1]][0] + 40] * 5
+    apart = [cell[:3] for cell in account.list_cells(as_printed)
+             if cell.comparison and not cell.comparison.agrees]
+    assert apart == [place]
+
+
+def test_a_hypothesis_moves_a_number_by_what_it_changes_for_one_seed():
+    ours, *others = fidelity.list_hypotheses()
+
+    def row(rate, size):
+        return {"error %": {"FC10(1)": rate, "AE400-10": rate}, "av. distortion": size}
+    searches = {how: row(10.0, 0.1) for how in others} | {ours: row(7.0, 0.04)}
+    tried = {"searches": {"table 2": {"FC10(1)": searches, "AE400-10": searches}},
+             "training": {how: {"table 2": {"FC10(1)": row(rate, 0.0), "AE400-10": row(rate, 0.5)}}
+                          for how, rate in (("as here", 3.0), ("by Adam", 1.0))},
+             "stopped": {"FC10(1)": {"8": {"column": 5.0}, "10": {"column": 6.5},
+                                     fidelity.NOT_STOPPED: {"column": 6.0}}}}
+    moves = account.list_rate_moves(tried, "table 2", "FC10(1)", "FC10(1)")
+    assert len(moves) == 19 and set(moves.values()) == {3.0}
+    subject, how = list(moves)[0]
+    assert subject == "images for FC10(1) in Table 2" and how == "factor 1.35"
+    changes = [how.count(",") for _, how in moves]
+    assert changes == sorted(changes) and changes[-1] == 2
+    by_adam = {("sigmoid nets of Table 2", "trained by Adam"): -2.0}
+    assert account.list_rate_moves(tried, "table 2", "FC10(1)", "AE400-10") == moves | by_adam
+    sizes = account.list_distortion_moves(tried, "table 2", "FC10(1)")
+    assert len(sizes) == 19 and list(sizes.values()) == pytest.approx([0.06] * 19)
+    assert account.list_distortion_moves(tried, "table 2", "AE400-10")[
+        "sigmoid nets of Table 2", "trained by Adam"] == 0
+    assert account.list_stop_moves(tried, "FC10(1)", lambda of: of["column"]) == {
+        ("FC10(1)", "training stopped after 8 iterations"): -1.0,
+        ("FC10(1)", "training stopped after 10 iterations"): 0.5}
+    assert account.list_stop_moves(tried, "AE400-10", lambda of: of["column"]) == {}
+
+
+@pytest.mark.parametrize(("weights", "verdict"), [
+    ("", "not comparable"), ("runs/alexnet.npz", "not comparable"), ("bvlc", "open")])
+def test_photographs_are_compared_only_with_the_papers_net(records, weights, verdict):
+    other = {stem: records[stem]._replace(flags=records[stem].flags | {"weights": weights})
+             for stem in ("table5", "figure5")}
+    cells = account.list_table_5(other) + account.list_figure_5(other)
+    assert len(cells) == 9 and {account.judge(cell, {})[0] for cell in cells[:2]} == {verdict}
+    if weights == "bvlc":
+        same = {"figure5": other["figure5"]._replace(
+            numbers=other["figure5"].numbers | {"av. distortion": 0.006508})}
+        assert account.judge(account.list_figure_5(same)[0], {})[0] == "agrees"
