@@ -49,24 +49,24 @@ def main(data="auto", count=256, seed=0, train="adam", solver="auto", workers=0,
     job = attacked_set.prepare(TABLE_1, data, count, seed, "random", train, solver, workers, quiet)
     test_job = attacked_set.prepare(list(TABLE_3), data, count, seed, "random", train, solver,
                                     workers, quiet, "test").rename(TABLE_3)
-    by_adam = [attacked_set.prepare(names, data, count, seed, "random", "adam", solver, workers,
-                                    quiet, part)
-               for names, part in ((TABLE_1, "training"), (list(TABLE_3), "test"))]
+    adam, test_adam = (attacked_set.prepare(names, data, count, seed, "random", "adam", solver,
+                                            workers, quiet, part)
+                       for names, part in ((TABLE_1, "training"), (list(TABLE_3), "test")))
     numbers = {
         "searches": {"table 2": try_searches(job, solver, workers, quiet),
                      "table 4": try_searches(test_job, solver, workers, quiet)},
         "training": {"as here": {"table 2": measure_nets(job), "table 4": measure_nets(test_job)},
-                     "by Adam": {"table 2": measure_nets(by_adam[0]),
-                                 "table 4": measure_nets(by_adam[1].rename(TABLE_3))}},
+                     "by Adam": {"table 2": measure_nets(adam),
+                                 "table 4": measure_nets(test_adam.rename(TABLE_3))}},
         "stopped": {name: try_early_stops(job, name) for name in LINEAR},
         "one factor": try_one_factor(test_job)}
-    page.save("fidelity", main, flags, job.data, started, format_page(numbers, job), numbers)
+    page.save("fidelity", main, flags, job.data, started, format_page(numbers, count, seed),
+              numbers)
     return numbers
 
 
-def format_page(numbers, job):
-    """The page in Markdown.  numbers: of `main`.  job: the AttackedSet of Table 2."""
-    count = len(job.x)
+def format_page(numbers, count, seed):
+    """The page in Markdown.  numbers: of `main`."""
     return f"""\
 # Why some numbers differ from the print
 
@@ -82,6 +82,11 @@ How many of the printed numbers of a row of Tables 2 and 4 agree with ours, unde
 number agrees if it lies within {printed.DEVIATIONS} standard deviations of ours, for samples of \
 {printed.SAMPLE} images there and {count:,} here, and the rounding of the print.  The nets are \
 those of one seed: how much nets of other seeds differ is not counted.
+
+The average distortions of the linear nets by the line search (right images, random labels), and \
+the print's:
+
+{format_factors(numbers["searches"]["table 2"])}
 
 ### Each row as it is here, and under the hypothesis with the most that agree: ours (the paper's)
 
@@ -108,16 +113,16 @@ the print.
 
 ## Is 6.25 a misprint?
 
-Pairs of Table 4, as found and amplified, in %; the images off the diagonal:
+Each pair of different nets in Table 4, in %:
 
 {format_pairs(numbers["one factor"])}
 
-For: where the print has 5 to 9 % as found, it has 22 to 50 % amplified; where it has 26.2 %, \
-98 %.  The cell of 6.25 % has 96 %.  {MISPRINT[3]:g} would fit this, the pair the other way round, \
-and our number.  Against: 6.25 % is 16 of 256 images, and {MISPRINT[3]:g} % is no number of 256 \
-images; but 48.1, 38.2 and 24.8 % in Table 2 are none either.
+For a misprint: where the print has 5 to 9 % as found, it has 22 to 50 % after amplification.  \
+Where it has 26.2 %, it has 98 %.  The pair with {MISPRINT[2]:g} % has 96 %, so it looks like the \
+pair with 26.2 %.  Against: {MISPRINT[2]:g} % is 16 of 256 images, and no number of 256 images \
+gives {MISPRINT[3]:g} %.  But the same is true of 48.1, 38.2 and 24.8 % in Table 2.
 
-{attacked_set.describe(job, 1)}"""
+Nets of seed {seed}; {count:,} training images for Table 2, {count:,} test images for Table 4."""
 
 
 # ---- Which images, which labels, which search ------------------------------------------------
@@ -216,12 +221,12 @@ def compare_with_print(row, name, paper, count):
         paper: the printed row, a rate for each net, and the distortion.
     """
     *half_units, half_of_size = printed.find_half_units(paper, distortions=1)
-    both = 1 / (1 / printed.SAMPLE + 1 / count)     # two samples vary as one of so many images
-    answers = [printed.agrees(number, ours, printed.find_rate_deviation(ours, both), half)
+    images = 1 / (1 / printed.SAMPLE + 1 / count)   # two samples vary as one of so many images
+    answers = [printed.agrees(number, ours, printed.find_rate_deviation(ours, images), half)
                for (other, ours), number, half in zip(row["error %"].items(), paper, half_units,
                                                       strict=False) if other != name]
     return [*answers, printed.agrees(paper[-1], row["av. distortion"],
-                                     row["std over images"] / both ** 0.5, half_of_size)]
+                                     row["std over images"] / images ** 0.5, half_of_size)]
 
 
 def count_agreeing(of_net, name, paper, count):
@@ -239,13 +244,21 @@ def format_hypotheses(searches, count):
         for name, of_net in of_nets.items():
             agreeing[table, name] = count_agreeing(of_net, name, PAPERS[table][name], count)
             n = len(PAPERS[table][name]) - 1
-            head.append(f"{name} (of {n})")
+            head.append(f"{table.capitalize()}: {name} (of {n})")
             total += n
     lines = []
     for how in list_hypotheses():
         counts = [of_net[how] for of_net in agreeing.values()]
         lines.append([how, *counts, sum(counts)])
     return page.format_table([*head, f"all (of {total})"], lines)
+
+
+def format_factors(of_nets):
+    """The distortions of the linear nets' rows by each search in Markdown."""
+    rows = [[name, *(page.format_cell(
+        of_nets[name][f"{IMAGES[0]}, {LABELS[0]}, {search}"]["av. distortion"])
+        for search in SEARCHES), f"{printed.TABLE_2[name][-1]:g}"] for name in LINEAR]
+    return page.format_table(["made for", *SEARCHES, "the paper's"], rows)
 
 
 def format_best(of_nets, papers, count):
@@ -324,11 +337,9 @@ def format_stops(stopped):
     for name, of_net in stopped.items():
         papers = [*printed.TABLE_1[name][:2],
                   *(printed.TABLE_2[row][TABLE_1.index(name)] for row in rows)]
-
-        def find_distance(iterations, of_net=of_net, papers=papers):
-            return (abs(of_net[iterations]["train error %"] - papers[0])
-                    + abs(of_net[iterations]["test error %"] - papers[1]))
-        for iterations in (min(of_net, key=find_distance), NOT_STOPPED):
+        distance = {iterations: abs(of["train error %"] - papers[0])
+                    + abs(of["test error %"] - papers[1]) for iterations, of in of_net.items()}
+        for iterations in (min(distance, key=distance.get), NOT_STOPPED):
             of = of_net[iterations]
             column = [of["column"][row if row in of["column"] else f"{row}, not clipped"]
                       for row in rows]

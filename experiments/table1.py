@@ -29,14 +29,22 @@ READINGS = {                                # keys of costs.DECAYS
 def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam", solver="auto",
          workers=0, out="runs", quiet=False):
     flags, started = cli.start(locals())
-    stem, by_seed = page.name_record("table1", seeds), []
+    by_seed = []
     for job in attacked_set.prepare_seeds([*PAPER, *BEYOND], flags):
         by_seed.append({"models": measure_models(job),
                         "decay": measure_readings(job, train, workers, quiet)})
-        if job.seed == seed:
-            filters = draw_filters(job.nets["AE400-10"], page.describe_data(job.data))
-    numbers = page.join_seeds(by_seed)
-    page.save(stem, main, flags, job.data, started, f"""\
+    numbers, picture, filters = page.join_seeds(by_seed), {}, ""
+    if seeds == 1:
+        name = "table1-filters.png"
+        picture[name] = draw_filters(job.nets["AE400-10"], page.describe_data(job.data))
+        filters = f"""
+
+## What the 400 units of AE400-10 look for
+
+![400 tiles: the weights of each unit of the code]({name})
+
+Each tile shows a unit's weights, grey where they are 0, each scaled to its largest."""
+    page.save(page.name_record("table1", seeds), main, flags, job.data, started, f"""\
 # Table 1: ours (the paper's)
 
 {format_models(numbers["models"])}
@@ -48,15 +56,7 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
 {format_readings(numbers["decay"])}
 
 The nets above are trained with {READINGS["half"]} a layer: nearest to the print. \
-k is a layer's number of units.
-
-## What the 400 units of AE400-10 look for
-
-![400 tiles: the weights of each unit of the code](\
-{stem}-filters.png)
-
-Each tile shows a unit's weights, grey where they are 0, each scaled to its largest.""",
-              numbers, {f"{stem}-filters.png": filters})
+k is a layer's number of units.{filters}""", numbers, picture)
     return numbers["models"]
 
 

@@ -70,10 +70,10 @@ RECORDS = {  # {stem: its command without --out}, for the error where a record i
     "benchmark-alexnet": "benchmark --which alexnet --weights runs/alexnet.npz",
     "benchmark-quocnet": "benchmark --which quocnet",
 }
-ACCOUNT = "Every printed number"
-PARTS = {  # of the page: a sum, sections in the paper's order, then what the paper does not have
+ACCOUNT_TITLE = "Every printed number"
+PARTS = {  # of the page: the account, the paper's sections, then what the paper does not have
     "Ours and the paper's": [
-        Section(ACCOUNT, ("fidelity",), account.write_summary),
+        Section(ACCOUNT_TITLE, ("fidelity",), account.write_section),
     ],
     "Units and directions (section 3)": [
         Section("Figures 1 and 2: units and random directions", ("figure1_2-seeds", "figure1_2"),
@@ -143,7 +143,7 @@ def main(out="experiments/results", readme="README.md"):
     page_text = write_page(records)
     table = write_part("Headline numbers", headlines.write_headlines, records)
     texts = {Path(out) / "README.md": page_text,
-             Path(out) / "account.md": write_part(ACCOUNT, account.write_page, records),
+             Path(out) / "account.md": write_part(ACCOUNT_TITLE, account.write_page, records),
              Path(readme): headlines.insert_headlines(before, table, readme)}
     for path, text in texts.items():
         write_whole(path, lambda file, text=text: file.write(text.encode()))
@@ -201,7 +201,7 @@ Distortions are root mean squares over pixels, which go from 0 to 1.  Each secti
 page that defines its numbers and the command that made them.
 
 `python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
-Newer than the others are the tables of many seeds, the account, the benchmarks, Table 5 and \
+Newer than the others are the tables of many seeds, fidelity, the benchmarks, Table 5 and \
 Figures 1 and 2.  The others were made by the code up to commit {MADE_BY_CODE_OF}: before the \
 search was written anew, and before random streams had names.""",
                       "\n".join(contents), *body, "## Not run here",
@@ -243,7 +243,7 @@ def describe_making(stem, record):
     """The last line of a section: the script's own page, the data, the command."""
     data = "" if record.data == "none" else f"  Data: {page.describe_data(record.data)}."
     return (f"More: [{stem}.md]({stem}.md).{data}  Made by `{record.command}`."
-            f"{page.replace_folder(record.command)}")
+            f"{page.describe_replacement(record.command)}")
 
 
 def list_not_run(records):

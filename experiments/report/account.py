@@ -7,9 +7,10 @@ our mean over seeds, moved by what the hypothesis changes for one seed.
 open: neither.
 not comparable: ours is of another net or other data.
 
-A hypothesis speaks of many numbers: of a whole row, say.  It explains only if more of them agree
-under it than without it, and of hypotheses that exclude each other the best one is taken.
+A hypothesis speaks of many numbers: of a whole row, say.  It is chosen only if it mends more of
+them than it spoils, and of hypotheses that exclude each other the best one is chosen.
 """
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,11 @@ class Comparison(NamedTuple):
         """Whether the printed number agrees with ours."""
         return printed.agrees(self.printed, self.ours, self.deviation, self.half_unit)
 
+    @property
+    def difference(self):
+        """How far the printed number is from ours."""
+        return abs(self.printed - self.ours)
+
 
 class Cell(NamedTuple):
     """A printed number in its place."""
@@ -47,39 +53,82 @@ class Cell(NamedTuple):
     comparison: Comparison                  # with ours as it is, or None if it is not comparable
     tried: dict                             # {(subject, hypothesis): Comparison}; the hypotheses of
                                             # one subject exclude each other
-    seed_deviation: float = 0.0             # of our seeds
+    ours: list = ()                         # the number of each seed
     command: str = ""                       # that gives a number to compare with
+    given: bool = False                     # whether it agrees by construction
+    repeated: bool = False                  # whether it stands in another table too
+
+
+class Judged(NamedTuple):
+    """A Cell with its verdict."""
+    cell: Cell
+    verdict: str                            # one of VERDICTS
+    why: str = ""                           # the hypothesis, or the command
+    under_it: float = None                  # our number under the hypothesis
 
 
 # ---- Verdicts --------------------------------------------------------------------------------
 
 
-def choose_hypotheses(cells):
-    """{subject: the hypothesis under which the most numbers agree}, if more do than without it.
+def mends(cell, comparison):
+    """Whether a number that does not agree does so under a hypothesis, at half the distance."""
+    return (not cell.comparison.agrees and comparison.agrees
+            and comparison.difference <= cell.comparison.difference / 2)
 
-    Of several equally good ones, the first.
-    """
-    gains = {}
+
+def spoils(cell, comparison):
+    """Whether a number that agrees does not do so under a hypothesis."""
+    return cell.comparison.agrees and not comparison.agrees
+
+
+def count_effects(cells):
+    """{(subject, hypothesis): (how many numbers it mends, how many it spoils)}, each once."""
+    effects = {}
     for cell in cells:
         for key, comparison in cell.tried.items():
-            gains[key] = gains.get(key, 0) + comparison.agrees - cell.comparison.agrees
-    chosen = {}
-    for (subject, how), gain in gains.items():
-        if gain > max(0, gains.get((subject, chosen.get(subject)), 0)):
-            chosen[subject] = how
+            mended, spoiled = effects.get(key, (0, 0))
+            if not cell.repeated:
+                mended += mends(cell, comparison)
+                spoiled += spoils(cell, comparison)
+            effects[key] = mended, spoiled
+    return effects
+
+
+def choose_hypotheses(cells):
+    """{subject: hypothesis}, of each subject the one that mends most and spoils least.
+
+    It must mend more than it spoils.  Of several equally good ones, the first.
+    """
+    chosen, best = {}, {}
+    for (subject, how), (mended, spoiled) in count_effects(cells).items():
+        if mended - spoiled > best.get(subject, 0):
+            chosen[subject], best[subject] = how, mended - spoiled
     return chosen
 
 
+def judge_all(records):
+    """[Judged] of all printed numbers.  records: {stem: Record}."""
+    cells = list_cells(records)
+    chosen = choose_hypotheses(cells)
+    return [judge(cell, chosen) for cell in cells]
+
+
 def judge(cell, chosen):
-    """(one of VERDICTS, why) for a Cell.  chosen: of `choose_hypotheses`."""
+    """The Judged of a Cell.  chosen: of `choose_hypotheses`.
+
+    Explained: by the chosen hypothesis that comes nearest.  Open: the nearest one is named.
+    """
     if cell.comparison is None:
-        return "not comparable", f"`{cell.command}`"
+        return Judged(cell, "not comparable", f"`{cell.command}`")
     if cell.comparison.agrees:
-        return "agrees", ""
-    for (subject, how), comparison in cell.tried.items():
-        if chosen.get(subject) == how and comparison.agrees:
-            return "explained", f"{subject}: {how}"
-    return "open", ""
+        return Judged(cell, "agrees")
+    explaining = [key for key, comparison in cell.tried.items()
+                  if chosen.get(key[0]) == key[1] and mends(cell, comparison)]
+    verdict = "explained" if explaining else "open"
+    key = min(explaining or cell.tried, key=lambda key: cell.tried[key].difference, default=None)
+    if key is None:
+        return Judged(cell, verdict)
+    return Judged(cell, verdict, ": ".join(key), cell.tried[key].ours)
 
 
 # ---- The printed numbers ---------------------------------------------------------------------
@@ -93,7 +142,7 @@ def list_cells(records):
 
 
 def make_cell(place, printed_number, half_unit, ours, find_sample_deviation, moves=None,
-              meant=None):
+              corrected=None, given=False, repeated=False):
     """The Cell of a number that can be compared.
 
     Args:
@@ -102,7 +151,8 @@ def make_cell(place, printed_number, half_unit, ours, find_sample_deviation, mov
         ours: [number of each seed].
         find_sample_deviation: a function of our number: the deviation of the print's sample of it.
         moves: {(subject, hypothesis): by how much it moves our number}.
-        meant: {(subject, hypothesis): the number that should be printed}.
+        corrected: {(subject, hypothesis): the number that should be printed}.
+        given, repeated: see Cell.
     """
     mean, seed_deviation = float(np.mean(ours)), float(np.std(ours, ddof=1))
 
@@ -111,22 +161,22 @@ def make_cell(place, printed_number, half_unit, ours, find_sample_deviation, mov
         return Comparison(printed_number, ours, deviation, half_unit)
     tried = {key: make_comparison(printed_number, min(max(mean + by, 0.0), 100.0))
              for key, by in (moves or {}).items()}              # a rate stays one
-    tried |= {key: make_comparison(other, mean) for key, other in (meant or {}).items()}
-    return Cell(*place, printed_number, make_comparison(printed_number, mean), tried,
-                seed_deviation)
+    tried |= {key: make_comparison(other, mean) for key, other in (corrected or {}).items()}
+    return Cell(*place, printed_number, make_comparison(printed_number, mean), tried, ours,
+                given=given, repeated=repeated)
 
 
-def no_sample(_):
+def ignore_sample(_):
     """The sample's deviation where the print has all images: 0."""
     return 0.0
 
 
-def of_test_images(rate):
+def find_test_deviation(rate):
     """The deviation of a rate that is measured on all test images."""
     return printed.find_rate_deviation(rate, TEST_IMAGES)
 
 
-def of_distortions(of_net):
+def make_size_deviation(of_net):
     """The deviation of an average distortion in the print, as a function for `make_cell`.
 
     of_net: the row of a net, with "std over images" of each seed.
@@ -143,12 +193,14 @@ def list_table_1(records):
         *halves, half_of_size = printed.find_half_units(row, distortions=1)
         for column, number, half in zip(("train error %", "test error %"), row, halves,
                                         strict=False):
-            moves = (list_stop_moves(tried, name, lambda of, column=column: of[column])
-                     or list_adam_moves(tried, "table 2", name, lambda row, c=column: row[c]))
+            read = itemgetter(column)
+            moves = (list_stop_moves(tried, name, read)
+                     or list_adam_moves(tried, "table 2", name, read))
             cells.append(make_cell(("Table 1", name, column), number, half, models[name][column],
-                                   no_sample, moves))
+                                   ignore_sample, moves))
+        of_net = models[name]
         cells.append(make_cell(("Table 1", name, "distortion"), row[-1], half_of_size,
-                               models[name]["av. min. distortion"], of_distortions(models[name]),
+                               of_net["av. min. distortion"], make_size_deviation(of_net),
                                list_distortion_moves(tried, "table 2", name)))
     return cells
 
@@ -168,12 +220,13 @@ def list_table_2(records):
                 moves |= list_stop_moves(tried, net, lambda of, row=images: of["column"][row])
             cells.append(make_cell(("Table 2", name, f"fed to {net}"), number, half,
                                    numbers[images]["error %"][net], printed.find_rate_deviation,
-                                   moves))
+                                   moves, given=net == name))
         cells.append(make_cell(
             ("Table 2", name, "distortion"), row[-1], half_of_size,
             numbers[images]["av. distortion"],
-            no_sample if is_noise else of_distortions(models[name]),
-            {} if is_noise else list_distortion_moves(tried, "table 2", name)))
+            ignore_sample if is_noise else make_size_deviation(models[name]),
+            {} if is_noise else list_distortion_moves(tried, "table 2", name),
+            given=is_noise, repeated=not is_noise))
     return cells
 
 
@@ -187,9 +240,9 @@ def list_table_3(records):
             moves = {} if part != "test" else list_adam_moves(
                 tried, "table 4", name, lambda row: row["test error %"])
             cells.append(make_cell(("Table 3", name, f"error on {part} %"), number, half,
-                                   nets[name][f"error on {part} %"], no_sample, moves))
+                                   nets[name][f"error on {part} %"], ignore_sample, moves))
         cells.append(make_cell(("Table 3", name, "distortion"), row[-1], half_of_size,
-                               nets[name]["av. min. distortion"], of_distortions(nets[name]),
+                               nets[name]["av. min. distortion"], make_size_deviation(nets[name]),
                                list_distortion_moves(tried, "table 4", name)))
     return cells
 
@@ -214,15 +267,16 @@ def list_table_4(records):
                          rate["one factor"] - rate["0.1 each"]}
             if (name, net) == (made_for, fed_to):
                 other = {(f"{misprint:g}", f"a misprint of {meant:g}"): meant}
-            is_sample = net_of_row in nets
+            find_deviation = (printed.find_rate_deviation if net_of_row in nets
+                              else find_test_deviation)
             cells.append(make_cell(("Table 4", name, f"fed to {net}"), number, half,
                                    of_row["error %"][net],
-                                   printed.find_rate_deviation if is_sample else of_test_images,
-                                   moves, other))
+                                   find_deviation, moves, other, given=net == name))
         cells.append(make_cell(
             ("Table 4", name, "distortion"), row[-1], half_of_size, of_row["av. distortion"],
-            of_distortions(nets[name]) if is_found else no_sample,
-            list_distortion_moves(tried, "table 4", name) if is_found else {}))
+            make_size_deviation(nets[name]) if is_found else ignore_sample,
+            list_distortion_moves(tried, "table 4", name) if is_found else {},
+            given=not is_found, repeated=is_found))
     return cells
 
 
@@ -272,10 +326,11 @@ def list_figure_7(records):
         cells += [
             make_cell(("Figure 7", row, "distortion"), of_panel["stddev"], half_of_size,
                       numbers[panel]["stddev"],
-                      of_distortions(models[name]) if name else no_sample,
-                      list_distortion_moves(tried, "table 2", name) if name else {}),
+                      make_size_deviation(models[name]) if name else ignore_sample,
+                      list_distortion_moves(tried, "table 2", name) if name else {},
+                      given=not name, repeated=bool(name)),
             make_cell(("Figure 7", row, "accuracy %"), of_panel["accuracy %"], half, accuracy,
-                      printed.find_rate_deviation)]
+                      printed.find_rate_deviation, given=bool(name))]
     return cells
 
 
@@ -325,7 +380,8 @@ def list_adam_moves(tried, table, name, read):
     read: a function of a row of fidelity.measure_nets.
     """
     here, by_adam = (read(tried["training"][how][table][name]) for how in ("as here", "by Adam"))
-    return {(f"sigmoid nets of {table.capitalize()}", "trained by Adam"): by_adam - here}
+    return {(f"row of {name} in {table.capitalize()}", "sigmoid nets trained by Adam"):
+            by_adam - here}
 
 
 def list_stop_moves(tried, net, read):
@@ -344,87 +400,101 @@ def list_stop_moves(tried, net, read):
 # ---- In words and tables ---------------------------------------------------------------------
 
 
-def count_verdicts(cells, chosen):
-    """{verdict: how many of the Cells have it}."""
-    verdicts = [judge(cell, chosen)[0] for cell in cells]
+def count_verdicts(judged):
+    """{verdict: how many of [Judged] have it}."""
+    verdicts = [of.verdict for of in judged]
     return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
 
 
-def write_sum(records):
+def write_sentence(records):
     """The account in one sentence."""
-    cells = list_cells(records)
-    n = count_verdicts(cells, choose_hypotheses(cells))
+    judged = judge_all(records)
+    n, given = count_verdicts(judged), sum(of.cell.given for of in judged)
     return f"""\
-Of the {len(cells)} numbers that the paper prints in Tables 1 to 5 and Figures 5 and 7, \
-{n["agrees"]} agree with ours, {n["explained"]} are explained by a hypothesis that was tried, \
-{n["open"]} are open, and {n["not comparable"]} cannot be compared here."""
+Of the {len(judged)} numbers that the paper prints in Tables 1 to 5 and Figures 5 and 7, \
+{n["agrees"]} agree with ours ({given} of them by construction), {n["explained"]} are explained by \
+a hypothesis, {n["open"]} are open, and {n["not comparable"]} cannot be compared here."""
 
 
-def write_summary(records):
-    """The account's counts, and the numbers that do not agree, in Markdown."""
-    cells, by_table = list_cells(records), {}
-    chosen = choose_hypotheses(cells)
-    for cell in cells:
-        by_table.setdefault(cell.table, []).append(cell)
-    counts = [[table, len(some), *count_verdicts(some, chosen).values()]
-              for table, some in [*by_table.items(), ("all", cells)]]
-    apart = [cell for cell in cells if judge(cell, chosen)[0] in ("explained", "open")]
-    noise = records["table2-seeds"].numbers
+def write_section(records):
+    """The account's counts, the hypotheses, and the numbers that do not agree, in Markdown."""
+    judged, by_table = judge_all(records), {}
+    for of in judged:
+        by_table.setdefault(of.cell.table, []).append(of)
+    counts = [[table, len(some), *count_verdicts(some).values()]
+              for table, some in [*by_table.items(), ("all", judged)]]
+    apart = [of for of in judged if of.verdict in ("explained", "open")]
+    noise, seeds = records["table2-seeds"].numbers, records["table2-seeds"].flags["seeds"]
     sizes = [page.format_cell(page.average(
         noise[f"Gaussian noise, stddev 0.3, {how}"]["av. distortion"])) for how in CLIPPING]
     return f"""\
-{write_sum(records)}
+{write_sentence(records)}
 
 {page.format_table(["", "printed numbers", *VERDICTS], counts)}
 
-- *Agrees*: the printed number lies within {printed.DEVIATIONS} standard deviations of our mean.  \
-The variance is the sum of two: that of our seeds, and that of the print's sample of some \
+- *Agrees*: the printed number differs from our mean by no more than the allowed difference.  This \
+is {printed.DEVIATIONS} standard deviations and half a unit of the last printed digit.  The \
+variance is the sum of two: that of our {seeds} seeds, and that of the print's sample of some \
 {printed.SAMPLE} images (for a rate p, p (100 - p) / {printed.SAMPLE}; for a distortion, the \
 variance over images / {printed.SAMPLE}; none for errors on whole sets; Table 4's noise has the \
-{TEST_IMAGES:,} test images).  Half a unit of the last printed digit is added.  By chance alone, \
-about one number in twenty lies farther out, and one in seven of those without a sample, because \
-five seeds know their deviation only roughly.  Some numbers agree by construction: the 100 % of a \
-row's own net, and the size of noise that was asked for.
-- *Explained*: it agrees with our number under a hypothesis of [fidelity.md](fidelity.md).  A \
-hypothesis must make more numbers of its rows agree than agree without it.  Of hypotheses that \
-exclude each other, such as several line searches for one row, only the best is taken.
-- *Open*: neither.
+{TEST_IMAGES:,} test images).  Where a row has decimals, a number without them counts as having \
+one: 10 is 10.0.  By chance alone, about one number in twenty differs by more, and more of those \
+without a sample, because a few seeds know their deviation only roughly.  *By construction*: the \
+100 % of a row's own net, and the size of noise that was asked for.  Figure 7 (c) does not say \
+which net it is: the nearest of six is taken.
+- *Explained*: it agrees with our number under a hypothesis of [fidelity.md](fidelity.md), at half \
+the distance or less.  Of hypotheses that exclude each other, such as line searches for one row, \
+the one is chosen that mends the most numbers less those that it spoils.  Each number is \
+explained by itself; no one setting gives all of them.
+- *Open*: no chosen hypothesis explains it.  The nearest one is named.
 - *Not comparable*: ours is of another net or other data.  The table names the command.
 
 Our noise is not clipped to [0, 1] here: noise of stddev 0.3 then has a distortion of {sizes[0]}, \
-the print's 0.3; clipped, it has {sizes[1]}.  All numbers: [account.md](account.md).  Those that \
-do not agree:
+the print's 0.3; clipped, it has {sizes[1]}.  The chosen hypotheses:
 
-{format_cells(apart, chosen)}"""
+{format_chosen(judged)}
+
+All numbers: [account.md](account.md).  Those that do not agree:
+
+{format_judged(apart)}"""
 
 
 def write_page(records):
     """The whole account, a page of its own, in Markdown."""
-    cells = list_cells(records)
     return f"""\
 # The account: every printed number, and ours
 
-{write_sum(records)}
+{write_sentence(records)}
 
-What the verdicts mean: [README.md](README.md#every-printed-number).  *Ours*: mean ± standard \
-deviation over seeds.  *Deviation*: that of the printed number, if the paper's nets are as ours.  \
-Written by `python -m experiments.report`.
+What the verdicts mean: [README.md](README.md#every-printed-number).  Written by \
+`python -m experiments.report`.
 
-{format_cells(cells, choose_hypotheses(cells))}
+{format_judged(judge_all(records))}
 """
 
 
-def format_cells(cells, chosen):
-    """A row for each Cell in Markdown."""
+def format_chosen(judged):
+    """The chosen hypotheses in Markdown: what each mends and spoils, and how many are as good."""
+    cells = [of.cell for of in judged]
+    effects, rows = count_effects(cells), []
+    for subject, how in choose_hypotheses(cells).items():
+        mended, spoiled = effects[subject, how]
+        as_good = sum(other == subject and m - n == mended - spoiled
+                      for (other, _), (m, n) in effects.items()) - 1
+        rows.append([subject, how, mended, spoiled, as_good])
+    return page.format_table(["of", "hypothesis", "mends", "spoils", "others as good"], rows)
+
+
+def format_judged(judged):
+    """A row for each Judged in Markdown."""
     rows = []
-    for cell in cells:
-        verdict, why = judge(cell, chosen)
-        ours = deviation = "-"
+    for cell, verdict, why, under_it in judged:
+        ours = allowed = "-"
         if cell.comparison:
-            ours = (f"{page.format_cell(cell.comparison.ours)} ± "
-                    f"{page.format_cell(cell.seed_deviation, digits=2)}")
-            deviation = page.format_cell(cell.comparison.deviation, digits=2)
-        rows.append([cell.table, cell.row, cell.column, f"{cell.printed:g}", ours, deviation,
-                     verdict, why])
-    return page.format_table(["", "row", "column", "the paper's", "ours", "deviation", "verdict",
-                              "hypothesis, or command"], rows)
+            ours = page.format_spread(cell.ours or [cell.comparison.ours])
+            allowed = page.format_cell(printed.DEVIATIONS * cell.comparison.deviation
+                                       + cell.comparison.half_unit, digits=2)
+        rows.append([cell.table, cell.row, cell.column, f"{cell.printed:g}", ours, allowed,
+                     verdict, page.format_cell(under_it), why])
+    return page.format_table(["", "row", "column", "the paper's", "ours", "allowed difference",
+                              "verdict", "ours under it", "hypothesis, or command"], rows)

@@ -42,18 +42,13 @@ def write_headlines(records):
     table = page.format_table(["what", "ours", "the paper's"], rows)
     flags = records["table1-seeds"].flags
     texts = [
-        f"Of Tables 1 to 4: mean ± standard deviation over {flags['seeds']} seeds, and for each of "
-        f"them {flags['count']:,} images.",
-        f"{account.write_sum(records)}  [All of them](experiments/results/account.md), and [what "
-        "this means](experiments/results/README.md#every-printed-number).",
-        "The paper claims that a single unit means no more than a random direction (Figures 1 and "
-        f"2).  Over the nets of {records['figure1_2-seeds'].flags['seeds']} seeds (Student's t, "
-        "one difference for each net, Bonferroni):"]
-    texts = [textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
-             for text in texts]
-    findings = coherence.format_findings_over_nets(records["figure1_2-seeds"].numbers,
-                                                   [*figure1_2.LAYERS])
-    return "\n\n".join([table, *texts, findings])
+        f"±: standard deviation over seeds.  Of the first six rows: {flags['seeds']} seeds, each "
+        f"attacks {flags['count']:,} images; test errors are of whole sets.",
+        f"{account.write_sentence(records)}  [All of them](experiments/results/account.md), and "
+        "[what this means](experiments/results/README.md#every-printed-number).",
+        coherence.write_claim(records["figure1_2-seeds"].numbers, [*figure1_2.LAYERS])]
+    return "\n\n".join([table, *(textwrap.fill(
+        text, 100, break_long_words=False, break_on_hyphens=False) for text in texts)])
 
 
 def insert_headlines(text, table, name):

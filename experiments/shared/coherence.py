@@ -124,17 +124,37 @@ def list_differences(numbers):
             for key, row in means.items() if key[-1] in measures.RANDOM_KINDS}
 
 
+def find_apart(numbers, trained):
+    """{(layer, kind): ["purer", ...]}: how natural directions of trained nets differ from others.
+
+    Over nets of many seeds, at LEVEL for all tests together (Bonferroni).
+    """
+    rows = {key: row for key, row in list_differences(numbers).items() if key[0] in trained}
+    level = LEVEL / sum(map(len, rows.values()))
+    return {key: [WORDINGS[m].higher if np.mean(of) > 0 else WORDINGS[m].lower
+                  for m, of in row.items() if np.prod(find_interval(of, level)) > 0]
+            for key, row in rows.items()}
+
+
 def format_findings_over_nets(numbers, trained):
     """A list: whether the claim holds for each trained net when its seed varies."""
-    rows = {key: row for key, row in list_differences(numbers).items() if key[0] in trained}
-    level, lines = LEVEL / sum(map(len, rows.values())), []
-    for (layer, kind), row in rows.items():
-        apart = [WORDINGS[m].higher if np.mean(of) > 0 else WORDINGS[m].lower
-                 for m, of in row.items() if np.prod(find_interval(of, level)) > 0]
-        result = (f"**the claim does not hold**, natural ones are {', '.join(apart)}" if apart
-                  else "**no difference found**, the claim stands")
-        lines.append(f"- {layer}, natural against {kind} directions: {result}.")
-    return "\n".join(lines)
+    return "\n".join(
+        f"- {layer}, natural against {kind} directions: " +
+        (f"**the claim does not hold**, natural ones are {', '.join(words)}." if words
+         else "**no difference found**.")
+        for (layer, kind), words in find_apart(numbers, trained).items())
+
+
+def write_claim(numbers, trained):
+    """Whether the claim of Figures 1 and 2 holds over the nets of many seeds, in a sentence."""
+    seeds = len(next(iter(numbers["directions"].values()))["directions"])
+    apart = [f"those of {layer} are {', '.join(words)} than {kind} ones"
+             for (layer, kind), words in find_apart(numbers, trained).items() if words]
+    found = "; ".join(apart) or ("no difference between single units and random directions was "
+                                 f"found, for {' and '.join(trained)}")
+    return (f"Figures 1 and 2: over the nets of {seeds} seeds, "
+            f"{'single units differ: ' if apart else ''}{found} (Student's t over nets, "
+            "Bonferroni).")
 
 
 def format_differences(numbers):

@@ -31,12 +31,12 @@ def format_command(stem, main, flags):
     return " ".join(words)
 
 
-def replace_folder(command):
+def describe_replacement(command):
     """What a reader can run in place of a command with OUR_FOLDER: sentences, or ""."""
     if OUR_FOLDER not in command:
         return ""
     return (f"  {OUR_FOLDER} held 25,000 photographs of CIFAR-10 as JPEG files, 20,000 to train "
-            "on; with all of CIFAR-10, downloaded: "
+            "on.  All of CIFAR-10, downloaded, gives slightly other numbers: "
             f"`{command.replace(OUR_FOLDER, 'cifar10')}`.")
 
 
@@ -155,7 +155,7 @@ def save(stem, main, flags, data, started, text, numbers, pictures=None):
     cmd = format_command(stem.partition("-")[0], main, flags)
     flags = {name: escape(value) if isinstance(value, str) else value
              for name, value in flags.items()}
-    note = replace_folder(cmd)
+    note = describe_replacement(cmd)
     record = {"command": cmd, **({"note": note.strip()} if note else {}), "flags": flags,
               "data": escape(data), "seconds": round(time.time() - started, 1),
               "versions": list_versions(), "numbers": numbers}

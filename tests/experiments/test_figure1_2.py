@@ -304,7 +304,8 @@ def of_nets(gaps):
     jitter = np.array([-2, -1, 0, 1, 2]) * 1e-3
 
     def row(gap):
-        return {m: {"mean": (0.4 + gap + jitter).tolist()} for m in coherence.WORDINGS}
+        return {"directions": [200] * 5} | {
+            m: {"mean": (0.4 + gap + jitter).tolist()} for m in coherence.WORDINGS}
     return {"directions": {name: row(gap) for name, gap in
                            {"LeNet, natural": gaps, "LeNet, random": 0 * jitter,
                             "LeNet untrained, natural": 9, "LeNet untrained, random": 0}.items()}}
@@ -317,6 +318,10 @@ def test_a_difference_over_nets_is_said_with_its_direction_and_for_trained_nets_
                                                ["LeNet"])
     assert up.endswith("natural ones are purer, more mixed, more alike.") and "\n" not in up
     assert down.endswith("natural ones are less pure, less mixed, less alike.")
-    assert same.endswith("**no difference found**, the claim stands.")
+    assert same.endswith("**no difference found**.")
+    up, same = (coherence.write_claim(of_nets(gap), ["LeNet"])
+                for gap in (0.1, np.array([-2, 2, 1, -2, 2]) * 0.1))
+    assert "those of LeNet are purer, more mixed, more alike than random ones" in up
+    assert "over the nets of 5 seeds, no difference" in same and "found, for LeNet (" in same
     table = coherence.format_differences(of_nets(0.1))
     assert "| 0.1 (0.1 to 0.1) |" in table and "LeNet untrained" in table

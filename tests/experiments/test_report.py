@@ -53,8 +53,7 @@ def test_every_picture_and_every_record_of_the_results_is_shown_and_every_link_l
     shown = set(re.findall(r"\]\(([\w./-]+)\)", text))
     assert all((RESULTS / name).exists() for name in shown)
     pictures = {path.name for path in RESULTS.iterdir() if path.suffix in (".png", ".svg")}
-    parts = {"attack-adversarial.png", "digit.png"}                         # of attack.png
-    assert pictures - shown <= parts | {name for name in pictures if "-seeds" in name}
+    assert pictures - shown <= {"attack-adversarial.png", "digit.png"}      # parts of attack.png
     assert {path.stem for path in RESULTS.glob("*.json")} == set(report.RECORDS)
     headings = {report.format_link(title) for title in re.findall(r"^##+ (.*)", text, re.M)}
     assert {f"[{t}](#{a})" for t, a in re.findall(r"\[([^]]*)\]\(#([\w-]+)\)", text)} <= headings
@@ -62,7 +61,7 @@ def test_every_picture_and_every_record_of_the_results_is_shown_and_every_link_l
 
 @pytest.mark.parametrize("stem", report.RECORDS)
 def test_every_page_names_a_command_that_a_reader_can_run(records, stem):
-    note = page.replace_folder(records[stem].command)
+    note = page.describe_replacement(records[stem].command)
     assert ("data/raw" in records[stem].command) == bool(note)
     assert "data/raw" not in note.partition("`")[2]
     assert note in (RESULTS / f"{stem}.md").read_text()
