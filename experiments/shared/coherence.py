@@ -150,10 +150,12 @@ def write_claim(numbers, trained):
     seeds = len(next(iter(numbers["directions"].values()))["directions"])
     apart = [f"those of {layer} are {', '.join(words)} than {kind} ones"
              for (layer, kind), words in find_apart(numbers, trained).items() if words]
-    found = "; ".join([*apart, "no other difference was found"]) if apart else ("no difference between single units and random directions was "
-                                 f"found, for {' and '.join(trained)}")
-    return (f"Figures 1 and 2: over the nets of {seeds} seeds, "
-            f"{'single units differ: ' if apart else ''}{found} (Student's t over nets, "
+    if apart:
+        found = f"single units differ: {'; '.join([*apart, 'no other difference was found'])}"
+    else:
+        found = ("no difference between single units and random directions was found, for "
+                 f"{' and '.join(trained)}")
+    return (f"Figures 1 and 2: over the nets of {seeds} seeds, {found} (Student's t over nets, "
             "Bonferroni).")
 
 
