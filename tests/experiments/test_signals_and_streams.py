@@ -93,8 +93,9 @@ def test_results_are_saved_whatever_becomes_of_the_streams(start, tmp_path, shel
 @pytest.mark.parametrize("number", cli.SIGNALS)
 @pytest.mark.parametrize("kill", [os.kill, os.killpg])
 def test_a_signal_clears_temporary_files_and_is_one_line(start, tmp_path, number, kill):
-    def hear():                             # a shell's & makes deaf to Ctrl-C
+    def hear():                 # a shell's & makes deaf to Ctrl-C, and nohup to a hang-up
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     run = start("--what hold", 'exec "$@"', start_new_session=True, preexec_fn=hear)
     while len(list((tmp_path / "out").glob("of*"))) < 3:
