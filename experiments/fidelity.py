@@ -90,9 +90,9 @@ the print's:
 
 ### Each row as it is here, and under the hypothesis with the most that agree: ours (the paper's)
 
-{format_best(numbers["searches"]["table 2"], printed.TABLE_2, count)}
+{format_best(numbers["searches"], "table 2", count)}
 
-{format_best(numbers["searches"]["table 4"], printed.TABLE_4, count)}
+{format_best(numbers["searches"], "table 4", count)}
 
 ## The sigmoid nets, trained as here and by Adam: ours (the paper's)
 
@@ -261,12 +261,9 @@ def format_factors(of_nets):
     return page.format_table(["made for", *SEARCHES, "the paper's"], rows)
 
 
-def format_best(of_nets, papers, count):
-    """Each net's row as it is here, and under its best hypothesis, in Markdown.
-
-    of_nets: {net: {hypothesis: row}}.  papers: {net: the printed row}.
-    """
-    lines = []
+def format_best(searches, table, count):
+    """Each net's row of Table 2 or 4 as it is here, and under its best hypothesis, in Markdown."""
+    of_nets, papers, lines = searches[table], PAPERS[table], []
     for name, of_net in of_nets.items():
         agreeing = count_agreeing(of_net, name, papers[name], count)
         for how in dict.fromkeys([list_hypotheses()[0], max(agreeing, key=agreeing.get)]):

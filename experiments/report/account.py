@@ -1,8 +1,8 @@
 """The account: every number that the paper prints in Tables 1 to 5 and Figures 5 and 7, and ours.
 
 Each printed number gets one verdict.
-agrees: it lies within two standard deviations of our mean over seeds (experiments/shared/printed).
-explained: it does not, but it agrees with our number under a hypothesis of experiments/fidelity:
+agrees: within two standard deviations of our mean over seeds, see experiments/shared/printed.py.
+explained: not so, but it agrees with our number under a hypothesis of experiments/fidelity.py:
 our mean over seeds, moved by what the hypothesis changes for one seed.
 open: neither.
 not comparable: ours is of another net or other data.
@@ -406,9 +406,8 @@ def count_verdicts(judged):
     return {verdict: verdicts.count(verdict) for verdict in VERDICTS}
 
 
-def write_sentence(records):
-    """The account in one sentence."""
-    judged = judge_all(records)
+def write_sentence(judged):
+    """The account in one sentence.  judged: of `judge_all`."""
     n, given = count_verdicts(judged), sum(of.cell.given for of in judged)
     return f"""\
 Of the {len(judged)} numbers that the paper prints in Tables 1 to 5 and Figures 5 and 7, \
@@ -428,7 +427,7 @@ def write_section(records):
     sizes = [page.format_cell(page.average(
         noise[f"Gaussian noise, stddev 0.3, {how}"]["av. distortion"])) for how in CLIPPING]
     return f"""\
-{write_sentence(records)}
+{write_sentence(judged)}
 
 {page.format_table(["", "printed numbers", *VERDICTS], counts)}
 
@@ -461,15 +460,16 @@ All numbers: [account.md](account.md).  Those that do not agree:
 
 def write_page(records):
     """The whole account, a page of its own, in Markdown."""
+    judged = judge_all(records)
     return f"""\
 # The account: every printed number, and ours
 
-{write_sentence(records)}
+{write_sentence(judged)}
 
 What the verdicts mean: [README.md](README.md#every-printed-number).  Written by \
 `python -m experiments.report`.
 
-{format_judged(judge_all(records))}
+{format_judged(judged)}
 """
 
 

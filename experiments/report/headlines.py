@@ -44,7 +44,8 @@ def write_headlines(records):
     texts = [
         f"±: standard deviation over seeds.  Of the first six rows: {flags['seeds']} seeds, each "
         f"attacks {flags['count']:,} images; test errors are of whole sets.",
-        f"{account.write_sentence(records)}  [All of them](experiments/results/account.md), and "
+        f"{account.write_sentence(account.judge_all(records))}  "
+        "[All of them](experiments/results/account.md), and "
         "[what this means](experiments/results/README.md#every-printed-number).",
         coherence.write_claim(records["figure1_2-seeds"].numbers, [*figure1_2.LAYERS])]
     return "\n\n".join([table, *(textwrap.fill(

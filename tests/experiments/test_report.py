@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments import fidelity
 from experiments.report import __main__ as report
 from experiments.report import account, headlines
 from experiments.shared import page
@@ -57,6 +58,12 @@ def test_every_picture_and_every_record_of_the_results_is_shown_and_every_link_l
     assert {path.stem for path in RESULTS.glob("*.json")} == set(report.RECORDS)
     headings = {report.format_link(title) for title in re.findall(r"^##+ (.*)", text, re.M)}
     assert {f"[{t}](#{a})" for t, a in re.findall(r"\[([^]]*)\]\(#([\w-]+)\)", text)} <= headings
+
+
+def test_the_page_of_fidelity_is_what_its_code_writes(records):
+    record = records["fidelity"]
+    text = fidelity.format_page(record.numbers, record.flags["count"], record.flags["seed"])
+    assert (RESULTS / "fidelity.md").read_text().startswith(f"{text}\n\nData: MNIST.")
 
 
 @pytest.mark.parametrize("stem", report.RECORDS)
