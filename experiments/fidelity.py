@@ -10,7 +10,8 @@ search: D (ours), or a coarse line search.  There c starts at 10 and falls by a 
 minimiser of the first c that gives the label is kept.  Such images are farther from x than D's.
 Four more are tried alone:
 stopped: the linear nets were trained for fewer iterations.  Their cost is convex, so all long
-trainings end in the same net.  Tried: full-batch L-BFGS, stopped early.
+trainings end in the same net.  Tried: full-batch L-BFGS, stopped early; images are made for the
+stopped nets too.
 by Adam: the sigmoid nets were trained otherwise.  Tried: the nets of `--train adam`.
 one factor: the amplified images of Table 4 were made with one factor for all images of a net, such
 that the average distortion is 0.1.  Ours have 0.1 each.
@@ -20,6 +21,7 @@ import itertools
 
 import numpy as np
 
+from experiments import table3_4
 from experiments.shared import attacked_set, cli, models, page, printed, samples
 from experiments.shared.models import TABLE_1, TABLE_3
 from experiments.shared.noise import make_noise_rows
@@ -36,10 +38,13 @@ LABELS = ("random label", "next label")
 SEARCHES = {"D": None, "factor 1.35": 1.35, "factor 2": 2.0, "factor 4": 4.0, "factor 10": 10.0}
 FIRST_C, LAST_C = 10.0, 1e-4                # of a coarse search
 LINEAR = [name for name in TABLE_1 if name.startswith("FC10(")]
-STOPS = (5, 8, *range(10, 100, 10), 100, 150, 200)      # iterations of L-BFGS
+STOPS = (5, 8, 9, *range(10, 100, 10), 100, 150, 200)      # iterations of L-BFGS
 NOT_STOPPED = "to the end"
 AMPLIFIED = 0.1
 PAPERS = {"table 2": printed.TABLE_2, "table 4": printed.TABLE_4}
+ERRORS = {  # of a net: their names, and the rows that the paper prints
+    "table 2": (("train error %", "test error %"), printed.TABLE_1),
+    "table 4": (("error on P1 %", "error on P2 %", "error on test %"), printed.TABLE_3)}
 MISPRINT = ("FC123-456-10", "FC100-100-10", 6.25, 26.25)    # made for, fed to, printed, meant?
 
 
@@ -58,7 +63,7 @@ def main(data="auto", count=256, seed=0, train="adam", solver="auto", workers=0,
         "training": {"as here": {"table 2": measure_nets(job), "table 4": measure_nets(test_job)},
                      "by Adam": {"table 2": measure_nets(adam),
                                  "table 4": measure_nets(test_adam.rename(TABLE_3))}},
-        "stopped": {name: try_early_stops(job, name) for name in LINEAR},
+        "stopped": {name: try_early_stops(job, name, solver) for name in LINEAR},
         "one factor": try_one_factor(test_job)}
     page.save("fidelity", main, flags, job.data, started, format_page(numbers, count, seed),
               numbers)
@@ -100,12 +105,16 @@ the print's:
 
 {format_training(numbers["training"], "table 4")}
 
-## The linear nets, stopped early: their errors, and their columns of Table 2
+## The linear nets, stopped early: their errors, and their columns and rows of Table 2
 
 Of the stops after {", ".join(map(str, STOPS))} iterations, the one whose errors are nearest to \
-the print.
+the print.  First the errors on images made as always:
 
 {format_stops(numbers["stopped"])}
+
+Then the images made for the stopped net, by D:
+
+{format_stopped_rows(numbers["stopped"])}
 
 ## Amplified to {AMPLIFIED:g} by one factor for all images of a net
 
@@ -278,37 +287,41 @@ def format_best(searches, table, count):
 
 
 def measure_nets(job):
-    """{net: row of `measure_row`, with the net's errors} of an AttackedSet."""
-    rows = {}
-    for name, net in job.nets.items():
-        row = measure_row(job.nets, job.x, job.t, job.images[name], job.searched[name])
-        rows[name] = row | attacked_set.measure_errors(net, job)
-    return rows
+    """{net: row of `measure_row`, with the net's errors} of an AttackedSet.
+
+    The errors are those of Table 3 if test images are attacked, else those of Table 1.
+    """
+    errors = (table3_4.measure_errors(job) if job.part == "test" else
+              {name: attacked_set.measure_errors(net, job) for name, net in job.nets.items()})
+    return {name: errors[name] | measure_row(job.nets, job.x, job.t, job.images[name],
+                                             job.searched[name]) for name in job.nets}
 
 
 def format_training(training, table):
     """The sigmoid nets' rows of Table 2 or 4 under both trainings in Markdown, ours (the paper's).
     """
-    nets, lines = list(training["as here"][table]), []
+    (errors, papers), nets, lines = ERRORS[table], list(training["as here"][table]), []
     for name in nets:
         if name in LINEAR:
             continue
-        test = (printed.TABLE_1[name][1] if table == "table 2" else printed.TABLE_3[name][2])
         for how, of_tables in training.items():
             row = of_tables[table][name]
-            lines.append([name, how, page.format_cell(row["test error %"], test),
-                          *map(page.format_cell, [*row["error %"].values(), row["av. distortion"]],
-                               PAPERS[table][name])])
-    return page.format_table(["made for / fed to", "trained", "test error %", *nets,
-                              "av. distortion"], lines)
+            ours = [*(row[error] for error in errors), *row["error %"].values(),
+                    row["av. distortion"]]
+            lines.append([name, how, *map(page.format_cell, ours,
+                                          [*papers[name][:-1], *PAPERS[table][name]])])
+    return page.format_table(["made for / fed to", "trained", *errors, *nets, "av. distortion"],
+                             lines)
 
 
-def try_early_stops(job, name):
-    """{iterations: {"train error %", "test error %", "column": {row of Table 2: error %}}}.
+def try_early_stops(job, name, solver):
+    """{iterations: {"train error %", "test error %", "column", "row"}} of the named linear net.
 
-    The last is NOT_STOPPED.  The column: the errors of the named linear net on the images of each
-    row, which are made as always.
+    The last is NOT_STOPPED.
+    column: {row of Table 2: error %}, the errors of the stopped net on images made as always.
+    row: of `measure_row`, the errors of all nets on images made for the stopped net.
     """
+    _, wanted = samples.sample_images(job.train[1], len(job.x), job.seed)
     images = {**job.images, **{row: noisy for stddev in (0.1, 0.3)
                                for row, noisy in make_noise_rows(job.x, stddev, job.seed)}}
     nets = {}
@@ -319,9 +332,11 @@ def try_early_stops(job, name):
     nets[NOT_STOPPED] = job.nets[name]
     stopped = {}
     for how, net in nets.items():
-        column = 100 * transfer([net.astype("float64")], list(images.values()), job.t)[:, 0]
+        net = net.astype("float64")
+        column = 100 * transfer([net], list(images.values()), job.t)[:, 0]
+        rows = try_search(job.nets | {name: net}, job.x, job.t, name, wanted, None, solver)
         stopped[how] = attacked_set.measure_errors(net, job) | {
-            "column": dict(zip(images, column.tolist(), strict=True))}
+            "column": dict(zip(images, column.tolist(), strict=True)), "row": rows[IMAGES[0]]}
     return stopped
 
 
@@ -334,15 +349,31 @@ def format_stops(stopped):
     for name, of_net in stopped.items():
         papers = [*printed.TABLE_1[name][:2],
                   *(printed.TABLE_2[row][TABLE_1.index(name)] for row in rows)]
-        distance = {iterations: abs(of["train error %"] - papers[0])
-                    + abs(of["test error %"] - papers[1]) for iterations, of in of_net.items()}
-        for iterations in (min(distance, key=distance.get), NOT_STOPPED):
+        for iterations in (find_nearest_stop(name, of_net), NOT_STOPPED):
             of = of_net[iterations]
             column = [of["column"][row if row in of["column"] else f"{row}, not clipped"]
                       for row in rows]
             lines.append([name, iterations, *map(
                 page.format_cell, [of["train error %"], of["test error %"], *column], papers)])
     return page.format_table(["net", "iterations", "train error %", "test error %", *rows], lines)
+
+
+def format_stopped_rows(stopped):
+    """The rows of Table 2 of each linear net, stopped as in `format_stops`, in Markdown."""
+    lines = [[name, iterations, *map(page.format_cell, [*row["error %"].values(),
+                                                        row["av. distortion"]],
+                                     printed.TABLE_2[name])]
+             for name, of_net in stopped.items()
+             for iterations in (find_nearest_stop(name, of_net), NOT_STOPPED)
+             for row in [of_net[iterations]["row"]]]
+    return page.format_table(["made for / fed to", "iterations", *TABLE_1, "av. distortion"], lines)
+
+
+def find_nearest_stop(name, of_net):
+    """The iterations of the stop whose train and test errors are nearest to the print's."""
+    train, test = printed.TABLE_1[name][:2]
+    return min(of_net, key=lambda iterations: abs(of_net[iterations]["train error %"] - train)
+               + abs(of_net[iterations]["test error %"] - test))
 
 
 # ---- Amplified by one factor -----------------------------------------------------------------

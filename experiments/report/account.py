@@ -185,23 +185,29 @@ def make_size_deviation(of_net):
     return lambda _: deviation
 
 
+def make_row(table, row, paper, columns):
+    """The Cells of a printed row: rates, then a distortion.
+
+    paper: the printed row.  columns: {column: the other arguments of `make_cell`}, in its order.
+    """
+    half_units = printed.find_half_units(paper, distortions=1)
+    return [make_cell((table, row, column), number, half, **arguments)
+            for (column, arguments), number, half in zip(columns.items(), paper, half_units,
+                                                         strict=True)]
+
+
 def list_table_1(records):
     """The Cells of Table 1."""
     models, tried = records["table1-seeds"].numbers["models"], records["fidelity"].numbers
     cells = []
-    for name, row in printed.TABLE_1.items():
-        *halves, half_of_size = printed.find_half_units(row, distortions=1)
-        for column, number, half in zip(("train error %", "test error %"), row, halves,
-                                        strict=False):
-            read = itemgetter(column)
-            moves = (list_stop_moves(tried, name, read)
-                     or list_adam_moves(tried, "table 2", name, read))
-            cells.append(make_cell(("Table 1", name, column), number, half, models[name][column],
-                                   ignore_sample, moves))
-        of_net = models[name]
-        cells.append(make_cell(("Table 1", name, "distortion"), row[-1], half_of_size,
-                               of_net["av. min. distortion"], make_size_deviation(of_net),
-                               list_distortion_moves(tried, "table 2", name)))
+    for name, paper in printed.TABLE_1.items():
+        columns = {column: {"ours": models[name][column], "find_sample_deviation": ignore_sample,
+                            "moves": list_net_moves(tried, "table 2", name, itemgetter(column))}
+                   for column in ("train error %", "test error %")}
+        columns["distortion"] = {"ours": models[name]["av. min. distortion"],
+                                 "find_sample_deviation": make_size_deviation(models[name]),
+                                 "moves": list_row_moves(tried, "table 2", name)}
+        cells += make_row("Table 1", name, paper, columns)
     return cells
 
 
@@ -210,23 +216,22 @@ def list_table_2(records):
     numbers, tried = records["table2-seeds"].numbers, records["fidelity"].numbers
     models = records["table1-seeds"].numbers["models"]
     cells = []
-    for name, row in printed.TABLE_2.items():
+    for name, paper in printed.TABLE_2.items():
         is_noise = name not in models
-        images = f"{name}, {NOT_CLIPPED}" if is_noise else name
-        *halves, half_of_size = printed.find_half_units(row, distortions=1)
-        for net, number, half in zip(TABLE_1, row, halves, strict=False):
-            moves = {} if is_noise else list_rate_moves(tried, "table 2", name, net)
-            if net != name:
+        images, columns = f"{name}, {NOT_CLIPPED}" if is_noise else name, {}
+        for net in TABLE_1:
+            moves = {} if is_noise else list_row_moves(tried, "table 2", name, net)
+            if net != name and net in fidelity.LINEAR:
                 moves |= list_stop_moves(tried, net, lambda of, row=images: of["column"][row])
-            cells.append(make_cell(("Table 2", name, f"fed to {net}"), number, half,
-                                   numbers[images]["error %"][net], printed.find_rate_deviation,
-                                   moves, given=net == name))
-        cells.append(make_cell(
-            ("Table 2", name, "distortion"), row[-1], half_of_size,
-            numbers[images]["av. distortion"],
-            ignore_sample if is_noise else make_size_deviation(models[name]),
-            {} if is_noise else list_distortion_moves(tried, "table 2", name),
-            given=is_noise, repeated=not is_noise))
+            columns[f"fed to {net}"] = {
+                "ours": numbers[images]["error %"][net], "moves": moves,
+                "find_sample_deviation": printed.find_rate_deviation, "given": net == name}
+        columns["distortion"] = {
+            "ours": numbers[images]["av. distortion"], "given": is_noise, "repeated": not is_noise,
+            "find_sample_deviation": (ignore_sample if is_noise
+                                      else make_size_deviation(models[name])),
+            "moves": {} if is_noise else list_row_moves(tried, "table 2", name)}
+        cells += make_row("Table 2", name, paper, columns)
     return cells
 
 
@@ -234,16 +239,14 @@ def list_table_3(records):
     """The Cells of Table 3."""
     nets, tried = records["table3_4-seeds"].numbers["table 3"], records["fidelity"].numbers
     cells = []
-    for name, row in printed.TABLE_3.items():
-        *halves, half_of_size = printed.find_half_units(row, distortions=1)
-        for part, number, half in zip(("P1", "P2", "test"), row, halves, strict=False):
-            moves = {} if part != "test" else list_adam_moves(
-                tried, "table 4", name, lambda row: row["test error %"])
-            cells.append(make_cell(("Table 3", name, f"error on {part} %"), number, half,
-                                   nets[name][f"error on {part} %"], ignore_sample, moves))
-        cells.append(make_cell(("Table 3", name, "distortion"), row[-1], half_of_size,
-                               nets[name]["av. min. distortion"], make_size_deviation(nets[name]),
-                               list_distortion_moves(tried, "table 4", name)))
+    for name, paper in printed.TABLE_3.items():
+        columns = {column: {"ours": nets[name][column], "find_sample_deviation": ignore_sample,
+                            "moves": list_net_moves(tried, "table 4", name, itemgetter(column))}
+                   for column in ("error on P1 %", "error on P2 %", "error on test %")}
+        columns["distortion"] = {"ours": nets[name]["av. min. distortion"],
+                                 "find_sample_deviation": make_size_deviation(nets[name]),
+                                 "moves": list_row_moves(tried, "table 4", name)}
+        cells += make_row("Table 3", name, paper, columns)
     return cells
 
 
@@ -253,30 +256,29 @@ def list_table_4(records):
     nets = numbers["table 3"]
     made_for, fed_to, misprint, meant = fidelity.MISPRINT
     cells = []
-    for name, row in printed.TABLE_4.items():
+    for name, paper in printed.TABLE_4.items():
         net_of_row, is_found = name.partition(", ")[0], name in nets
         of_row = numbers["table 4"][name if is_found else f"{name}, {NOT_CLIPPED}"]
-        *halves, half_of_size = printed.find_half_units(row, distortions=1)
-        for net, number, half in zip(nets, row, halves, strict=False):
-            moves, other = {}, {}
+        columns = {}
+        for net in nets:
+            moves, corrected = {}, {}
             if is_found:
-                moves = list_rate_moves(tried, "table 4", name, net)
+                moves = list_row_moves(tried, "table 4", name, net)
             elif net_of_row in nets:
                 rate = {how: of[net] for how, of in tried["one factor"][net_of_row].items()}
                 moves = {("amplified", "by one factor for all images"):
                          rate["one factor"] - rate["0.1 each"]}
             if (name, net) == (made_for, fed_to):
-                other = {(f"{misprint:g}", f"a misprint of {meant:g}"): meant}
-            find_deviation = (printed.find_rate_deviation if net_of_row in nets
-                              else find_test_deviation)
-            cells.append(make_cell(("Table 4", name, f"fed to {net}"), number, half,
-                                   of_row["error %"][net],
-                                   find_deviation, moves, other, given=net == name))
-        cells.append(make_cell(
-            ("Table 4", name, "distortion"), row[-1], half_of_size, of_row["av. distortion"],
-            make_size_deviation(nets[name]) if is_found else ignore_sample,
-            list_distortion_moves(tried, "table 4", name) if is_found else {},
-            given=not is_found, repeated=is_found))
+                corrected = {(f"{misprint:g}", f"a misprint of {meant:g}"): meant}
+            columns[f"fed to {net}"] = {
+                "ours": of_row["error %"][net], "moves": moves, "corrected": corrected,
+                "find_sample_deviation": (printed.find_rate_deviation if net_of_row in nets
+                                          else find_test_deviation), "given": net == name}
+        columns["distortion"] = {
+            "ours": of_row["av. distortion"], "given": not is_found, "repeated": is_found,
+            "find_sample_deviation": make_size_deviation(nets[name]) if is_found else ignore_sample,
+            "moves": list_row_moves(tried, "table 4", name) if is_found else {}}
+        cells += make_row("Table 4", name, paper, columns)
     return cells
 
 
@@ -327,7 +329,7 @@ def list_figure_7(records):
             make_cell(("Figure 7", row, "distortion"), of_panel["stddev"], half_of_size,
                       numbers[panel]["stddev"],
                       make_size_deviation(models[name]) if name else ignore_sample,
-                      list_distortion_moves(tried, "table 2", name) if name else {},
+                      list_row_moves(tried, "table 2", name) if name else {},
                       given=not name, repeated=bool(name)),
             make_cell(("Figure 7", row, "accuracy %"), of_panel["accuracy %"], half, accuracy,
                       printed.find_rate_deviation, given=bool(name))]
@@ -337,23 +339,31 @@ def list_figure_7(records):
 # ---- By how much the hypotheses move our numbers ---------------------------------------------
 
 
-def list_rate_moves(tried, table, name, net):
-    """{(subject, hypothesis): by how many points it moves the error of `net` on a row's images}.
+def list_net_moves(tried, table, name, read):
+    """{(subject, hypothesis): by how much another training moves a number of the net alone}.
 
-    tried: the numbers of fidelity.  table: "table 2" or "table 4".  name: of the row.
+    tried: the numbers of fidelity.  table: "table 2" or "table 4".  name: of the net.
+    read: a function of what fidelity measured of the net, which gives the number.
     """
-    moves = list_search_moves(tried, table, name, lambda row: row["error %"][net])
-    if {name, net} <= set(fidelity.LINEAR):
-        return moves
-    return moves | list_adam_moves(tried, table, name, lambda row: row["error %"][net])
+    if name in fidelity.LINEAR:
+        return list_stop_moves(tried, name, read)
+    return list_adam_moves(tried, table, name, read)
 
 
-def list_distortion_moves(tried, table, name):
-    """{(subject, hypothesis): by how much it moves an average distortion}.  See the one above."""
+def list_row_moves(tried, table, name, net=None):
+    """{(subject, hypothesis): by how much it moves a number of a net's row}.
+
+    The number is the error % of `net`; without a net, the distortion.  tried, table, name: as for
+    `list_net_moves`.
+    """
     def read(row):
-        return row["av. distortion"]
+        return row["error %"][net] if net else row["av. distortion"]
     moves = list_search_moves(tried, table, name, read)
-    return moves if name in fidelity.LINEAR else moves | list_adam_moves(tried, table, name, read)
+    if name in fidelity.LINEAR:
+        moves |= list_stop_moves(tried, name, lambda stop: read(stop["row"]))
+    if {name, net or name} <= set(fidelity.LINEAR):
+        return moves
+    return moves | list_adam_moves(tried, table, name, read)
 
 
 def list_search_moves(tried, table, name, read):
@@ -387,10 +397,8 @@ def list_adam_moves(tried, table, name, read):
 def list_stop_moves(tried, net, read):
     """{(subject, hypothesis): by how much stopping a linear net's training early moves a number}.
 
-    Nothing for other nets.  read: a function of what fidelity.try_early_stops gives for a stop.
+    read: a function of what fidelity.try_early_stops gives for a stop.
     """
-    if net not in fidelity.LINEAR:
-        return {}
     stopped = dict(tried["stopped"][net])
     to_the_end = read(stopped.pop(fidelity.NOT_STOPPED))
     return {(net, f"training stopped after {iterations} iterations"): read(of) - to_the_end

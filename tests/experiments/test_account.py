@@ -167,24 +167,34 @@ def test_a_hypothesis_moves_a_number_by_what_it_changes_for_one_seed():
     tried = {"searches": {"table 2": {"FC10(1)": searches, "AE400-10": searches}},
              "training": {how: {"table 2": {"FC10(1)": row(rate, 0.0), "AE400-10": row(rate, 0.5)}}
                           for how, rate in (("as here", 3.0), ("by Adam", 1.0))},
-             "stopped": {"FC10(1)": {"8": {"column": 5.0}, "10": {"column": 6.5},
-                                     fidelity.NOT_STOPPED: {"column": 6.0}}}}
-    moves = account.list_rate_moves(tried, "table 2", "FC10(1)", "FC10(1)")
-    assert len(moves) == 19 and set(moves.values()) == {3.0}
-    subject, how = list(moves)[0]
+             "stopped": {"FC10(1)": {"8": {"column": 5.0, "row": row(9.0, 0.02)},
+                                     "10": {"column": 6.5, "row": row(8.0, 0.03)},
+                                     fidelity.NOT_STOPPED: {"column": 6.0, "row": row(7.0, 0.04)}}}}
+
+    def stops(eight, ten):
+        return {("FC10(1)", "training stopped after 8 iterations"): pytest.approx(eight),
+                ("FC10(1)", "training stopped after 10 iterations"): pytest.approx(ten)}
+    by_search = account.list_search_moves(tried, "table 2", "FC10(1)",
+                                          lambda row: row["error %"]["FC10(1)"])
+    assert len(by_search) == 19 and set(by_search.values()) == {3.0}
+    subject, how = list(by_search)[0]
     assert subject == "images for FC10(1) in Table 2" and how == "factor 1.35"
-    changes = [how.count(",") for _, how in moves]
+    changes = [how.count(",") for _, how in by_search]
     assert changes == sorted(changes) and changes[-1] == 2
+    moves = account.list_row_moves(tried, "table 2", "FC10(1)", "FC10(1)")
+    assert moves == by_search | stops(2.0, 1.0)
     by_adam = {("row of FC10(1) in Table 2", "sigmoid nets trained by Adam"): -2.0}
-    assert account.list_rate_moves(tried, "table 2", "FC10(1)", "AE400-10") == moves | by_adam
-    sizes = account.list_distortion_moves(tried, "table 2", "FC10(1)")
-    assert len(sizes) == 19 and list(sizes.values()) == pytest.approx([0.06] * 19)
-    assert account.list_distortion_moves(tried, "table 2", "AE400-10")[
-        "row of AE400-10 in Table 2", "sigmoid nets trained by Adam"] == 0
-    assert account.list_stop_moves(tried, "FC10(1)", lambda of: of["column"]) == {
-        ("FC10(1)", "training stopped after 8 iterations"): -1.0,
-        ("FC10(1)", "training stopped after 10 iterations"): 0.5}
-    assert account.list_stop_moves(tried, "AE400-10", lambda of: of["column"]) == {}
+    assert account.list_row_moves(tried, "table 2", "FC10(1)", "AE400-10") == moves | by_adam
+    sizes = account.list_row_moves(tried, "table 2", "FC10(1)")
+    assert sizes == dict.fromkeys(by_search, pytest.approx(0.06)) | stops(-0.02, -0.01)
+    sizes = account.list_row_moves(tried, "table 2", "AE400-10")
+    assert len(sizes) == 20
+    assert sizes["row of AE400-10 in Table 2", "sigmoid nets trained by Adam"] == 0
+    assert account.list_net_moves(tried, "table 2", "FC10(1)",
+                                  lambda of: of["column"]) == stops(-1.0, 0.5)
+    assert account.list_net_moves(tried, "table 2", "AE400-10",
+                                  lambda of: of["error %"]["AE400-10"]) == {
+        ("row of AE400-10 in Table 2", "sigmoid nets trained by Adam"): -2.0}
 
 
 @pytest.mark.parametrize(("weights", "verdict"), [

@@ -6,10 +6,13 @@ from toys import on_numpy
 
 from data import strokes
 from experiments import fidelity
-from experiments.shared import attacked_set, samples
+from experiments.shared import attacked_set, models, samples
 from experiments.shared.models import TABLE_1
 from intriguing import D, distortion, objective
+from nets.models import MODELS
 from nets.models.fc import fc
+from nets.training.costs import classification
+from nets.training.optimisers import fit_lbfgs
 
 
 @pytest.fixture
@@ -124,12 +127,28 @@ def test_every_hypothesis_is_tried_and_ours_is_the_first(monkeypatch):
 @on_numpy
 def test_a_net_stopped_early_errs_more_and_stands_beside_the_print(monkeypatch):
     monkeypatch.setattr(fidelity, "STOPS", (1, 30))
-    stopped = fidelity.try_early_stops(make_job(TABLE_1), "FC10(1)")
+    job = make_job(TABLE_1)
+    stopped = fidelity.try_early_stops(job, "FC10(1)", "scipy")
     assert list(stopped) == ["1", "30", fidelity.NOT_STOPPED]
     assert stopped["1"]["train error %"] > stopped["30"]["train error %"]
     assert len(stopped["1"]["column"]) == 10
     text = fidelity.format_stops({"FC10(1)": stopped})
     assert "(21.2)" in text and "(35.2)" in text and "| 30 " in text
+    net = models.build("FC10(1)", job.seed)     # stopped after 30 iterations, and attacked
+    fit_lbfgs(net.params, classification(net, MODELS["FC10(1)"].lams), *job.train, 30)
+    net = net.astype("float64")
+    right = net.predict(job.x.astype(float)) == job.t
+    assert right.any()
+    _, wanted = samples.sample_images(job.train[1], 3, job.seed)
+    images = job.x.copy()
+    images[right] = D(net, job.x[right], wanted[right])
+    row = stopped["30"]["row"]
+    assert row["av. distortion"] == pytest.approx(distortion(job.x, images)[right].mean())
+    assert row["error %"]["FC10(1)"] == 100.0
+    assert row["error %"]["AE400-10"] == pytest.approx(
+        100 * (job.nets["AE400-10"].predict(images.astype(float)) != job.t).mean())
+    text = fidelity.format_stopped_rows({"FC10(1)": stopped})
+    assert "(71.9)" in text and "(0.14)" in text and text.count("\n") == 3
 
 
 @on_numpy
