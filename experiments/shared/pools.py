@@ -27,13 +27,14 @@ ASCENT = 2              # steps of `ascend`: with one step there were 0.1 points
 
 
 class Pool:
-    """Examples of layer k: phi (n, ...), labels t (n,), on the device.
+    """Examples of layer k: phi_k(x) + r of training images x, each with the label of its image.
 
-    An example does not change after it is made, while the layers below go on learning.  So the
-    difference between an old example of a hidden layer and phi_k(x) is mostly due to this learning,
-    and less to the perturbation.
+    phi_k(x) is computed anew whenever an example is drawn, because the layers below go on learning.
+    r stays as it was found until the example is replaced.
 
     Args:
+        x: training images (N, ...), on the device.
+        t: their labels (N,), on the device.
         k: the layer.
         stddev: the distance of an example from phi_k(x), see `distortion`.
         size: how many examples the pool has when it is full.
@@ -41,43 +42,44 @@ class Pool:
         examples: `make_adversarial`, or a function with the same arguments.
     """
 
-    def __init__(self, k, stddev, size, share, examples):
+    def __init__(self, x, t, k, stddev, size, share, examples):
+        check_label_array("Pool", t, len(x))
         check_number("Pool", "stddev", stddev, least=0)
         check_integers("Pool", 1, size=size)
         if not 0 < share <= 1:
             raise ValueError(f"Pool: share = {share}; expected more than 0, and 1 at most")
-        self.k, self.stddev, self.size, self.share, self.examples = k, stddev, size, share, examples
-        self.phi, self.t = None, None
+        self.x, self.t, self.k, self.stddev = x, t, k, stddev
+        self.size, self.share, self.examples = size, share, examples
+        self.rows, self.r = None, None      # of x; perturbations, one for each row
 
-    def renew(self, net, x, t, rng):
+    def renew(self, net, rng):
         """Replace a share of the pool, chosen by rng, by new examples for the net as it is now.
 
         The pool starts empty.  Until it is full, nothing is replaced: it grows.
 
         Args:
             net: the examples are made for its layers above k.
-            x: training images (N, ...), on the device.
-            t: their labels (N,), on the device.
             rng: chooses what is replaced and which images the new examples are made of.
         """
-        check_label_array("Pool.renew", t, len(x))
-        n = min(round(self.share * self.size), len(x))
-        rows = to_device(rng.permutation(len(x))[:n])
-        phi, t = to_host(net.below(self.k).forward(x[rows])[0]), t[rows]
-        new = to_device(self.examples(net.above(self.k), phi, to_host(t), self.stddev, rng))
-        if self.phi is None:
-            self.phi, self.t = new, t
-            return
-        old = to_device(rng.permutation(len(self.t))[:self.size - n])
-        self.phi = xp.concatenate([self.phi[old], new])
-        self.t = xp.concatenate([self.t[old], t])
+        n = min(round(self.share * self.size), len(self.x))
+        rows = to_device(rng.permutation(len(self.x))[:n])
+        phi = net.below(self.k).forward(self.x[rows])[0]
+        moved = self.examples(net.above(self.k), to_host(phi), to_host(self.t[rows]), self.stddev,
+                              rng)
+        r = to_device(moved) - phi
+        if self.r is not None:
+            old = to_device(rng.permutation(len(self.r))[:self.size - n])
+            rows, r = xp.concatenate([self.rows[old], rows]), xp.concatenate([self.r[old], r])
+        self.rows, self.r = rows, r
 
-    def draw(self, n, rng):
-        """Choose n examples by rng: phi (n, ...), t (n,)."""
-        if self.phi is None:
+    def draw(self, net, n, rng):
+        """Choose n examples by rng, for the net as it is now: phi (n, ...) in [0, 1], t (n,)."""
+        if self.r is None:
             raise ValueError("Pool.draw: the pool is empty; call renew first")
-        rows = to_device(rng.integers(len(self.t), size=n))
-        return self.phi[rows], self.t[rows]
+        chosen = to_device(rng.integers(len(self.r), size=n))
+        rows = self.rows[chosen]
+        phi = net.below(self.k).forward(self.x[rows])[0]
+        return (phi + self.r[chosen]).clip(0, 1), self.t[rows]
 
 
 def make_adversarial(net, phi, t, stddev, rng=None):
@@ -170,7 +172,7 @@ def add_pools(net, cost, pools):
     def mixed(x, t, rng):
         value, grads = cost(x, t, rng)
         for pool in pools:
-            added, above = costs.cross_entropy(net.above(pool.k))(*pool.draw(len(x), rng))
+            added, above = costs.cross_entropy(net.above(pool.k))(*pool.draw(net, len(x), rng))
             below = len(grads) - len(above)
             grads = grads[:below] + [g + h for g, h in zip(grads[below:], above, strict=True)]
             value += added

@@ -153,9 +153,9 @@ def test_a_pool_holds_as_many_examples_as_there_are_images(quick, monkeypatch, t
     sizes = []
 
     class Counted(Pool):
-        def renew(self, net, x, t, rng):
-            super().renew(net, x, t, rng)
-            sizes.append(len(self.t))
+        def renew(self, net, rng):
+            super().renew(net, rng)
+            sizes.append(len(self.r))
     monkeypatch.setattr(adversarial_training, "Pool", Counted)
     adversarial_training.train_arm("Gaussian noise", 0, "strokes", 12, False,
                                    tmp_path / "curve.npz")

@@ -12,7 +12,7 @@ from nets.losses import softmax_cross_entropy
 from nets.models.fc import fc
 from nets.net import Net
 from nets.search.rounds import make_engine
-from nets.training.costs import classification
+from nets.training.costs import classification, cross_entropy
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def marked(net, phi, t, stddev, rng):
     return phi / 2
 
 
-def full(pool, net, x, t, rng):
+def full(pool, net, rng):
     """The pool once it holds as many as it can."""
-    while pool.t is None or len(pool.t) < pool.size:
-        pool.renew(net, x, t, rng)
+    while pool.r is None or len(pool.r) < pool.size:
+        pool.renew(net, rng)
     return pool
 
 
@@ -132,9 +132,9 @@ def test_what_a_pool_is_given_is_made_of_images_drawn_anew_with_its_own_stddev(n
     def record(above, phi, labels, stddev, rng):
         asked.append((len(above.params), phi, labels, stddev))
         return phi
-    pool = pools.Pool(1, 0.07, 40, 0.25, record)
+    pool = pools.Pool(to_device(x), to_device(t), 1, 0.07, 40, 0.25, record)
     for _ in range(2):
-        pool.renew(net, to_device(x), to_device(t), rng)
+        pool.renew(net, rng)
     phi = to_host(net.below(1).forward(to_device(x))[0])
     rows = []
     for params, of, labels, stddev in asked:
@@ -187,18 +187,18 @@ def test_noise_has_the_standard_deviation_asked_for_and_keeps_to_the_box():
 def test_a_pool_fills_and_then_a_share_of_it_is_replaced_at_a_time(net):
     x, t = map(to_device, images(4, 60))
     rng = np.random.default_rng(0)
-    pool = pools.Pool(1, 0.1, 40, 0.25, marked)
+    pool = pools.Pool(x, t, 1, 0.1, 40, 0.25, marked)
     sizes = []
     for _ in range(6):
-        pool.renew(net, x, t, rng)
-        sizes.append(len(pool.t))
-    assert sizes == [10, 20, 30, 40, 40, 40] and len(pool.phi) == 40
-    before = to_host(pool.phi)
+        pool.renew(net, rng)
+        sizes.append(len(pool.r))
+    assert sizes == [10, 20, 30, 40, 40, 40] and len(pool.rows) == 40
+    before = to_host(pool.r)
     pool.examples = lambda net, phi, *_: phi + 7
-    pool.renew(net, x, t, rng)
-    new = to_host(pool.phi) > 2
+    pool.renew(net, rng)
+    new = to_host(pool.r) > 2
     assert new.all(1).sum() == new.any(1).sum() == 10
-    old = to_host(pool.phi)[~new.all(1)]
+    old = to_host(pool.r)[~new.all(1)]
     assert len(old) == 30 and (old[:, None] == before).all(2).any(1).all()
     assert sorted(map(tuple, old)) != sorted(map(tuple, before[:30]))       # drawn, not the oldest
 
@@ -206,34 +206,50 @@ def test_a_pool_fills_and_then_a_share_of_it_is_replaced_at_a_time(net):
 @pytest.mark.parametrize("k", [0, 1, 2])
 def test_an_example_is_of_its_layer_and_keeps_the_label_of_its_image(net, k):
     x, t = images(4, 60)
-    pool = full(pools.Pool(k, 0.1, 40, 0.5, marked), net, to_device(x), to_device(t),
+    pool = full(pools.Pool(to_device(x), to_device(t), k, 0.1, 40, 0.5, marked), net,
                 np.random.default_rng(0))
     phi = to_host(net.below(k).forward(to_device(x))[0]) / 2
-    drawn, labels = map(to_host, pool.draw(30, np.random.default_rng(1)))
+    drawn, labels = map(to_host, pool.draw(net, 30, np.random.default_rng(1)))
     assert drawn.shape == (30, *phi.shape[1:])
-    same = (drawn[:, None] == phi).reshape(30, 60, -1).all(2)       # of which image each is
+    same = (abs(drawn[:, None] - phi) < 1e-9).reshape(30, 60, -1).all(2)    # of which image each is
     assert same.any(1).all() and (t[same.argmax(1)] == labels).all()
     assert len(set(same.argmax(1))) > 10
 
 
+def test_an_example_follows_the_layers_below_and_stays_in_the_box(net):
+    """phi_k(x) is that of the net as it is now; r is that of the net when it was found."""
+    x, t = images(4, 60)
+    pool = full(pools.Pool(to_device(x), to_device(t), 1, 0.1, 40, 0.5,
+                           lambda net, phi, *_: phi + 0.3), net, np.random.default_rng(0))
+    net.params[0] *= 3                      # of the layer below
+    now = np.clip(to_host(net.below(1).forward(to_device(x))[0]) + 0.3, 0, 1)
+    drawn, labels = map(to_host, pool.draw(net, 30, np.random.default_rng(1)))
+    same = (abs(drawn[:, None] - now) < 1e-9).all(2)
+    assert same.any(1).all() and (t[same.argmax(1)] == labels).all()
+    assert (drawn == 1).any() and (drawn < 1).any()
+
+
 def test_a_pool_larger_than_the_images_renews_at_most_all_of_them(net):
     x, t = map(to_device, images(4, 10))
-    pool = pools.Pool(0, 0.1, 100, 0.5, marked)
-    pool.renew(net, x, t, np.random.default_rng(0))
-    assert len(pool.t) == 10
+    pool = pools.Pool(x, t, 0, 0.1, 100, 0.5, marked)
+    pool.renew(net, np.random.default_rng(0))
+    assert len(pool.r) == 10
 
 
 @pytest.mark.parametrize("layers", [(0,), (1,), (2,), (0, 2)])
 def test_the_cost_with_pools_has_the_gradient_of_central_differences(net, layers):
+    """Of the layers above; an example, once drawn, is a constant for the layers below."""
     x, t = map(to_device, images(4, 8))
-    of_layers = [full(pools.Pool(k, 0.1, 16, 0.5, marked), net, x, t, np.random.default_rng(k))
+    of_layers = [full(pools.Pool(x, t, k, 0.1, 16, 0.5, marked), net, np.random.default_rng(k))
                  for k in layers]
     alone = classification(net, [1e-2] * 3)
-    cost = pools.add_pools(net, alone, of_layers)
+    grads = pools.add_pools(net, alone, of_layers)(x, t, np.random.default_rng(5))[1]
+    rng, clean = np.random.default_rng(5), alone(x, t)[1]
+    drawn = [pool.draw(net, len(x), rng) for pool in of_layers]
 
     def value():
-        return cost(x, t, np.random.default_rng(5))[0]
-    grads, clean = cost(x, t, np.random.default_rng(5))[1], alone(x, t)[1]
+        return alone(x, t)[0] + sum(cross_entropy(net.above(k))(*examples)[0]
+                                    for k, examples in zip(layers, drawn, strict=True))
     for i, (p, g) in enumerate(zip(net.params, grads, strict=True)):
         assert relative_error(g, numeric_gradient(value, p)) < BOUND
         assert bool((g == clean[i]).all()) == (i < 2 * min(layers))     # of the layers below
@@ -244,17 +260,17 @@ def test_a_batch_has_as_many_examples_of_each_pool_as_images(net):
     drawn = []
 
     class Spy(pools.Pool):
-        def draw(self, n, rng):
+        def draw(self, net, n, rng):
             drawn.append((self.k, n))
-            return super().draw(n, rng)
-    of_layers = [full(Spy(k, 0.1, 8, 1, marked), net, x, t, np.random.default_rng(k))
+            return super().draw(net, n, rng)
+    of_layers = [full(Spy(x, t, k, 0.1, 8, 1, marked), net, np.random.default_rng(k))
                  for k in (0, 1, 2)]
     alone = classification(net, [0] * 3)
     value, _ = pools.add_pools(net, alone, of_layers)(x[:3], t[:3], np.random.default_rng(0))
     assert drawn == [(0, 3), (1, 3), (2, 3)]
     rng, parts = np.random.default_rng(0), [alone(x[:3], t[:3])[0]]
     for pool in of_layers:
-        phi, labels = pool.draw(3, rng)
+        phi, labels = pool.draw(net, 3, rng)
         logits = to_host(net.above(pool.k).forward(phi)[0])
         share = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         parts.append(-np.log(share[np.arange(3), to_host(labels)]).mean())

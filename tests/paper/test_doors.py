@@ -170,8 +170,9 @@ SLIPS = {                                   # what is called, and the line
     "a layer of two weights": (lambda: penalty.add_penalty(None, Net([TwoWeights()]), 1, (2,), RNG),
                                "more or less than one array of weights"),
     # what experiments share
-    "a pool in per cent": (lambda: pools.Pool(0, 0.1, 10, 50, None), "share = 50"),
-    "an empty pool": (lambda: pools.Pool(0, 0.1, 10, 1, None).draw(2, RNG), "call renew first"),
+    "a pool in per cent": (lambda: pools.Pool(X, T, 0, 0.1, 10, 50, None), "share = 50"),
+    "an empty pool": (lambda: pools.Pool(X, T, 0, 0.1, 10, 1, None).draw(NET, 2, RNG),
+                      "call renew first"),
     "noise below 0": (lambda: noise.add_noise(X, -1, False, 0), "stddev = -1"),
     "purity of one-hot": (lambda: measures.purity(np.ones((2, 3, 5), int)), "integers (M, n)"),
     "activations of images": (lambda: measures.pick_images(X, 2, 2, 0), "expected 2 axes"),
