@@ -201,8 +201,8 @@ Distortions are root mean squares over pixels, which go from 0 to 1.  Each secti
 page that defines its numbers and the command that made them.
 
 `python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
-Newer than the others are the tables of many seeds, fidelity, the benchmarks, Table 5 and \
-Figures 1 and 2.  The others were made by the code up to commit {MADE_BY_CODE_OF}: before the \
+Newer than the others are Tables 1 to 5, Figures 1, 2 and 7, fidelity and the benchmarks.  \
+The others were made by the code up to commit {MADE_BY_CODE_OF}: before the \
 search was written anew, and before random streams had names.""",
                       "\n".join(contents), *body, "## Not run here",
                       write_part("Not run here", list_not_run, records)]) + "\n"
