@@ -38,8 +38,8 @@ OTHER_COMMANDS = (  # command, minutes on two cores, what it needs
      "a picture of a digit"),
     ("python -m experiments.lesson", "1", "a browser: gradients and the search, to click through"),
     ("python -m experiments.exercises", "0.1", "nothing: ten exercises, and their checks"),
-    ("python -m experiments.fidelity --count 1024 --train lbfgs", "25", "nothing: why some numbers "
-     "differ from the print"),
+    ("python -m experiments.fidelity --count 1024 --train lbfgs --seeds 5", "45",
+     "nothing: why some numbers differ from the print"),
     ("python -m experiments.gradients", "1", "nothing: the chain rule of one image, checked"),
     ("python -m experiments.benchmark", "8", "2 GB of memory: the time, the distortion and the "
      "cost of the search"),

@@ -22,7 +22,6 @@ from experiments.shared.noise import CLIPPING, drop_clipping, make_noise_rows
 from experiments.shared.printed import TABLE_3 as PAPER_3
 from experiments.shared.printed import TABLE_4 as PAPER_4
 from intriguing import amplify, distortion, transfer
-from nets.training.loop import error
 
 CLAIMS = (  # the claim; the row with the higher error, if it holds; the row to compare it with
     ("above that on noise of stddev 0.06, clipped or not",
@@ -39,7 +38,10 @@ def main(data="auto", count=256, seed=0, seeds=1, targets="random", train="adam"
     by_seed = []
     for job in attacked_set.prepare_seeds(list(NETS), flags, "test"):
         job = job.rename(NETS)
-        by_seed.append({"table 3": measure_errors(job), "table 4": measure_transfer(job)})
+        errors = attacked_set.measure_part_errors(job)
+        by_seed.append({"table 3": {name: of_net | attacked_set.summarise_search(job, name)
+                                    for name, of_net in errors.items()},
+                        "table 4": measure_transfer(job)})
     numbers = page.join_seeds(by_seed)
     nearer = ", ".join(f"{name} {(distortion(job.x, images) > 0.1).sum()}"
                        for name, images in job.images.items())
@@ -62,20 +64,6 @@ is Table 1's; the paper does not give it.
 some of them get their right label back, and the diagonal falls below 100: {nearer}.  \
 Clipped: to [0, 1], which makes a distortion smaller; the paper does not say whether it \
 clipped.""", numbers)
-    return numbers
-
-
-def measure_errors(job):
-    """{net: {column: number}} of Table 3; errors in float32, the precision of training."""
-    x, t = job.train
-    one, two = (models.rows_of_part(len(x), part, job.seed) for part in ("P1", "P2"))
-    sets = {"P1": (x[one], t[one]), "P2": (x[two], t[two]), "test": job.test}
-    numbers = {}
-    for name in NETS.values():
-        net = job.nets[name].astype("float32")
-        numbers[name] = {**{f"error on {name} %": 100 * error(net, *both)
-                            for name, both in sets.items()},
-                         **attacked_set.summarise_search(job, name)}
     return numbers
 
 
@@ -106,7 +94,7 @@ def measure_transfer(job):
 
 
 def format_table_3(numbers):
-    """Table 3 in Markdown.  numbers: of `measure_errors`."""
+    """Table 3 in Markdown.  numbers: {net: {column: number}}."""
     columns = [*(f"error on {part} %" for part in ("P1", "P2", "test")), "av. min. distortion"]
     trained_on = {name: models.parse_name(full).part for full, name in NETS.items()}
     rows = [[name, trained_on[name],

@@ -20,7 +20,7 @@ from experiments.report import account, digits, headlines, photographs, speed
 from experiments.shared import cli, page
 from nets.disk import open_regular, write_whole
 
-MADE_BY_CODE_OF = "4e423de"                 # the last commit whose code the records come from
+MADE_BY_CODE_OF = "4e423de"                 # the last commit of whose code some records are
 
 
 class Record(NamedTuple):
@@ -50,7 +50,7 @@ RECORDS = {  # {stem: its command without --out}, for the error where a record i
     "figure1_2-seeds": "figure1_2 --seeds 5 --train lbfgs",
     "figure7": "figure7 --count 60000 --train lbfgs",
     "figure7-seeds": "figure7 --seeds 5 --count 4096 --train lbfgs",
-    "fidelity": "fidelity --count 1024 --train lbfgs",
+    "fidelity": "fidelity --count 1024 --train lbfgs --seeds 5",
     "adversarial_training": "adversarial_training --count 1024 --epochs 100 --seeds 3",
     "train_alexnet": "train_alexnet",
     "figure3_4": "figure3_4",
@@ -201,9 +201,9 @@ Distortions are root mean squares over pixels, which go from 0 to 1.  Each secti
 page that defines its numbers and the command that made them.
 
 `python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
-Newer than the others are Tables 1 to 5, Figures 1, 2 and 7, fidelity and the benchmarks.  \
-The others were made by the code up to commit {MADE_BY_CODE_OF}: before the \
-search was written anew, and before random streams had names.""",
+The records of photographs, and those of stability, of the penalty and of adversarial training, \
+were made by the code up to commit {MADE_BY_CODE_OF}: before the search was written anew, and \
+before random streams had names.  The others are newer.""",
                       "\n".join(contents), *body, "## Not run here",
                       write_part("Not run here", list_not_run, records)]) + "\n"
 

@@ -3,7 +3,8 @@
 Each printed number gets one verdict.
 agrees: within two standard deviations of our mean over seeds, see experiments/shared/printed.py.
 explained: not so, but it agrees with our number under a hypothesis of experiments/fidelity.py:
-our mean over seeds, moved by what the hypothesis changes for one seed.
+our numbers, moved by what the hypothesis changes for each seed.  Searches, which are tried for one
+seed, move all of them by the same.
 open: neither.
 not comparable: ours is of another net or other data.
 
@@ -150,19 +151,18 @@ def make_cell(place, printed_number, half_unit, ours, find_sample_deviation, mov
         printed_number, half_unit: see Comparison.
         ours: [number of each seed].
         find_sample_deviation: a function of our number: the deviation of the print's sample of it.
-        moves: {(subject, hypothesis): by how much it moves our number}.
+        moves: {(subject, hypothesis): by how much it moves our numbers: all, or [each]}.
         corrected: {(subject, hypothesis): the number that should be printed}.
         given, repeated: see Cell.
     """
-    mean, seed_deviation = float(np.mean(ours)), float(np.std(ours, ddof=1))
-
     def make_comparison(printed_number, ours):
-        deviation = float(np.hypot(seed_deviation, find_sample_deviation(ours)))
-        return Comparison(printed_number, ours, deviation, half_unit)
-    tried = {key: make_comparison(printed_number, min(max(mean + by, 0.0), 100.0))
+        mean = float(np.mean(ours))
+        deviation = float(np.hypot(np.std(ours, ddof=1), find_sample_deviation(mean)))
+        return Comparison(printed_number, mean, deviation, half_unit)
+    tried = {key: make_comparison(printed_number, np.clip(np.add(ours, by), 0, 100))
              for key, by in (moves or {}).items()}              # a rate stays one
-    tried |= {key: make_comparison(other, mean) for key, other in (corrected or {}).items()}
-    return Cell(*place, printed_number, make_comparison(printed_number, mean), tried, ours,
+    tried |= {key: make_comparison(other, ours) for key, other in (corrected or {}).items()}
+    return Cell(*place, printed_number, make_comparison(printed_number, ours), tried, ours,
                 given=given, repeated=repeated)
 
 
@@ -188,7 +188,7 @@ def make_size_deviation(of_net):
 def make_row(table, row, paper, columns):
     """The Cells of a printed row: rates, then a distortion.
 
-    paper: the printed row.  columns: {column: the other arguments of `make_cell`}, in its order.
+    paper: the printed row.  columns: {column: keyword arguments of `make_cell`}, in its order.
     """
     half_units = printed.find_half_units(paper, distortions=1)
     return [make_cell((table, row, column), number, half, **arguments)
@@ -198,16 +198,29 @@ def make_row(table, row, paper, columns):
 
 def list_table_1(records):
     """The Cells of Table 1."""
-    models, tried = records["table1-seeds"].numbers["models"], records["fidelity"].numbers
+    return list_errors("Table 1", "table 2", records["table1-seeds"].numbers["models"],
+                       records["fidelity"].numbers)
+
+
+def list_errors(table, images, nets, tried):
+    """The Cells of Table 1 or 3: the errors of each net, and the distortion.
+
+    Args:
+        table: its name.
+        images: a key of fidelity.ERRORS: whose images are made for these nets.
+        nets: {net: {column: numbers}}, of the table's record.
+        tried: the numbers of fidelity.
+    """
+    errors, papers = fidelity.ERRORS[images]
     cells = []
-    for name, paper in printed.TABLE_1.items():
-        columns = {column: {"ours": models[name][column], "find_sample_deviation": ignore_sample,
-                            "moves": list_net_moves(tried, "table 2", name, itemgetter(column))}
-                   for column in ("train error %", "test error %")}
-        columns["distortion"] = {"ours": models[name]["av. min. distortion"],
-                                 "find_sample_deviation": make_size_deviation(models[name]),
-                                 "moves": list_row_moves(tried, "table 2", name)}
-        cells += make_row("Table 1", name, paper, columns)
+    for name, paper in papers.items():
+        columns = {error: {"ours": nets[name][error], "find_sample_deviation": ignore_sample,
+                           "moves": list_net_moves(tried, images, name, itemgetter(error))}
+                   for error in errors}
+        columns["distortion"] = {"ours": nets[name]["av. min. distortion"],
+                                 "find_sample_deviation": make_size_deviation(nets[name]),
+                                 "moves": list_row_moves(tried, images, name)}
+        cells += make_row(table, name, paper, columns)
     return cells
 
 
@@ -237,17 +250,8 @@ def list_table_2(records):
 
 def list_table_3(records):
     """The Cells of Table 3."""
-    nets, tried = records["table3_4-seeds"].numbers["table 3"], records["fidelity"].numbers
-    cells = []
-    for name, paper in printed.TABLE_3.items():
-        columns = {column: {"ours": nets[name][column], "find_sample_deviation": ignore_sample,
-                            "moves": list_net_moves(tried, "table 4", name, itemgetter(column))}
-                   for column in ("error on P1 %", "error on P2 %", "error on test %")}
-        columns["distortion"] = {"ours": nets[name]["av. min. distortion"],
-                                 "find_sample_deviation": make_size_deviation(nets[name]),
-                                 "moves": list_row_moves(tried, "table 4", name)}
-        cells += make_row("Table 3", name, paper, columns)
-    return cells
+    return list_errors("Table 3", "table 4", records["table3_4-seeds"].numbers["table 3"],
+                       records["fidelity"].numbers)
 
 
 def list_table_4(records):
@@ -267,7 +271,7 @@ def list_table_4(records):
             elif net_of_row in nets:
                 rate = {how: of[net] for how, of in tried["one factor"][net_of_row].items()}
                 moves = {("amplified", "by one factor for all images"):
-                         rate["one factor"] - rate["0.1 each"]}
+                         np.subtract(rate["one factor"], rate["0.1 each"])}
             if (name, net) == (made_for, fed_to):
                 corrected = {(f"{misprint:g}", f"a misprint of {meant:g}"): meant}
             columns[f"fed to {net}"] = {
@@ -340,10 +344,11 @@ def list_figure_7(records):
 
 
 def list_net_moves(tried, table, name, read):
-    """{(subject, hypothesis): by how much another training moves a number of the net alone}.
+    """{(subject, hypothesis): by how much another training moves an error of the net}.
 
-    tried: the numbers of fidelity.  table: "table 2" or "table 4".  name: of the net.
-    read: a function of what fidelity measured of the net, which gives the number.
+    Of a linear net: early stops; of a sigmoid net: Adam.  tried: the numbers of fidelity.  table:
+    "table 2" or "table 4".  name: of the net.  read: a function of what fidelity measured of the
+    net, which gives the error.
     """
     if name in fidelity.LINEAR:
         return list_stop_moves(tried, name, read)
@@ -351,9 +356,9 @@ def list_net_moves(tried, table, name, read):
 
 
 def list_row_moves(tried, table, name, net=None):
-    """{(subject, hypothesis): by how much it moves a number of a net's row}.
+    """{(subject, hypothesis): by how much it moves one number of the row made for `name`}.
 
-    The number is the error % of `net`; without a net, the distortion.  tried, table, name: as for
+    The number is the error % of `net`; if net is None, the distortion.  tried, table, name: as for
     `list_net_moves`.
     """
     def read(row):
@@ -361,8 +366,8 @@ def list_row_moves(tried, table, name, net=None):
     moves = list_search_moves(tried, table, name, read)
     if name in fidelity.LINEAR:
         moves |= list_stop_moves(tried, name, lambda stop: read(stop["row"]))
-    if {name, net or name} <= set(fidelity.LINEAR):
-        return moves
+    if name in fidelity.LINEAR and (net is None or net in fidelity.LINEAR):
+        return moves                        # no sigmoid net takes part
     return moves | list_adam_moves(tried, table, name, read)
 
 
@@ -391,7 +396,7 @@ def list_adam_moves(tried, table, name, read):
     """
     here, by_adam = (read(tried["training"][how][table][name]) for how in ("as here", "by Adam"))
     return {(f"row of {name} in {table.capitalize()}", "sigmoid nets trained by Adam"):
-            by_adam - here}
+            np.subtract(by_adam, here)}
 
 
 def list_stop_moves(tried, net, read):
@@ -401,8 +406,8 @@ def list_stop_moves(tried, net, read):
     """
     stopped = dict(tried["stopped"][net])
     to_the_end = read(stopped.pop(fidelity.NOT_STOPPED))
-    return {(net, f"training stopped after {iterations} iterations"): read(of) - to_the_end
-            for iterations, of in stopped.items()}
+    return {(net, f"training stopped after {iterations} iterations"):
+            np.subtract(read(of), to_the_end) for iterations, of in stopped.items()}
 
 
 # ---- In words and tables ---------------------------------------------------------------------

@@ -80,6 +80,18 @@ def measure_errors(net, job):
             "test error %": 100 * error(net, *job.test)}
 
 
+def measure_part_errors(job):
+    """{net: {"error on P1 %", "error on P2 %", "error on test %"}} of Table 3, in float32.
+
+    P1, P2: the halves of the training images, see `models.rows_of_part`.
+    """
+    x, t = job.train
+    one, two = (models.rows_of_part(len(x), part, job.seed) for part in ("P1", "P2"))
+    parts = {"P1": (x[one], t[one]), "P2": (x[two], t[two]), "test": job.test}
+    return {name: {f"error on {part} %": 100 * error(net.astype("float32"), *both)
+                   for part, both in parts.items()} for name, net in job.nets.items()}
+
+
 def measure_net(net, x, t, images, training, test):
     """The errors of a net and its average distortion: {column: number}.
 

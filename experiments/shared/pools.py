@@ -36,7 +36,7 @@ class Pool:
         x: training images (N, ...), on the device.
         t: their labels (N,), on the device.
         k: the layer.
-        stddev: the distance of an example from phi_k(x), see `distortion`.
+        stddev: the distance of an example from phi_k(x) at most, see `distortion`.
         size: how many examples the pool has when it is full.
         share: of the size; so many are replaced by each `renew`.
         examples: `make_adversarial`, or a function with the same arguments.
@@ -50,7 +50,7 @@ class Pool:
             raise ValueError(f"Pool: share = {share}; expected more than 0, and 1 at most")
         self.x, self.t, self.k, self.stddev = x, t, k, stddev
         self.size, self.share, self.examples = size, share, examples
-        self.rows, self.r = None, None      # of x; perturbations, one for each row
+        self.rows, self.r = None, None      # rows of x (n,), and their perturbations (n, ...)
 
     def renew(self, net, rng):
         """Replace a share of the pool, chosen by rng, by new examples for the net as it is now.

@@ -96,8 +96,16 @@ def test_a_comparison_has_the_deviations_of_our_seeds_and_of_the_prints_sample()
     assert cell.comparison.deviation == pytest.approx(np.sqrt(4 + 22 * 78 / 256))
     more, too_much, misprint = cell.tried.values()
     assert more.ours == 28 and more.agrees and more.printed == 30
-    assert too_much.ours == 100 and too_much.deviation == pytest.approx(2)
+    assert too_much.ours == 100 and too_much.deviation == 0
     assert misprint.ours == 22 and misprint.printed == 23 and misprint.agrees
+
+
+def test_a_move_of_each_seed_brings_its_own_spread():
+    cell = account.make_cell(("Table 1", "row", "column"), 30.0, 0.05, [20.0, 22.0, 24.0],
+                             account.ignore_sample, {("net", "stopped"): [9.0, 8.0, 4.0]})
+    [stopped] = cell.tried.values()
+    assert stopped.ours == pytest.approx(29) and stopped.deviation == pytest.approx(1)
+    assert cell.comparison.deviation == pytest.approx(2)
 
 
 @pytest.fixture
@@ -209,6 +217,34 @@ def test_photographs_are_compared_only_with_the_papers_net(records, weights, ver
         same = {"figure5": other["figure5"]._replace(
             numbers=other["figure5"].numbers | {"av. distortion": 0.006508})}
         assert account.judge(account.list_figure_5(same)[0], {}).verdict == "agrees"
+
+
+@pytest.mark.parametrize(("list_table", "of_row", "change", "column"), [
+    (account.list_table_1, "FC10(1)", ("stopped", "FC10(1)", "8", "train error %"),
+     "train error %"),
+    (account.list_table_1, "FC10(1)", ("stopped", "FC10(1)", "8", "row", "av. distortion"),
+     "distortion"),
+    (account.list_table_1, "AE400-10", ("training", "by Adam", "table 2", "AE400-10",
+                                        "test error %"), "test error %"),
+    (account.list_table_2, "FC200-200-10", ("stopped", "FC10(1)", "8", "column", "FC200-200-10"),
+     "fed to FC10(1)"),
+    (account.list_table_2, "FC10(1)", ("stopped", "FC10(1)", "8", "row", "error %", "AE400-10"),
+     "fed to AE400-10"),
+    (account.list_table_3, "FC123-456-10", ("training", "by Adam", "table 4", "FC123-456-10",
+                                            "error on P2 %"), "error on P2 %"),
+    (account.list_table_4, "FC123-456-10", ("searches", "table 4", "FC123-456-10",
+                                            "all images, random label, D", "error %",
+                                            "FC100-100-10'"), "fed to FC100-100-10'"),
+])
+def test_what_a_hypothesis_changes_moves_one_number(as_printed, list_table, of_row, change, column):
+    before = list_table(as_printed)
+    numbers = as_printed["fidelity"].numbers
+    for key in change[:-1]:
+        numbers = numbers[key]
+    numbers[change[-1]] = np.add(numbers[change[-1]], 3).tolist()
+    moved = {cell[1:3] for cell, same in zip(list_table(as_printed), before, strict=True)
+             if cell.tried != same.tried}
+    assert moved == {(of_row, column)}
 
 
 def test_one_factor_and_the_misprint_belong_to_table_4(as_printed):

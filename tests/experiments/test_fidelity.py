@@ -7,7 +7,7 @@ from toys import on_numpy
 from data import strokes
 from experiments import fidelity
 from experiments.shared import attacked_set, models, samples
-from experiments.shared.models import TABLE_1
+from experiments.shared.models import TABLE_1, TABLE_3
 from intriguing import D, distortion, objective
 from nets.models import MODELS
 from nets.models.fc import fc
@@ -128,6 +128,7 @@ def test_every_hypothesis_is_tried_and_ours_is_the_first(monkeypatch):
 def test_a_net_stopped_early_errs_more_and_stands_beside_the_print(monkeypatch):
     monkeypatch.setattr(fidelity, "STOPS", (1, 30))
     job = make_job(TABLE_1)
+    job.t[0] = (job.t[0] + 1) % 10          # wrong already for the stopped net
     stopped = fidelity.try_early_stops(job, "FC10(1)", "scipy")
     assert list(stopped) == ["1", "30", fidelity.NOT_STOPPED]
     assert stopped["1"]["train error %"] > stopped["30"]["train error %"]
@@ -138,17 +139,45 @@ def test_a_net_stopped_early_errs_more_and_stands_beside_the_print(monkeypatch):
     fit_lbfgs(net.params, classification(net, MODELS["FC10(1)"].lams), *job.train, 30)
     net = net.astype("float64")
     right = net.predict(job.x.astype(float)) == job.t
-    assert right.any()
+    assert right.any() and not right.all()
     _, wanted = samples.sample_images(job.train[1], 3, job.seed)
     images = job.x.copy()
     images[right] = D(net, job.x[right], wanted[right])
     row = stopped["30"]["row"]
     assert row["av. distortion"] == pytest.approx(distortion(job.x, images)[right].mean())
     assert row["error %"]["FC10(1)"] == 100.0
+    assert stopped["30"]["column"]["AE400-10"] == pytest.approx(
+        100 * (net.predict(job.images["AE400-10"].astype(float)) != job.t).mean())
     assert row["error %"]["AE400-10"] == pytest.approx(
         100 * (job.nets["AE400-10"].predict(images.astype(float)) != job.t).mean())
     text = fidelity.format_stopped_rows({"FC10(1)": stopped})
     assert "(71.9)" in text and "(0.14)" in text and text.count("\n") == 3
+
+
+@pytest.mark.parametrize(("train", "test", "nearest"), [
+    ([21.2, 25, 22], [25, 20, 21], "30"), ([21.2, 25, 22], [20.5, 20, 30], "1"),
+    ([[21, 21.4], 21.2, 22], [[20, 20], 30, 20.1], "1")])
+def test_the_stop_that_is_shown_is_the_nearest_by_both_errors(train, test, nearest):
+    of_net = {how: {"train error %": a, "test error %": b}
+              for how, a, b in zip(("1", "8", "30"), train, test, strict=True)}
+    of_net[fidelity.NOT_STOPPED] = {"train error %": 21.2, "test error %": 20}
+    assert fidelity.choose_stops("FC10(1)", of_net) == (nearest, fidelity.NOT_STOPPED)
+
+
+@on_numpy
+def test_the_nets_of_table_3_are_measured_on_both_halves_and_on_the_test_set():
+    job = make_job(list(TABLE_3.values()), wrong=True)._replace(part="test")
+    rows = fidelity.measure_nets(job)
+    (x, t), first = job.train, next(iter(rows))
+    for part in ("P1", "P2"):
+        some = models.rows_of_part(len(x), part, job.seed)
+        assert rows[first][f"error on {part} %"] == pytest.approx(
+            100 * (job.nets[first].predict(x[some].astype(float)) != t[some]).mean())
+    assert rows[first]["error on test %"] == pytest.approx(
+        100 * (job.nets[first].predict(x.astype(float)) != t).mean())
+    right = job.searched[first]
+    assert not right.all() and rows[first]["av. distortion"] == (pytest.approx(
+        distortion(job.x, job.images[first])[right].mean()) if right.any() else None)
 
 
 @on_numpy

@@ -220,9 +220,10 @@ def test_an_example_follows_the_layers_below_and_stays_in_the_box(net):
     """phi_k(x) is that of the net as it is now; r is that of the net when it was found."""
     x, t = images(4, 60)
     pool = full(pools.Pool(to_device(x), to_device(t), 1, 0.1, 40, 0.5,
-                           lambda net, phi, *_: phi + 0.3), net, np.random.default_rng(0))
+                           lambda net, phi, *_: 2 * phi), net, np.random.default_rng(0))
+    r = to_host(net.below(1).forward(to_device(x))[0])
     net.params[0] *= 3                      # of the layer below
-    now = np.clip(to_host(net.below(1).forward(to_device(x))[0]) + 0.3, 0, 1)
+    now = np.clip(to_host(net.below(1).forward(to_device(x))[0]) + r, 0, 1)
     drawn, labels = map(to_host, pool.draw(net, 30, np.random.default_rng(1)))
     same = (abs(drawn[:, None] - now) < 1e-9).all(2)
     assert same.any(1).all() and (t[same.argmax(1)] == labels).all()

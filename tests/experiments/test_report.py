@@ -62,7 +62,8 @@ def test_every_picture_and_every_record_of_the_results_is_shown_and_every_link_l
 
 def test_the_page_of_fidelity_is_what_its_code_writes(records):
     record = records["fidelity"]
-    text = fidelity.format_page(record.numbers, record.flags["count"], record.flags["seed"])
+    text = fidelity.format_page(
+        record.numbers, *(record.flags[flag] for flag in ("count", "seed", "seeds")))
     assert (RESULTS / "fidelity.md").read_text().startswith(f"{text}\n\nData: MNIST.")
 
 
