@@ -256,9 +256,10 @@ def write_adversarial_training(records):
 {adversarial_training.NAME}, trained on adversarial examples that are renewed during training: for \
 the pixels, for the outputs of the two hidden layers (h1, h2), or for all of these.  To compare: \
 weight decay alone, dropout, noise of like size, and examples made by steps up the gradient \
-instead of the search.  The paper has examples by the search only.  *Transfer*: the error on the \
-images made for the net with weight decay alone.  The settings were chosen on validation images \
-([what was tried](adversarial_training-tuning.md)).
+instead of the search.  The paper has examples by the search only.  An example of layer k is \
+phi_k(x) + r: r stays as it was found until it is renewed, and phi_k(x) is that of the net as it \
+is.  *Transfer*: the error on the images made for the net with weight decay alone.  The settings \
+were chosen on validation images ([what was tried](adversarial_training-tuning.md)).
 
 {adversarial_training.format_table(by_arm)}
 
