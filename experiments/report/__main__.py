@@ -201,9 +201,9 @@ Distortions are root mean squares over pixels, which go from 0 to 1.  Each secti
 page that defines its numbers and the command that made them.
 
 `python -m experiments.report` writes this page from the json files beside it: do not edit it.  \
-The records of photographs, and those of stability and of the penalty of LeNet, were made by the \
-code up to commit {MADE_BY_CODE_OF}: before the search was written anew, and before random streams \
-had names.  The others are newer.""",
+The records of photographs, and that of stability, were made by the code up to commit \
+{MADE_BY_CODE_OF}: before the search was written anew, and before random streams had names.  The \
+others are newer.""",
                       "\n".join(contents), *body, "## Not run here",
                       write_part("Not run here", list_not_run, records)]) + "\n"
 
