@@ -21,7 +21,7 @@ import itertools
 
 import numpy as np
 
-from experiments.shared import attacked_set, cli, models, page, printed, samples
+from experiments.shared import attacked_set, cache, cli, models, page, printed, samples
 from experiments.shared.models import TABLE_1, TABLE_3
 from experiments.shared.noise import make_noise_rows
 from experiments.shared.processes import run_in_processes, tick
@@ -343,8 +343,8 @@ def try_early_stops(job, name, solver):
     for how, net in nets.items():
         net = net.astype("float64")
         column = 100 * transfer([net], list(images.values()), job.t)[:, 0]
-        right, found = net.predict(job.x.astype(float)) == job.t, job.x.copy()
-        found[right] = D(net, job.x[right], wanted[right], solver=solver)
+        right = net.predict(job.x.astype(float)) == job.t
+        found = cache.search_shard(net, job.x, job.t, wanted, solver)
         stopped[how] = attacked_set.measure_errors(net, job) | {
             "column": dict(zip(images, column.tolist(), strict=True)),
             "row": measure_row(job.nets | {name: net}, job.x, job.t, found, right)}

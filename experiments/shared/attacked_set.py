@@ -88,8 +88,9 @@ def measure_part_errors(job):
     x, t = job.train
     one, two = (models.rows_of_part(len(x), part, job.seed) for part in ("P1", "P2"))
     parts = {"P1": (x[one], t[one]), "P2": (x[two], t[two]), "test": job.test}
-    return {name: {f"error on {part} %": 100 * error(net.astype("float32"), *both)
-                   for part, both in parts.items()} for name, net in job.nets.items()}
+    nets = {name: net.astype("float32") for name, net in job.nets.items()}
+    return {name: {f"error on {part} %": 100 * error(net, *both) for part, both in parts.items()}
+            for name, net in nets.items()}
 
 
 def measure_net(net, x, t, images, training, test):

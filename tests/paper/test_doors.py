@@ -170,7 +170,7 @@ SLIPS = {                                   # what is called, and the line
     "a layer of two weights": (lambda: penalty.add_penalty(None, Net([TwoWeights()]), 1, (2,), RNG),
                                "more or less than one array of weights"),
     # what experiments share
-    "a pool without labels": (lambda: pools.Pool(X, T[:2], 0, 0.1, 10, 1, None), "Pool"),
+    "a pool without labels": (lambda: pools.Pool(X, T[:2], 0, 0.1, 10, 1, None), "Pool: labels"),
     "a pool in per cent": (lambda: pools.Pool(X, T, 0, 0.1, 10, 50, None), "share = 50"),
     "an empty pool": (lambda: pools.Pool(X, T, 0, 0.1, 10, 1, None).draw(NET, 2, RNG),
                       "call renew first"),
